@@ -1,0 +1,45 @@
+"""What can become of a claim, and of an operator's change: values, never exceptions."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Outcome(StrEnum):
+    """The outcome of one request to claim.
+
+    OVERLOADED, RATE_LIMITED and UNAVAILABLE say nothing about the claim: asking again is always safe.
+    """
+
+    GRANTED = "granted"
+    REPLAYED = "replayed"
+    NOT_OPEN = "not_open"
+    PAUSED = "paused"
+    SOLD_OUT = "sold_out"
+    CLOSED = "closed"
+    ROUND_NOT_FOUND = "round_not_found"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+
+
+class Decision(NamedTuple):
+    """One claim, decided. `serial` and `claimed_at_ms` for GRANTED and REPLAYED; `opens_at_ms` for NOT_OPEN.
+
+    `now_ms` is the server's clock at the decision, 0 where the server was not asked.
+    """
+
+    outcome: Outcome
+    serial: int = 0
+    claimed_at_ms: int = 0
+    now_ms: int = 0
+    opens_at_ms: int = 0
+
+
+class EditOutcome(StrEnum):
+    """What became of creating or editing a round."""
+
+    DONE = "done"
+    ROUND_EXISTS = "round_exists"
+    ROUND_NOT_FOUND = "round_not_found"
+    TOTAL_BELOW_ISSUED = "total_below_issued"
+    INVALID_WINDOW = "invalid_window"

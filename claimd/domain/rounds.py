@@ -1,0 +1,83 @@
+"""A round: one timed drop. What it is, what happened to it so far, and the status that follows from both and the time."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+MAX_TOTAL = 2**31
+MAX_TITLE_CHARACTERS = 200
+MAX_PACK_BYTES = 4096
+
+_ROUND_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
+
+Pack = dict[str, Any]
+Eligibility = dict[str, list[str]]
+
+
+def is_round_id(text: str) -> bool:
+    """Whether `text` has the form of an id: `[a-z0-9][a-z0-9-]{0,63}`."""
+    return _ROUND_ID.fullmatch(text) is not None
+
+
+class Status(StrEnum):
+    """Derived from clock, window, flags and counters; never stored."""
+
+    SCHEDULED = "scheduled"
+    OPEN = "open"
+    PAUSED = "paused"
+    SOLD_OUT = "sold_out"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What an operator says of a round. The window is `opens_at_ms <= now < closes_at_ms`.
+
+    `eligibility` names claims of the bearer token and the values each may have; empty lets everyone in.
+    """
+
+    id: str
+    title: str
+    total: int
+    opens_at_ms: int
+    closes_at_ms: int
+    pack: Pack = field(default_factory=dict)
+    eligibility: Eligibility = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A definition and what has become of it. `version` grows by one with every edit.
+
+    `last_grant_ms` is the time of the newest grant, 0 before the first.
+    """
+
+    definition: Definition
+    issued: int = 0
+    paused: bool = False
+    closed: bool = False
+    version: int = 1
+    last_grant_ms: int = 0
+
+    @property
+    def id(self) -> str:
+        """The definition's id."""
+        return self.definition.id
+
+    @property
+    def remaining(self) -> int:
+        """Stock that is left."""
+        return self.definition.total - self.issued
+
+    def status(self, now_ms: int) -> Status:
+        """The status at `now_ms` of the server's clock; `lua/claim.lua` refuses in the same order."""
+        if self.closed or now_ms >= self.definition.closes_at_ms:
+            return Status.CLOSED
+        if now_ms < self.definition.opens_at_ms:
+            return Status.SCHEDULED
+        if self.paused:
+            return Status.PAUSED
+        if self.remaining <= 0:
+            return Status.SOLD_OUT
+        return Status.OPEN

@@ -1,0 +1,37 @@
+"""Instants as claimd keeps them (integer milliseconds since 1970 UTC) and as it says them (RFC 3339 UTC, milliseconds)."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+# 9999-12-31T23:59:59.999Z: the last instant RFC 3339 can spell.
+MAX_TIME_MS = 253_402_300_799_999
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# RFC 3339, section 5.6. A fraction finer than a millisecond is refused, not cut: it would not read back the same.
+_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,3}0*)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+@lru_cache(maxsize=4096)
+def to_rfc3339(time_ms: int) -> str:
+    """`1585857600000` as `2020-04-02T20:00:00.000Z`. Cached: the claims of one batch share their instant."""
+    instant = _EPOCH + timedelta(milliseconds=time_ms)
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
+
+
+def from_rfc3339(text: str) -> int:
+    """Milliseconds of an RFC 3339 timestamp with any offset.
+
+    Raises ValueError, with a sentence fit for the person who wrote it, for anything else, for an instant before
+    1970, and for a fraction finer than a millisecond.
+    """
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("must be an RFC 3339 time with at most milliseconds, such as 2026-04-20T12:00:00.000Z")
+    try:
+        instant = datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise ValueError(f"is not a time of the calendar: {error}") from None
+    time_ms = (instant - _EPOCH) // timedelta(milliseconds=1)
+    if not 0 <= time_ms <= MAX_TIME_MS:
+        raise ValueError("must lie between the years 1970 and 9999")
+    return time_ms

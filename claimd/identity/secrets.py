@@ -1,0 +1,42 @@
+"""Keys derived from the one secret, each for its own purpose, and the digest that stands for a person."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from claimd.domain.claims import IDENTITY_BYTES
+
+MIN_SECRET_BYTES = 32
+MAX_SUBJECT_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Keys:
+    """32 bytes each. `repr` is off: keys must never reach a log."""
+
+    pass_key: bytes
+    identity_key: bytes
+
+    @classmethod
+    def derive(cls, secret: bytes) -> "Keys":
+        """Derive by HKDF-SHA256 (RFC 5869) with one `info` a purpose. Raises ValueError for a secret under 32 bytes."""
+        if len(secret) < MIN_SECRET_BYTES:
+            raise ValueError(f"the secret has {len(secret)} bytes, at least {MIN_SECRET_BYTES} are needed")
+        return cls(pass_key=_hkdf(secret, b"claimd pass v1"), identity_key=_hkdf(secret, b"claimd identity v1"))
+
+
+def _hkdf(secret: bytes, info: bytes) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
+
+
+def identity_digest(identity_key: bytes, subject: str) -> bytes:
+    """16 bytes of keyed BLAKE2b (RFC 7693) over the token's `sub`, byte for byte: no trimming, folding or normalising.
+
+    Raises ValueError for a subject that is empty, longer than 512 bytes, or not encodable as UTF-8.
+    """
+    encoded = subject.encode()
+    if not 1 <= len(encoded) <= MAX_SUBJECT_BYTES:
+        raise ValueError(f"sub must have 1 to {MAX_SUBJECT_BYTES} bytes")
+    return blake2b(encoded, digest_size=IDENTITY_BYTES, key=identity_key).digest()
