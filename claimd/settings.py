@@ -39,8 +39,7 @@ class Settings(BaseSettings):
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except ValidationError as error:
-            problems = [f"CLAIMD_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
-            raise SettingsError("; ".join(problems)) from None
+            raise SettingsError("; ".join(_sentence(dict(problem)) for problem in error.errors())) from None
 
     @field_validator("redis_url")
     @classmethod
@@ -73,3 +72,7 @@ class Settings(BaseSettings):
         if self.admin_token is None:
             raise SettingsError("CLAIMD_ADMIN_TOKEN is not set; only `claimd up` makes one by itself")
         return self.admin_token.get_secret_value()
+
+
+def _sentence(problem: dict[str, Any]) -> str:
+    return f"CLAIMD_{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"

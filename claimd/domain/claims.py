@@ -24,7 +24,7 @@ class Claim:
 
 @lru_cache(maxsize=1024)
 def claim_id_prefix(round_id: str) -> str:
-    """16 characters that stand for the round: 80 bits of BLAKE2b, so that an id keeps to 64 characters for any round id.
+    """16 characters that stand for the round: 80 bits of BLAKE2b, so an id keeps to 64 characters for any round id.
 
     Two rounds share a prefix with a probability of n² / 2^81: 10^-18 for a thousand rounds.
     """

@@ -1,4 +1,4 @@
-"""The entries of a round's log: what happened, in order. The log is written in the same script call as what it tells."""
+"""The entries of a round's log: what happened, in order. It is written in the same script call as what it tells."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""A round: one timed drop. What it is, what happened to it so far, and the status that follows from both and the time."""
+"""A round: one timed drop. What it is, what happened to it so far, and the status that follows."""
 
 import re
 from dataclasses import dataclass, field

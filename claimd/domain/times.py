@@ -1,4 +1,4 @@
-"""Instants as claimd keeps them (integer milliseconds since 1970 UTC) and as it says them (RFC 3339 UTC, milliseconds)."""
+"""Instants as claimd keeps them (integer milliseconds since 1970 UTC) and says them (RFC 3339 UTC, milliseconds)."""
 
 import re
 from datetime import UTC, datetime, timedelta

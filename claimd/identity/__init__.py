@@ -1,1 +1,1 @@
-"""Who is asking: bearer tokens of the identity provider, passes, eligibility. A person's identifier ends here: below, only digests."""
+"""Who is asking: bearer tokens, passes, eligibility. A person's identifier ends here: below, there are only digests."""

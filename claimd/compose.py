@@ -1,0 +1,73 @@
+"""The composition root: the only place that knows all parts of a role and puts them together from the settings."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+from claimd.console import app as console
+from claimd.console import context as console_context
+from claimd.engine.engine import ClaimEngine
+from claimd.engine.rate_limit import RateLimit
+from claimd.gateway import app as gateway
+from claimd.gateway.context import Context
+from claimd.http.server import serve
+from claimd.identity.bearer import BearerTokens, JwksError
+from claimd.identity.passes import Passes
+from claimd.identity.secrets import Keys
+from claimd.metrics.counts import Counts
+from claimd.metrics.reporter import Reporter
+from claimd.settings import Settings, SettingsError
+from claimd.store.redis_store import RedisStore
+
+# Far more than a person taps, far less than a script would.
+_REQUESTS_PER_IDENTITY = 10
+_RATE_WINDOW_SECONDS = 1.0
+
+
+async def run_gateway(
+    settings: Settings, listener: socket.socket, *, worker: str, on_ready: Callable[[], None]
+) -> None:
+    """Serve the public API until SIGTERM. `worker` is the name to count under. Raises SettingsError."""
+    keys = Keys.derive(settings.require_secret())
+    bearer_tokens = _bearer_tokens(settings)
+    store = RedisStore.connect(settings.require_redis_url())
+    counts, clock = Counts(), asyncio.get_running_loop().time
+    engine = ClaimEngine(store, counts)
+    context = Context(
+        store=store,
+        engine=engine,
+        passes=Passes(keys.pass_key),
+        bearer_tokens=bearer_tokens,
+        identity_key=keys.identity_key,
+        rate_limit=RateLimit(_REQUESTS_PER_IDENTITY, _RATE_WINDOW_SECONDS, clock),
+    )
+    reporter = Reporter(store, worker, counts, engine.queue_depth)
+    reporting = asyncio.create_task(reporter.run())
+    try:
+        await serve(gateway.create_app(context, counts), listener, on_ready)
+        await engine.drain()
+    finally:
+        reporting.cancel()
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await reporting
+        with contextlib.suppress(Exception):
+            await reporter.report()
+        await store.close()
+
+
+async def run_console(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
+    """Serve the operators' side until SIGTERM. Raises SettingsError."""
+    admin_token = settings.require_admin_token()
+    store = RedisStore.connect(settings.require_redis_url())
+    try:
+        await serve(console.create_app(console_context.Context(store, admin_token)), listener, on_ready)
+    finally:
+        await store.close()
+
+
+def _bearer_tokens(settings: Settings) -> BearerTokens:
+    try:
+        return BearerTokens.from_file(settings.jwks, settings.jwt_issuer, settings.jwt_audience)
+    except JwksError as error:
+        raise SettingsError(f"CLAIMD_JWKS: {error}") from None

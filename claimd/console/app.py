@@ -1,0 +1,35 @@
+"""The console's application: routes, and what their handlers are given."""
+
+from aiohttp import web
+
+from claimd.console import proof, rounds
+from claimd.console.access import admins_only
+from claimd.console.context import CONTEXT, Context
+from claimd.console.metrics import metrics
+from claimd.http.errors import COUNTS, problems
+from claimd.http.health import STORE, healthz, readyz
+from claimd.metrics.counts import Counts
+
+
+def create_app(context: Context) -> web.Application:
+    """The console API of the contract."""
+    app = web.Application(middlewares=[problems, admins_only])
+    app[CONTEXT], app[COUNTS], app[STORE] = context, Counts(), context.store
+    one = "/admin/v1/rounds/{round_id}"
+    app.add_routes(
+        [
+            web.post("/admin/v1/rounds", rounds.create),
+            web.get("/admin/v1/rounds", rounds.list_all),
+            web.get(one, rounds.show),
+            web.patch(one, rounds.edit),
+            web.post(f"{one}/pause", rounds.flag("paused", True)),
+            web.post(f"{one}/resume", rounds.flag("paused", False)),
+            web.post(f"{one}/close", rounds.flag("closed", True)),
+            web.get(f"{one}/audit", proof.audit),
+            web.get(f"{one}/claims", proof.claims),
+            web.get("/metrics", metrics),
+            web.get("/healthz", healthz),
+            web.get("/readyz", readyz),
+        ]
+    )
+    return app

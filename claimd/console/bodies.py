@@ -1,0 +1,117 @@
+"""What operators may send, checked by pydantic: types, ranges, and no field that the contract does not name."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Self, TypeVar
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from claimd.domain.rounds import MAX_PACK_BYTES, MAX_TITLE_CHARACTERS, MAX_TOTAL, is_round_id
+from claimd.domain.times import from_rfc3339
+from claimd.http.problems import refused
+
+MAX_REASON_CHARACTERS = 1000
+
+
+def _time_ms(value: Any) -> int:
+    if not isinstance(value, str):
+        raise ValueError("must be a string with an RFC 3339 time")
+    return from_rfc3339(value)
+
+
+_Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
+_Total = Annotated[int, Field(ge=0, le=MAX_TOTAL)]
+_Time = Annotated[int, BeforeValidator(_time_ms)]
+_Eligibility = dict[Annotated[str, Field(min_length=1)], Annotated[list[str], Field(min_length=1)]]
+_Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARACTERS)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class NewRound(_Body):
+    """`POST /admin/v1/rounds`."""
+
+    id: str
+    title: _Title
+    total: _Total
+    opens_at: _Time
+    closes_at: _Time
+    pack: dict[str, Any] = Field(default_factory=dict)
+    eligibility: _Eligibility = Field(default_factory=dict)
+
+    @field_validator("id")
+    @classmethod
+    def _form_of_an_id(cls, value: str) -> str:
+        if not is_round_id(value):
+            raise ValueError("must match [a-z0-9][a-z0-9-]{0,63}")
+        return value
+
+    @field_validator("pack")
+    @classmethod
+    def _small(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _small_pack(value)
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.closes_at <= self.opens_at:
+            raise ValueError("closes_at must be later than opens_at")
+        return self
+
+
+class RoundChanges(_Body):
+    """`PATCH /admin/v1/rounds/{id}`: at least one field beside the reason, which an edit must always give.
+
+    The defaults stand for "not given" and are never used; None would let a null in the JSON pass for that.
+    """
+
+    title: _Title = ""
+    total: _Total = 0
+    opens_at: _Time = 0
+    closes_at: _Time = 0
+    pack: dict[str, Any] = Field(default_factory=dict)
+    eligibility: _Eligibility = Field(default_factory=dict)
+    reason: _Reason
+
+    @field_validator("pack")
+    @classmethod
+    def _small(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _small_pack(value)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.model_fields_set == {"reason"}:
+            raise ValueError("reason: there is nothing to change beside it")
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """Only what was given, by the names of `Definition`."""
+        given = {name: getattr(self, name) for name in self.model_fields_set - {"reason"}}
+        return {f"{name}_ms" if name in ("opens_at", "closes_at") else name: value for name, value in given.items()}
+
+
+class Reason(_Body):
+    """`POST …/pause`, `/resume`, `/close`."""
+
+    reason: _Reason
+
+
+_AnyBody = TypeVar("_AnyBody", bound=_Body)
+
+
+def validated(model: type[_AnyBody], document: dict[str, Any]) -> _AnyBody:
+    """The document as a body of that kind; else the request ends with 422 `invalid_round` naming the field."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        field = ".".join(map(str, first["loc"])) or message.partition(" ")[0].rstrip(":")
+        raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", f"{field}: {message}", field=field) from None
+
+
+def _small_pack(value: dict[str, Any]) -> dict[str, Any]:
+    if len(orjson.dumps(value)) > MAX_PACK_BYTES:
+        raise ValueError(f"must have at most {MAX_PACK_BYTES} bytes as JSON")
+    return value

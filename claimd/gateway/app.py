@@ -1,0 +1,41 @@
+"""The gateway's application: routes, and what their handlers are given."""
+
+import orjson
+from aiohttp import web
+
+from claimd.gateway import claims, passes
+from claimd.gateway.context import CONTEXT, Context
+from claimd.http.errors import COUNTS, problems
+from claimd.http.health import STORE, healthz, readyz
+from claimd.http.rounds import read_round, read_rounds
+from claimd.metrics.counts import Counts
+
+
+def create_app(context: Context, counts: Counts) -> web.Application:
+    """The public API of the contract."""
+    app = web.Application(middlewares=[problems])
+    app[CONTEXT], app[COUNTS], app[STORE] = context, counts, context.store
+    app.add_routes(
+        [
+            web.post("/v1/rounds/{round_id}/claims", claims.claim),
+            web.get("/v1/rounds/{round_id}/claims/me", claims.held),
+            web.post("/v1/rounds/{round_id}/passes", passes.issue),
+            web.get("/v1/rounds", list_rounds),
+            web.get("/v1/rounds/{round_id}", show_round),
+            web.get("/healthz", healthz),
+            web.get("/readyz", readyz),
+        ]
+    )
+    return app
+
+
+async def list_rounds(request: web.Request) -> web.Response:
+    """`GET /v1/rounds`."""
+    body = orjson.dumps(await read_rounds(request.app[STORE]))
+    return web.Response(body=body, content_type="application/json")
+
+
+async def show_round(request: web.Request) -> web.Response:
+    """`GET /v1/rounds/{id}`."""
+    body = orjson.dumps(await read_round(request.app[STORE], request.match_info["round_id"]))
+    return web.Response(body=body, content_type="application/json")

@@ -1,0 +1,40 @@
+"""`POST /v1/rounds/{id}/claims` and `GET …/claims/me`: the reason for all the rest."""
+
+from http import HTTPStatus
+
+import orjson
+from aiohttp import web
+
+from claimd.domain.rounds import is_round_id
+from claimd.gateway.context import CONTEXT
+from claimd.gateway.credentials import asking_with_pass_or_bearer, eligible_round
+from claimd.http.bodies import refuse_fields
+from claimd.http.problems import refused
+from claimd.http.replies import claim_json, granted, refusal
+
+
+async def claim(request: web.Request) -> web.Response:
+    """Claim: 201 the first time, 200 with the same claim ever after."""
+    context, round_id = request.app[CONTEXT], request.match_info["round_id"]
+    asking = asking_with_pass_or_bearer(request, round_id)
+    await refuse_fields(request)
+    if asking.claims is not None:
+        await eligible_round(context, round_id, asking)
+    decision = await context.engine.claim(round_id, asking.identity)
+    grant = granted(round_id, decision)
+    if grant is None:
+        return refusal(decision).response()
+    status, body = grant
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+async def held(request: web.Request) -> web.Response:
+    """The claim that the asking identity holds."""
+    context, round_id = request.app[CONTEXT], request.match_info["round_id"]
+    asking = asking_with_pass_or_bearer(request, round_id)
+    found = await context.store.held(round_id, asking.identity) if is_round_id(round_id) else None
+    if found is None or not found.round_exists:
+        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    if found.claim is None:
+        raise refused(HTTPStatus.NOT_FOUND, "not_claimed")
+    return web.Response(body=orjson.dumps({"claim": claim_json(found.claim)}), content_type="application/json")

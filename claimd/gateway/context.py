@@ -1,0 +1,26 @@
+"""What the handlers of the gateway are given."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from claimd.engine.engine import ClaimEngine
+from claimd.engine.rate_limit import RateLimit
+from claimd.identity.bearer import BearerTokens
+from claimd.identity.passes import Passes
+from claimd.store.protocol import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One for each process."""
+
+    store: Store
+    engine: ClaimEngine
+    passes: Passes
+    bearer_tokens: BearerTokens
+    identity_key: bytes
+    rate_limit: RateLimit
+
+
+CONTEXT = web.AppKey("context", Context)

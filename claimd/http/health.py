@@ -1,0 +1,32 @@
+"""`GET /healthz` and `GET /readyz`, the same on both sides."""
+
+import asyncio
+
+import orjson
+from aiohttp import web
+
+from claimd.http.errors import COUNTS
+from claimd.http.problems import Problem
+from claimd.http.replies import retry_after
+from claimd.store.errors import StoreUnavailable
+from claimd.store.protocol import Store
+
+STORE = web.AppKey("store", Store)
+
+_READY_TIMEOUT_SECONDS = 2.0
+
+
+async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
+    """200: the process lives."""
+    return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """200 when claims can be decided, 503 when the server cannot be reached."""
+    try:
+        async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
+            await request.app[STORE].ping()
+    except (StoreUnavailable, TimeoutError):
+        request.app[COUNTS].refusals["unavailable"] += 1
+        return Problem(503, "unavailable", "The server does not answer.", headers=retry_after()).response()
+    return web.Response(body=orjson.dumps({"status": "ready"}), content_type="application/json")

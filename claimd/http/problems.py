@@ -1,0 +1,70 @@
+"""Errors as clients see them: application/problem+json (RFC 9457) with a stable `code`. Every code is in this file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+CONTENT_TYPE = "application/problem+json"
+
+# What each code means, for the person who reads it; clients branch on the code alone.
+_TITLES = {
+    "bad_request": "The request is not one this service understands.",
+    "unauthenticated": "The credentials are missing or not valid for this.",
+    "not_eligible": "This round is not open to this person.",
+    "not_found": "There is nothing at this address.",
+    "round_not_found": "There is no such round.",
+    "not_claimed": "This person has not claimed in this round.",
+    "method_not_allowed": "This address does not take this method.",
+    "too_large": "The body is larger than 4 KiB.",
+    "unsupported_media_type": "The body must be application/json.",
+    "not_open": "The round has not opened yet.",
+    "paused": "The round is paused.",
+    "sold_out": "Every pack of this round has been claimed.",
+    "closed": "The round is closed.",
+    "rate_limited": "Too many requests of one person.",
+    "overloaded": "Too many claims are waiting; ask again.",
+    "unavailable": "The claim could not be decided now; ask again.",
+    "round_exists": "There is a round of this id already.",
+    "invalid_round": "The round cannot be like this.",
+    "total_below_issued": "More packs than that have been claimed already.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error answer. `extra` are members of the document beside the standard ones."""
+
+    status: int
+    code: str
+    detail: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        """The document."""
+        document = {"type": f"urn:claimd:problem:{self.code}", "title": _TITLES[self.code], "status": self.status}
+        if self.detail:
+            document["detail"] = self.detail
+        return orjson.dumps({**document, "code": self.code, **self.extra})
+
+    def response(self) -> web.Response:
+        """The answer for aiohttp."""
+        return web.Response(status=self.status, body=self.body(), content_type=CONTENT_TYPE, headers=self.headers)
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem; only handlers and what decodes for them raise it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+def refused(status: int, code: str, detail: str = "", **extra: Any) -> ProblemError:
+    """What a handler raises to end its request with a problem."""
+    headers = {"WWW-Authenticate": "Bearer, Pass"} if status == HTTPStatus.UNAUTHORIZED else {}
+    return ProblemError(Problem(status, code, detail, extra, headers))

@@ -1,0 +1,81 @@
+"""From an outcome to its answer: the one table of it, and the JSON of rounds and claims."""
+
+import random
+from typing import Any
+
+import orjson
+
+from claimd.domain.claims import Claim
+from claimd.domain.outcomes import Decision, Outcome
+from claimd.domain.rounds import Round
+from claimd.domain.times import to_rfc3339
+from claimd.http.problems import Problem
+
+# RFC 9110 wants whole seconds; a spread, so that those who are sent away do not come back all at once.
+_RETRY_AFTER_SECONDS = (1, 3)
+
+_REFUSALS = {
+    Outcome.NOT_OPEN: 409,
+    Outcome.PAUSED: 409,
+    Outcome.SOLD_OUT: 409,
+    Outcome.CLOSED: 409,
+    Outcome.ROUND_NOT_FOUND: 404,
+    Outcome.RATE_LIMITED: 429,
+    Outcome.OVERLOADED: 503,
+    Outcome.UNAVAILABLE: 503,
+}
+_GRANTS = {Outcome.GRANTED: (201, False), Outcome.REPLAYED: (200, True)}
+
+
+def granted(round_id: str, decision: Decision) -> tuple[int, bytes] | None:
+    """Status and body for a claim that is held; None for a refusal."""
+    grant = _GRANTS.get(decision.outcome)
+    if grant is None:
+        return None
+    status, replayed = grant
+    claim = Claim(round_id, decision.serial, decision.claimed_at_ms)
+    return status, orjson.dumps({"claim": claim_json(claim), "replayed": replayed})
+
+
+def refusal(decision: Decision) -> Problem:
+    """The problem that a refusal is told as."""
+    outcome = decision.outcome
+    if outcome is Outcome.NOT_OPEN:
+        seconds = -(-(decision.opens_at_ms - decision.now_ms) // 1000)
+        opens_at = {"opens_at": to_rfc3339(decision.opens_at_ms)}
+        return Problem(409, outcome, extra=opens_at, headers={"Retry-After": str(max(1, seconds))})
+    status = _REFUSALS[outcome]
+    return Problem(status, outcome, headers=retry_after() if status in (429, 503) else {})
+
+
+def retry_after() -> dict[str, str]:
+    """A Retry-After header of one to three seconds."""
+    # Not for security: a spread.
+    return {"Retry-After": str(random.randint(*_RETRY_AFTER_SECONDS))}  # noqa: S311
+
+
+def claim_json(claim: Claim) -> dict[str, Any]:
+    """A claim as the contract spells it."""
+    return {
+        "round": claim.round_id,
+        "id": claim.id,
+        "serial": claim.serial,
+        "claimed_at": to_rfc3339(claim.claimed_at_ms),
+    }
+
+
+def round_json(item: Round, now_ms: int) -> dict[str, Any]:
+    """A round as the contract spells it, at `now_ms` of the server's clock."""
+    definition = item.definition
+    return {
+        "id": item.id,
+        "title": definition.title,
+        "status": item.status(now_ms),
+        "total": definition.total,
+        "issued": item.issued,
+        "remaining": item.remaining,
+        "opens_at": to_rfc3339(definition.opens_at_ms),
+        "closes_at": to_rfc3339(definition.closes_at_ms),
+        "paused": item.paused,
+        "pack": definition.pack,
+    }

@@ -1,0 +1,83 @@
+"""Serves an aiohttp application on a socket that is already bound, until it is told to stop; then answers what is in
+flight and returns. What cannot even be parsed is answered as a problem, too.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from claimd.http.problems import Problem
+
+_BACKLOG = 4096
+_KEEPALIVE_SECONDS = 75.0
+# How long to read on, after an answer, what a client still sends of its body; then the connection is closed.
+_LINGERING_SECONDS = 1.0
+_DRAIN_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's own connection, except that its complaints are problems instead of text, and not worth a traceback."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - the library's words are for its own logs
+    ) -> web.StreamResponse:
+        """Answer what went wrong outside of any handler, and close the connection."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun; all that is left is to hang up")
+        if status == 500:
+            _log.error("an answer failed", exc_info=exc)
+            problem = Problem(503, "unavailable")
+        else:
+            _log.debug("a request was not HTTP: %s", exc)
+            problem = Problem(400, "bad_request", "This is not a well-formed HTTP request.")
+        response = problem.response()
+        response.force_close()
+        return response
+
+
+async def serve(app: web.Application, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT. Claims that are being decided are answered first, for at most 10 seconds."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    runner = web.AppRunner(app, shutdown_timeout=_DRAIN_SECONDS)
+    await runner.setup()
+    try:
+        server = await loop.create_server(_connections(runner, loop), sock=listener, backlog=_BACKLOG)
+        on_ready()
+        await stopping.wait()
+        server.close()
+    finally:
+        await runner.cleanup()
+
+
+def _connections(runner: web.AppRunner, loop: asyncio.AbstractEventLoop) -> Callable[[], Any]:
+    manager = runner.server
+    if manager is None:
+        raise RuntimeError("the runner is not set up")
+
+    def connection() -> _Connection:
+        return _Connection(
+            manager,
+            loop=loop,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            lingering_time=_LINGERING_SECONDS,
+            auto_decompress=False,
+            access_log=None,  # type: ignore[arg-type] # None is how the library spells "no access log"
+        )
+
+    return connection

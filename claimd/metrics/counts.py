@@ -1,0 +1,106 @@
+"""What one gateway has counted. Plain integers, added to once a batch; a snapshot of them can be saved and merged.
+
+Not prometheus-client's own metrics: those cost microseconds for every claim and are merged over one machine only.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_CLAIMS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
+
+
+class Histogram:
+    """Counts of values up to each bound; the last count is of those above all bounds."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def observe_ages(self, now: float, since: Sequence[float]) -> None:
+        """Count `now - s` for each `s` of an ascending sequence: some bisections instead of one for each value."""
+        counts, upper = self.counts, len(since)
+        for index, bound in enumerate(self.bounds):
+            older = bisect_left(since, now - bound, 0, upper)
+            counts[index] += upper - older
+            upper = older
+            if not upper:
+                break
+        counts[-1] += upper
+        self.total += now * len(since) - sum(since)
+
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """Add another histogram's counts."""
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, counts, strict=True)]
+        self.total += total
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counters only ever grow, also over restarts of a worker (`merge` what it had saved); `queue_depth` is a gauge."""
+
+    claims: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    latency_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))
+    round_trip_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))
+    batch_claims: Histogram = field(default_factory=lambda: Histogram(_CLAIMS))
+    queue_depth: int = 0
+
+    def histograms(self) -> dict[str, Histogram]:
+        """The histograms by name."""
+        return {name: getattr(self, name) for name in ("latency_seconds", "round_trip_seconds", "batch_claims")}
+
+    def merge(self, other: "Counts") -> None:
+        """Add what another has counted."""
+        self.claims.update(other.claims)
+        self.refusals.update(other.refusals)
+        for name, histogram in other.histograms().items():
+            self.histograms()[name].add(histogram.counts, histogram.total)
+        self.queue_depth += other.queue_depth
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A worker's counts as they were at `at_ms` of its clock."""
+
+    at_ms: int
+    counts: Counts
+
+    def dump(self) -> bytes:
+        """As JSON."""
+        counts = self.counts
+        return orjson.dumps(
+            {
+                "at_ms": self.at_ms,
+                "claims": [[round_id, outcome, n] for (round_id, outcome), n in counts.claims.items()],
+                "refusals": dict(counts.refusals),
+                "histograms": {name: [h.counts, h.total] for name, h in counts.histograms().items()},
+                "queue_depth": counts.queue_depth,
+            }
+        )
+
+    @classmethod
+    def load(cls, text: bytes) -> "Snapshot":
+        """From JSON; a histogram with other bounds than today's, from another version, is left out."""
+        data: dict[str, Any] = orjson.loads(text)
+        counts = Counts(queue_depth=data["queue_depth"])
+        counts.claims.update({(round_id, outcome): n for round_id, outcome, n in data["claims"]})
+        counts.refusals.update(data["refusals"])
+        for name, histogram in counts.histograms().items():
+            saved, total = data["histograms"].get(name, ([], 0.0))
+            if len(saved) == len(histogram.counts):
+                histogram.add(saved, total)
+        return cls(data["at_ms"], counts)

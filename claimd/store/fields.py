@@ -1,0 +1,61 @@
+"""A round as the fields of a hash, and back: the one place that knows how each value is spelled on the server."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from claimd.domain.rounds import Definition, Round
+
+_JSON_FIELDS = frozenset({"pack", "eligibility"})
+_FLAGS = frozenset({"paused", "closed"})
+_DEFINITION_FIELDS = ("title", "total", "opens_at_ms", "closes_at_ms", "pack", "eligibility")
+
+
+def definition_fields(definition: Definition) -> dict[str, str | bytes]:
+    """All fields of a definition, spelled; its id is the key's business and a field of its own."""
+    return {"id": definition.id, **spelled({name: getattr(definition, name) for name in _DEFINITION_FIELDS})}
+
+
+def spelled(changes: Mapping[str, Any]) -> dict[str, str | bytes]:
+    """Values as strings: flags as 0 and 1, objects as JSON."""
+    return {name: _spell(name, value) for name, value in changes.items()}
+
+
+def read_round(fields: Mapping[bytes, bytes]) -> Round | None:
+    """The round that a HGETALL found, or None for no fields."""
+    if not fields:
+        return None
+
+    def number(name: bytes) -> int:
+        return int(fields.get(name, b"0"))
+
+    return Round(
+        definition=Definition(
+            id=fields[b"id"].decode(),
+            title=fields[b"title"].decode(),
+            total=number(b"total"),
+            opens_at_ms=number(b"opens_at_ms"),
+            closes_at_ms=number(b"closes_at_ms"),
+            pack=orjson.loads(fields[b"pack"]),
+            eligibility=orjson.loads(fields[b"eligibility"]),
+        ),
+        issued=number(b"issued"),
+        paused=fields[b"paused"] == b"1",
+        closed=fields[b"closed"] == b"1",
+        version=number(b"version"),
+        last_grant_ms=number(b"last_grant_ms"),
+    )
+
+
+def read_pairs(flat: list[bytes], value: Callable[[bytes], Any] = bytes) -> dict[bytes, Any]:
+    """A flat reply of field, value, field, value … as a mapping."""
+    return {flat[i]: value(flat[i + 1]) for i in range(0, len(flat), 2)}
+
+
+def _spell(name: str, value: Any) -> str | bytes:
+    if name in _JSON_FIELDS:
+        return orjson.dumps(value)
+    if name in _FLAGS:
+        return "1" if value else "0"
+    return str(value)

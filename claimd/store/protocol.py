@@ -1,0 +1,77 @@
+"""What a store of rounds and claims must do. One conformance suite holds the real store and the model to it."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from claimd.domain.claims import Claim
+from claimd.domain.log import LogEntry
+from claimd.domain.outcomes import Decision, EditOutcome
+from claimd.domain.rounds import Definition, Round
+
+MAX_BATCH = 512
+
+
+class Reading(NamedTuple):
+    """A round, or None where there is none, as it was at `now_ms` of the server's clock."""
+
+    now_ms: int
+    round: Round | None
+
+
+class Edited(NamedTuple):
+    """What became of an edit, and the round as it is now."""
+
+    outcome: EditOutcome
+    now_ms: int
+    round: Round | None
+
+
+class Held(NamedTuple):
+    """The claim that an identity holds, and whether the round exists at all."""
+
+    round_exists: bool
+    claim: Claim | None
+
+
+class Store(Protocol):
+    """Every method raises StoreUnavailable when the server does not answer; then the outcome is unknown."""
+
+    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+        """Decide 1 to MAX_BATCH claims, in order, as one atomic step."""
+        ...
+
+    async def round_create(self, definition: Definition, reason: str) -> Edited:
+        """Create a round: DONE or ROUND_EXISTS."""
+        ...
+
+    async def round_edit(self, round_id: str, changes: dict[str, Any], reason: str) -> Edited:
+        """Change fields of a Definition (not its id), `paused` or `closed`: all or nothing."""
+        ...
+
+    async def round(self, round_id: str) -> Reading:
+        """Read one round."""
+        ...
+
+    async def rounds(self) -> tuple[int, list[Round]]:
+        """The server's time in milliseconds and every round, ordered by opening time, then id."""
+        ...
+
+    async def held(self, round_id: str, identity: bytes) -> Held:
+        """What an identity holds in a round."""
+        ...
+
+    def log(self, round_id: str) -> AsyncIterator[LogEntry]:
+        """The round's log from its beginning to where it ended when the reading began."""
+        ...
+
+    def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
+        """Every claim held, with its identity, in no order.
+
+        One that was there from the beginning to the end comes at least once, but may come twice while the server
+        rehashes.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """Return if the store can decide claims."""
+        ...

@@ -1,0 +1,244 @@
+"""The store in Redis or Valkey: every change is one Lua script call, every answer is read back from the server.
+
+Never retries what may have happened: the library's own retries are off, and only NOSCRIPT, which says that nothing
+was done, is answered by loading the script and asking once more.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any, cast
+
+import orjson
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
+
+from claimd.domain.claims import Claim
+from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.outcomes import Decision, EditOutcome, Outcome
+from claimd.domain.rounds import Definition, Round
+from claimd.store import keys
+from claimd.store.errors import StoreUnavailable, translated_errors
+from claimd.store.fields import definition_fields, read_pairs, read_round, spelled
+from claimd.store.protocol import Edited, Held, Reading
+from claimd.store.scripts import Script, load_script
+
+# A batch takes milliseconds; what takes seconds is a server that stalls, and its outcome is unknown.
+_CLAIM_TIMEOUT_SECONDS = 3.0
+_READ_TIMEOUT_SECONDS = 5.0
+_CONNECT_TIMEOUT_SECONDS = 2.0
+# Two calls a round at most; a drop is one round, or a few at once.
+_CLAIM_CONNECTIONS = 16
+_READ_CONNECTIONS = 32
+_LOG_PAGE = 200
+_SCAN_PAGE = 1000
+
+
+class RedisStore:
+    """Implements `Store`. `connect` makes one; `close` gives its connections back."""
+
+    def __init__(self, claiming: "Redis", reading: "Redis") -> None:
+        """`claiming` is kept for batches of claims, so that no amount of reading can hold one up."""
+        self._claiming = claiming
+        self._reading = reading
+        self._claim = load_script("claim")
+        self._round_create = load_script("round_create")
+        self._round_edit = load_script("round_edit")
+
+    @classmethod
+    def connect(cls, url: str) -> "RedisStore":
+        """A store at a redis://, rediss:// or unix:// URL. Connects with the first call, so it cannot fail here."""
+        return cls(
+            claiming=_client(url, _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
+            reading=_client(url, _READ_CONNECTIONS, _READ_TIMEOUT_SECONDS),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._claiming.aclose()
+        await self._reading.aclose()
+
+    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+        """See `Store.claim`."""
+        reply = await self._call(
+            self._claiming,
+            self._claim,
+            (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id)),
+            (round_id, b"".join(identities)),
+        )
+        return _read_decisions(reply, len(identities))
+
+    async def round_create(self, definition: Definition, reason: str) -> Edited:
+        """See `Store.round_create`."""
+        with translated_errors():
+            # Before the round itself, so that no round is ever unlisted; a name without a round is passed over.
+            await _awaited(self._reading.sadd(keys.ROUNDS, definition.id))
+        return await self._edit(self._round_create, definition.id, definition_fields(definition), reason)
+
+    async def round_edit(self, round_id: str, changes: dict[str, Any], reason: str) -> Edited:
+        """See `Store.round_edit`."""
+        return await self._edit(self._round_edit, round_id, spelled(changes), reason)
+
+    async def round(self, round_id: str) -> Reading:
+        """See `Store.round`."""
+        now_ms, found = await self._read_rounds([round_id])
+        return Reading(now_ms, found[0])
+
+    async def rounds(self) -> tuple[int, list[Round]]:
+        """See `Store.rounds`."""
+        with translated_errors():
+            members = await _awaited(self._reading.smembers(keys.ROUNDS))
+        now_ms, found = await self._read_rounds([member.decode() for member in members])
+        present = [item for item in found if item is not None]
+        return now_ms, sorted(present, key=lambda item: (item.definition.opens_at_ms, item.id))
+
+    async def held(self, round_id: str, identity: bytes) -> Held:
+        """See `Store.held`."""
+        with translated_errors():
+            pipeline = self._reading.pipeline(transaction=False)
+            pipeline.exists(keys.round_key(round_id))
+            pipeline.hget(keys.claims_key(round_id), cast(str, identity))
+            exists, value = await pipeline.execute()
+        return Held(bool(exists), _read_claim(round_id, value) if value else None)
+
+    async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
+        """See `Store.log`."""
+        key = keys.log_key(round_id)
+        with translated_errors():
+            newest = await _awaited(self._reading.xrevrange(key, count=1))
+        if not newest:
+            return
+        end, start = newest[0][0], b"-"
+        while True:
+            with translated_errors():
+                page = await _awaited(self._reading.xrange(key, min=start, max=end, count=_LOG_PAGE))
+            for _, fields in page:
+                entry = _read_entry(round_id, fields)
+                if entry is not None:
+                    yield entry
+            if len(page) < _LOG_PAGE:
+                return
+            start = b"(" + page[-1][0]
+
+    async def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
+        """See `Store.claims`."""
+        key, cursor = keys.claims_key(round_id), 0
+        while True:
+            with translated_errors():
+                cursor, page = await _awaited(self._reading.hscan(key, cursor, count=_SCAN_PAGE))
+            for identity, value in page.items():
+                yield identity, _read_claim(round_id, value)
+            if cursor == 0:
+                return
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+        with translated_errors():
+            await _awaited(self._reading.ping())
+
+    async def save_counts(self, worker: str, counts: bytes) -> None:
+        """Keep what a worker has counted so far, for whoever merges the counts of all workers."""
+        with translated_errors():
+            await _awaited(self._reading.hset(keys.METRICS, worker, cast(str, counts)))
+
+    async def load_counts(self) -> dict[str, bytes]:
+        """What every worker last saved."""
+        with translated_errors():
+            saved = await _awaited(self._reading.hgetall(keys.METRICS))
+        return {worker.decode(): counts for worker, counts in saved.items()}
+
+    async def _edit(self, script: Script, round_id: str, fields: Mapping[str, str | bytes], reason: str) -> Edited:
+        logged = {name: value.decode() if isinstance(value, bytes) else value for name, value in fields.items()}
+        flat = [part for pair in fields.items() for part in pair]
+        now_ms, outcome, *pairs = await self._call(
+            self._reading,
+            script,
+            (keys.round_key(round_id), keys.log_key(round_id)),
+            (round_id, reason, orjson.dumps(logged), *flat),
+        )
+        return Edited(EditOutcome(outcome.decode()), now_ms, read_round(read_pairs(pairs)))
+
+    async def _read_rounds(self, round_ids: list[str]) -> tuple[int, list[Round | None]]:
+        with translated_errors():
+            pipeline = self._reading.pipeline(transaction=False)
+            # The time first: a status derived from it is never ahead of what was read.
+            pipeline.time()
+            for round_id in round_ids:
+                pipeline.hgetall(keys.round_key(round_id))
+            (seconds, microseconds), *found = await pipeline.execute()
+        return seconds * 1000 + microseconds // 1000, [read_round(fields) for fields in found]
+
+    async def _call(self, client: "Redis", script: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
+        if len(names) != len(script.keys) or len(args) < len(script.args):
+            raise TypeError(f"{script.name}.lua takes {script.keys} and {script.args}")
+        with translated_errors():
+            try:
+                return await _awaited(client.evalsha(script.sha, len(names), *names, *args))
+            except NoScriptError:
+                await client.script_load(script.source)
+                return await _awaited(client.evalsha(script.sha, len(names), *names, *args))
+
+
+def _client(url: str, max_connections: int, timeout_seconds: float) -> "Redis":
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=timeout_seconds,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        client_name="claimd",
+    )
+    return Redis.from_pool(pool)
+
+
+async def _awaited(reply: Awaitable[Any] | Any) -> Any:
+    """The library types one method for its synchronous and its asynchronous client alike."""
+    return await reply
+
+
+def _read_decisions(reply: list[Any], count: int) -> list[Decision]:
+    now_ms, refusal_word, opens_at_ms = islice(reply, 3)
+    refusal = Decision(Outcome(refusal_word.decode()), now_ms=now_ms, opens_at_ms=opens_at_ms)
+    if refusal.outcome is Outcome.ROUND_NOT_FOUND:
+        return [refusal] * count
+    if len(reply) != count + 3:
+        raise StoreUnavailable(f"claim.lua answered {len(reply) - 3} claims of {count}")
+    granted = Outcome.GRANTED
+    return [
+        (Decision(granted, item, now_ms, now_ms) if item else refusal) if type(item) is int else _replayed(item, now_ms)
+        for item in islice(reply, 3, None)
+    ]
+
+
+def _replayed(value: bytes, now_ms: int) -> Decision:
+    serial, _, claimed_at_ms = value.partition(b":")
+    return Decision(Outcome.REPLAYED, int(serial), int(claimed_at_ms), now_ms)
+
+
+def _read_claim(round_id: str, value: bytes) -> Claim:
+    serial, _, claimed_at_ms = value.partition(b":")
+    return Claim(round_id, int(serial), int(claimed_at_ms))
+
+
+def _read_grants(fields: Mapping[bytes, bytes]) -> LogEntry:
+    return GrantsEntry(int(fields[b"first"]), int(fields[b"at_ms"]), fields[b"identities"])
+
+
+def _read_edit(fields: Mapping[bytes, bytes]) -> LogEntry:
+    logged = orjson.loads(fields[b"fields"])
+    return EditEntry(int(fields[b"version"]), int(fields[b"at_ms"]), fields[b"reason"].decode(), logged)
+
+
+_ENTRY_READERS: dict[bytes, Callable[[Mapping[bytes, bytes]], LogEntry]] = {
+    b"grants": _read_grants,
+    b"edit": _read_edit,
+}
+
+
+def _read_entry(round_id: str, fields: Mapping[bytes, bytes]) -> LogEntry | None:
+    """The entry, or None for one of another round that shares the log."""
+    kind, about = next(iter(fields.items()))
+    return _ENTRY_READERS[kind](fields) if about == round_id.encode() else None
