@@ -1,0 +1,1 @@
+"""The crowd of a drop: an open-loop load harness on Locust that checks every answer and recounts the round."""

@@ -1,0 +1,159 @@
+"""Sends the crowd's requests when they are due, on whatever connection is free: the open loop itself.
+
+Requests leave in the schedule's order, so "what is due and waits" is no queue but the stretch between a cursor and the
+clock. A connection that comes free takes the next due request at once; otherwise it lines up, and the dispatcher, awake
+every millisecond, hands out what has come due. First in, first out: every connection gets its turn, so that the
+workers behind one port are loaded alike and no connection idles until the server closes it.
+"""
+
+from array import array
+from collections import deque
+from time import monotonic
+from typing import Final
+
+import gevent
+import gevent.event
+
+from claimd.identity.passes import PASS_CHARACTERS
+from loadtest.check import Judge, Told
+from loadtest.connection import Connection
+from loadtest.lateness import LATE_SECONDS, BlindSpell
+from loadtest.records import Records
+
+TICK_SECONDS: Final = 0.001
+_NEVER: Final = float("inf")
+
+
+class Dispatcher:
+    """The connections of one generator, and, once `load` was called, the requests they carry."""
+
+    def __init__(self) -> None:
+        self.blind: list[BlindSpell] = []
+        self.open_connections = 0
+        self._idle: deque[Connection] = deque()
+        self._free_since = 0.0
+        self._due = array("d", [_NEVER])
+        self._rows = 0
+        self._cursor = 0
+        self._origin = 0.0
+        self._answered = 0
+        self._should_wake = 0.0
+        self._all_sent = gevent.event.Event()
+
+    def load(
+        self, records: Records, passes: bytes, pass_starts: "array[int]", judge: Judge, head: bytes, origin: float
+    ) -> None:
+        """What to send from now on: `records.schedule`, with the pass at `pass_starts[row]` of `passes` for each row.
+
+        `head` is the request up to the pass; `origin` is the monotonic time of the opening.
+        """
+        self._records, self._judge = records, judge.judge
+        self._kinds = records.schedule.kinds.tobytes()
+        self._passes, self._pass_starts, self._head = passes, pass_starts, head
+        self._rows = len(records.schedule)
+        self._cursor = self._answered = 0
+        self._origin = origin
+        self._free_since = monotonic() - origin
+        self.blind = []
+        # The end marker saves a comparison for every request.
+        self._due = array("d", records.schedule.offsets.tobytes())
+        self._due.append(_NEVER)
+
+    @property
+    def sent(self) -> int:
+        """How many requests have left."""
+        return self._cursor
+
+    @property
+    def answered(self) -> int:
+        """How many of them have their answer, or lost their connection."""
+        return self._answered
+
+    @property
+    def waiting(self) -> int:
+        """How many are due and wait for a free connection."""
+        now = monotonic() - self._origin
+        low, due = self._cursor, self._due
+        high = self._rows
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if due[middle] <= now else (low, middle)
+        return low - self._cursor
+
+    def adopt(self, connection: Connection) -> None:
+        """A new connection, ready to carry requests."""
+        self.open_connections += 1
+        self._take_next(connection, monotonic() - self._origin)
+
+    def run(self) -> None:
+        """Hand out requests until the last has left."""
+        # The event loop's own timer: a greenlet that sleeps and wakes costs twice as much, a thousand times a second.
+        ticking = gevent.get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS)
+        self._all_sent.clear()
+        self._should_wake = monotonic() - self._origin + TICK_SECONDS
+        ticking.start(self._tick)
+        try:
+            self._all_sent.wait()
+        finally:
+            ticking.stop()
+            ticking.close()
+
+    def _tick(self) -> None:
+        now = monotonic() - self._origin
+        if now - self._should_wake > LATE_SECONDS:
+            self.blind.append(BlindSpell(self._should_wake, now))
+        idle, due = self._idle, self._due
+        while idle and due[self._cursor] <= now:
+            connection = idle.popleft()
+            if not connection.lost:
+                self._send_next(connection)
+        if self._cursor == self._rows:
+            self._all_sent.set()
+        # From the end of this tick: its own work is not blindness, requests leave in the midst of it.
+        self._should_wake = monotonic() - self._origin + TICK_SECONDS
+
+    def _take_next(self, connection: Connection, now: float) -> None:
+        if self._due[self._cursor] <= now:
+            if not self._idle:
+                self._free_since = now
+            self._send_next(connection)
+        else:
+            if not self._idle:
+                self._free_since = now
+            self._idle.append(connection)
+
+    def _send_next(self, connection: Connection) -> None:
+        row = self._cursor
+        self._cursor = row + 1
+        start = self._pass_starts[row]
+        connection.row = row
+        records = self._records
+        records.free_since[row] = self._free_since
+        records.sent[row] = monotonic() - self._origin
+        if not connection.send(self._head + self._passes[start : start + PASS_CHARACTERS] + b"\r\n\r\n"):
+            self.on_lost(connection)
+
+    def on_answer(self, connection: Connection, status: bytes, body: bytes, closing: bool) -> None:
+        """An answer has come: judge it, note it, and give the connection its next request."""
+        now = monotonic() - self._origin
+        row = connection.row
+        connection.row = -1
+        told, serial, claimed_at_ms, error = self._judge(self._kinds[row], status, body)
+        self._records.note(row, now, told, serial, claimed_at_ms)
+        self._answered += 1
+        if error is not None:
+            self._records.errors[error] += 1
+        if closing:
+            connection.close()
+            self.on_lost(connection)
+        else:
+            self._take_next(connection, now)
+
+    def on_lost(self, connection: Connection) -> None:
+        """A connection is gone. With a request under way its outcome is unknown, which is an error, never a refusal."""
+        self.open_connections -= 1
+        if connection.row >= 0:
+            self._records.note(connection.row, monotonic() - self._origin, Told.DROPPED, 0, 0)
+            self._records.errors["connection dropped with a request under way"] += 1
+            self._answered += 1
+            connection.row = -1

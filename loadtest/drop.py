@@ -1,0 +1,208 @@
+"""The whole drop in one command: claimd up in a fresh data directory, the crowd at its door, verdict and report.
+
+Everything it starts, it stops, however it ends. It never imports Locust: gevent's patches would reach in here.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.console import Console
+
+from loadtest import children, report, sizes, terminal
+from loadtest.credentials import new_jwks
+from loadtest.verdict import Verdict
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_READY_SECONDS: Final = 60.0
+_EXIT_SECONDS: Final = 30.0
+_INTERRUPTED: Final = 130
+# Beside the connections: standard streams, event loop, log, sockets of the store, a listener or two.
+_SPARE_FILES: Final = 256
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+class DropError(Exception):
+    """The drop could not be run; the message says why."""
+
+
+@app.command()
+def drop(
+    pool: Annotated[int, typer.Option(help="Packs to give away.")] = 1_500_000,
+    seconds: Annotated[float, typer.Option(help="When the last pack should be gone.")] = 105.0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Gateway processes.")] = 2,
+    connections: Annotated[
+        int | None, typer.Option(min=1, help="Keep-alive connections of the crowd.", show_default="by pool")
+    ] = None,
+    app_users: Annotated[
+        int | None, typer.Option(min=0, help="People who use the app.", show_default="by pool")
+    ] = None,
+    generators: Annotated[int, typer.Option(min=1, max=64, help="Locust processes that carry the crowd.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed brings the same crowd.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.", show_default="loadtest/out/TIME")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave claimd's data directory behind, and say where.")] = False,
+) -> None:
+    """Give away POOL packs in SECONDS to a crowd that is too large, and check every single answer.
+
+    Exit code: **0** it held, **1** it did not, or could not be run, **2** the load generator fell behind, so that the
+    figures mean nothing.
+    """
+    console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        sizes.check_size(pool, seconds)
+        carriers = connections or sizes.connections_for(pool)
+        visitors = sizes.app_users_for(pool) if app_users is None else app_users
+        sizes.allow_files(carriers + visitors + _SPARE_FILES)
+        folder = (out or report.new_folder()).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        console.print(f"a drop of {pool:,} packs in {seconds:g} s: {workers} gateway workers, {carriers} connections")
+        size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
+        size += [f"--seed={seed}", *([f"--processes={generators}"] if generators > 1 else [])]
+        result = _run(folder, workers, size, keep, console)
+    except (DropError, sizes.SizeError) as error:
+        console.print("[bold red]error[/]", error, soft_wrap=True)
+        raise typer.Exit(Verdict.FAIL.exit_code) from None
+    except KeyboardInterrupt:
+        console.print("interrupted: everything is stopped, there is no report")
+        raise typer.Exit(_INTERRUPTED) from None
+    console.print(terminal.summary(result))
+    console.print(f"\n  report: {_shown(folder / 'report.html')}", soft_wrap=True)
+    raise typer.Exit(Verdict(result["verdict"]).exit_code)
+
+
+def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Console) -> dict[str, Any]:
+    """Start claimd, then the crowd; the report as read back. Raises DropError."""
+    port, console_port = _free_ports()
+    host, console_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{console_port}"
+    # Settings of the shell are for somebody's own claimd; this one is fresh.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLAIMD_", "LOCUST_"))}
+    claimd_log, locust_log = folder / "claimd.log", folder / "locust.log"
+    with ExitStack() as stack:
+        home = stack.enter_context(_temporary_folder(keep, console))
+        data_dir, jwks = home / "data", home / "jwks.json"
+        jwks.write_text(new_jwks())
+        claimd_up = [
+            *(sys.executable, "-m", "claimd", "up", f"--data-dir={data_dir}", f"--workers={workers}"),
+            *("--host=127.0.0.1", f"--port={port}", "--console-host=127.0.0.1", f"--console-port={console_port}"),
+        ]
+        up = stack.enter_context(
+            children.running(claimd_up, inherited | {"CLAIMD_JWKS": str(jwks)}, claimd_log, cwd=_ROOT)
+        )
+        _await_ready([host, console_url], up, claimd_log)
+        locust = [
+            *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
+            *(f"--host={host}", f"--console-url={console_url}", f"--data-dir={data_dir}", f"--jwks={jwks}"),
+            *(f"--out={folder}", *size),
+        ]
+        _bring_the_crowd(locust, inherited, locust_log, console)
+    try:
+        result: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    except (OSError, ValueError):
+        raise DropError(f"the crowd left no report\n{children.tail(locust_log)}\n{children.tail(claimd_log)}") from None
+    return result
+
+
+def _bring_the_crowd(command: list[str], environment: dict[str, str], log: Path, console: Console) -> None:
+    """Run Locust to its end and show how it goes."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as news, ExitStack() as stack:
+        try:
+            command = [*command, f"--progress-fd={writing}"]
+            locust = stack.enter_context(children.running(command, environment, log, cwd=_ROOT, pass_fds=(writing,)))
+        finally:
+            os.close(writing)
+        with terminal.display(console) as display:
+            for piece in _lines(news.fileno(), locust):
+                if piece["phase"] == "failed":
+                    raise DropError(piece["error"])
+                display.show(piece)
+        locust.wait(_EXIT_SECONDS)
+
+
+def _lines(descriptor: int, child: children.Child) -> Iterator[dict[str, Any]]:
+    """JSON lines from a pipe until its other end is closed, or the child is gone though another still holds it."""
+    rest = b""
+    while True:
+        readable, _, _ = select.select([descriptor], [], [], 1.0)
+        if not readable:
+            if child.poll() is not None:
+                return
+            continue
+        data = os.read(descriptor, 65536)
+        if not data:
+            return
+        *whole, rest = (rest + data).split(b"\n")
+        yield from map(json.loads, whole)
+
+
+def _await_ready(urls: list[str], up: children.Child, log: Path) -> None:
+    """Wait until claimd can decide claims, on both its sides. Raises DropError."""
+    give_up = time.monotonic() + _READY_SECONDS
+    while not all(map(_is_ready, urls)):
+        if up.poll() is not None:
+            raise DropError(f"claimd up ended with exit code {up.returncode}\n{children.tail(log)}")
+        if time.monotonic() > give_up:
+            raise DropError(f"claimd up is not ready after {_READY_SECONDS:g} s\n{children.tail(log)}")
+        time.sleep(0.1)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _free_ports() -> tuple[int, int]:
+    """Two ports that nobody has now."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+@contextmanager
+def _temporary_folder(keep: bool, console: Console) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="claimd-drop-"))
+    try:
+        yield folder
+    finally:
+        if keep:
+            console.print(f"claimd's data directory is kept: {folder / 'data'}", soft_wrap=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _shown(path: Path) -> Path:
+    """As short as it can be said from here."""
+    with suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path
+
+
+if __name__ == "__main__":
+    # A mistake in the arguments would be 2, which says something else here.
+    typer.BadParameter.exit_code = Verdict.FAIL.exit_code
+    app()

@@ -1,0 +1,36 @@
+"""The drop, for Locust: `locust -f loadtest/locustfile.py --host http://127.0.0.1:8080`, with the web page, headless,
+or with `--processes` or workers. Users, spawn rate and the end of the test take care of themselves; see also `--help`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from locust import events
+from locust.env import Environment
+from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
+
+from loadtest import options, sizes
+from loadtest.conductor import Conductor
+from loadtest.credentials import TokenIssuer
+from loadtest.generator import Generator
+from loadtest.users import AppUser, CrowdUser
+
+__all__ = ["AppUser", "CrowdUser"]
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def compose(environment: Environment, runner: Runner, **_: Any) -> None:
+    """Put the parts together: a generator where users run, a conductor where the test is led."""
+    given = options.of(environment)
+    AppUser.fixed_count = options.app_users_for(given)
+    if given.num_users is None:
+        given.num_users = sizes.connections_for(given.pool) + AppUser.fixed_count
+    if given.spawn_rate is None:
+        given.spawn_rate = given.num_users
+    if isinstance(runner, (LocalRunner, WorkerRunner)):
+        CrowdUser.generator = AppUser.generator = generator = Generator(environment, runner)
+        environment.events.test_start.add_listener(lambda **_: generator.forget())  # type: ignore[no-untyped-call]
+        if given.jwks:
+            AppUser.issuer = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience)
+    if isinstance(runner, (LocalRunner, MasterRunner)):
+        Conductor(environment, runner)

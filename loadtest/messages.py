@@ -1,0 +1,87 @@
+"""What conductor and generators say to each other, over Locust's own channel between master and workers.
+
+In a single process the same messages go from one to the other directly: Locust's local runner emulates the channel.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+PREPARE: Final = "drop_prepare"
+READY: Final = "drop_ready"
+OPENS: Final = "drop_opens"
+PROGRESS: Final = "drop_progress"
+ROWS: Final = "drop_rows"
+DONE: Final = "drop_done"
+FAILED: Final = "drop_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """Travels as a plain dict, for msgpack."""
+
+    def dump(self) -> dict[str, Any]:
+        """As a dict."""
+        return asdict(self)
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> Self:
+        """From such a dict."""
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare(_Message):
+    """Conductor to each generator: your share of the crowd. `index` counts generators from 0."""
+
+    index: int
+    count: int
+    round_id: str
+    pool: int
+    seconds: float
+    seed: int
+    app_users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opens(_Message):
+    """Conductor to all generators: the round exists and opens then."""
+
+    opens_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(_Message):
+    """Generator to conductor, once a second. Counts are totals so far, latencies those since the last one."""
+
+    index: int
+    offset: float
+    offered: int
+    granted: int
+    replayed: int
+    sold_out: int
+    refused: int
+    errors: int
+    waiting: int
+    blind_spells: int
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done(_Message):
+    """Generator to conductor, after its rows: how it fared itself.
+
+    `blind` holds (begin, end) pairs. `clock_error_ms` bounds how far its idea of the server's clock may be off.
+    """
+
+    index: int
+    crowd_rows: int
+    blind: list[list[float]]
+    cpu_fraction: float
+    busiest_cpu_fraction: float
+    runqueue_fraction: float | None
+    connections: int
+    app_users: int
+    app_retries: int
+    clock_error_ms: float
+    errors: dict[str, int]

@@ -1,0 +1,45 @@
+"""How large a drop may be, and how many carry it."""
+
+import math
+import resource
+from typing import Final
+
+MOST_CONNECTIONS: Final = 500
+MOST_APP_USERS: Final = 50
+_FEWEST_CONNECTIONS: Final = 20
+
+
+class SizeError(ValueError):
+    """A size that cannot be run; the message says what to do."""
+
+
+def check_size(pool: int, seconds: float) -> None:
+    """Raises SizeError for a drop that cannot be."""
+    if not 1 <= pool <= 2**31:
+        raise SizeError(f"POOL={pool} cannot be given away; name a number from 1 to 2^31")
+    if seconds == 0:
+        raise SizeError("SECONDS=0 (as fast as claimd answers) is not there yet; name the seconds to sell out in")
+    if not (math.isfinite(seconds) and 1 <= seconds <= 86_400):
+        raise SizeError(f"SECONDS={seconds:g} cannot be run; name a number from 1 to 86400")
+
+
+def connections_for(pool: int) -> int:
+    """How many connections carry the crowd: enough that nobody waits for one, no more than a core can serve."""
+    return max(_FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, pool // 20))
+
+
+def app_users_for(pool: int) -> int:
+    """How many of the people use the app: one in a hundred, up to a limit, for each costs as much as five others."""
+    return min(MOST_APP_USERS, pool // 100)
+
+
+def allow_files(needed: int) -> None:
+    """Let this process and its children open `needed` files each. Raises SizeError where the hard limit forbids it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise SizeError(
+                f"{needed:,} open files are needed and the hard limit is {hard:,}: raise it (`ulimit -Hn`), "
+                "or take fewer --connections"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
