@@ -1,0 +1,47 @@
+"""Where the console is, and the token it wants: from flags, from the environment, from what `claimd up` left."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from claimd.cli.errors import CommandError
+from claimd.processes.data_dir import read_admin_token
+from claimd.processes.listeners import reachable, url_of
+from claimd.processes.record import read_record
+from claimd.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleAddress:
+    """`url` without a slash at its end; `token` may be empty for `/metrics` alone."""
+
+    url: str
+    token: str
+
+    @classmethod
+    def find(
+        cls,
+        url: str | None,
+        data_dir: Path | None,
+        console_host: str | None,
+        console_port: int | None,
+        admin_token: str | None,
+    ) -> "ConsoleAddress":
+        """Flags over environment over what the data directory says. Raises SettingsError, CommandError."""
+        settings = Settings.read(
+            data_dir=data_dir, console_host=console_host, console_port=console_port, admin_token=admin_token
+        )
+        token = settings.admin_token.get_secret_value() if settings.admin_token else read_admin_token(settings.data_dir)
+        if token is None:
+            raise CommandError(
+                f"no admin token: set CLAIMD_ADMIN_TOKEN, or name the directory of `claimd up` with --data-dir "
+                f"({settings.data_dir} holds none)"
+            )
+        return cls((url or _url(settings)).rstrip("/"), token)
+
+
+def _url(settings: Settings) -> str:
+    if not settings.model_fields_set & {"console_host", "console_port"}:
+        running = read_record(settings.data_dir).get("console", {})
+        if "port" in running:
+            return url_of(reachable(running["host"]), running["port"])
+    return url_of(reachable(settings.console_host), settings.console_port)

@@ -1,0 +1,128 @@
+"""The console's API, as the commands see it. Whatever goes wrong becomes a CommandError with one line that helps."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+
+from claimd.cli.address import ConsoleAddress
+from claimd.cli.errors import CommandError
+from claimd.domain.rounds import is_round_id
+
+_CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 30.0
+
+
+class Console:
+    """Use it with `async with`."""
+
+    def __init__(self, address: ConsoleAddress) -> None:
+        self._address = address
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._address.token}"})
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def rounds(self) -> dict[str, Any]:
+        """Every round, and `server_time`."""
+        return await self._ask("GET", "/admin/v1/rounds")
+
+    async def round(self, round_id: str) -> dict[str, Any]:
+        """One round."""
+        return await self._ask("GET", _path(round_id))
+
+    async def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a round."""
+        return await self._ask("POST", "/admin/v1/rounds", body)
+
+    async def edit(self, round_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a round."""
+        return await self._ask("PATCH", _path(round_id), body)
+
+    async def order(self, round_id: str, verb: str, reason: str) -> dict[str, Any]:
+        """`pause`, `resume` or `close` a round."""
+        return await self._ask("POST", f"{_path(round_id)}/{verb}", {"reason": reason})
+
+    async def audit(self, round_id: str) -> dict[str, Any]:
+        """Counted from all claims: takes seconds for a million of them."""
+        return await self._ask("GET", f"{_path(round_id)}/audit", answer_seconds=None)
+
+    async def metrics(self) -> str:
+        """Prometheus text."""
+        async with self._request("GET", "/metrics") as response:
+            return await response.text()
+
+    async def export(self, round_id: str) -> AsyncIterator[bytes]:
+        """Pieces of NDJSON. A stream that breaks off half-way ends in a CommandError, never quietly."""
+        async with self._request("GET", f"{_path(round_id)}/claims", answer_seconds=None) as response:
+            async for piece in response.content.iter_any():
+                yield piece
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        answer_seconds: float | None = _ANSWER_SECONDS,
+    ) -> dict[str, Any]:
+        async with self._request(method, path, body, answer_seconds) as response:
+            answer = await response.json()
+        if not isinstance(answer, dict):
+            raise CommandError(f"{self._address.url} does not answer like a claimd console")
+        return answer
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        answer_seconds: float | None = _ANSWER_SECONDS,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("use the console with `async with`")
+        url = self._address.url
+        timeout = aiohttp.ClientTimeout(total=answer_seconds, sock_connect=_CONNECT_SECONDS)
+        try:
+            async with self._session.request(method, url + path, json=body, timeout=timeout) as response:
+                if response.status >= 400:
+                    raise CommandError(_problem(url, response.status, await response.text(errors="replace")))
+                yield response
+        except aiohttp.ClientConnectorError as error:
+            raise CommandError(
+                f"no console at {url} ({error.os_error.strerror or 'cannot connect'}): start one with `claimd up`, "
+                "or say where it is with --url"
+            ) from None
+        except aiohttp.ClientPayloadError:
+            raise CommandError("the answer broke off half-way: what came is not the whole") from None
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            raise CommandError(f"{url!r} is not an address of a console: http://host:port") from None
+        except (aiohttp.ClientError, ValueError) as error:
+            raise CommandError(f"the console at {url} does not answer as it should: {error}") from None
+        except TimeoutError:
+            raise CommandError(f"the console at {url} does not answer in time") from None
+
+
+def _path(round_id: str) -> str:
+    # Checked here, or a slip such as `a/audit` would ask for something else.
+    if not is_round_id(round_id):
+        raise CommandError(f"{round_id!r} is not a round's id: small letters, digits and '-', at most 64")
+    return f"/admin/v1/rounds/{round_id}"
+
+
+def _problem(url: str, status: int, text: str) -> str:
+    try:
+        problem = json.loads(text)
+        code, sentence = problem["code"], problem.get("detail") or problem["title"]
+    except (ValueError, KeyError, TypeError):
+        return f"{url} answered {status}, and not like a claimd console"
+    if code == "unauthenticated":
+        return f"the console at {url} does not know this admin token (unauthenticated)"
+    return f"{sentence.rstrip('.')} ({code})"

@@ -1,0 +1,56 @@
+"""What all commands that talk to the console share: the flags that say where it is, and running on an event loop."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import typer
+
+from claimd.cli import options
+from claimd.cli.address import ConsoleAddress
+from claimd.cli.client import Console
+
+_Url = Annotated[
+    str | None,
+    typer.Option("--url", help="The console's address, where it is on another machine.", rich_help_panel="Settings"),
+]
+
+
+def _address(
+    url: _Url = None,
+    data_dir: options.DataDir = None,
+    console_host: options.ConsoleHost = None,
+    console_port: options.ConsolePort = None,
+    admin_token: options.AdminToken = None,
+) -> ConsoleAddress:
+    return ConsoleAddress.find(url, data_dir, console_host, console_port, admin_token)
+
+
+def console_command(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A command whose first parameter is an open Console, with the flags of `_address` after its own.
+
+    typer reads flags from signatures, so the signatures are joined.
+    """
+    own, shared = inspect.signature(command), inspect.signature(_address)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        address = _address(**{name: given.pop(name) for name in shared.parameters})
+
+        async def talk() -> None:
+            async with Console(address) as console:
+                await command(console, **given)
+
+        asyncio.run(talk())
+
+    parameters = [*list(own.parameters.values())[1:], *shared.parameters.values()]
+    joined = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    run.__signature__ = inspect.Signature(joined)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in joined}
+    del run.__wrapped__
+    return run
+
+
+RoundId = Annotated[str, typer.Argument(metavar="ROUND", help="The round's id.")]

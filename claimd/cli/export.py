@@ -1,0 +1,72 @@
+"""`claimd export`: every claim of a round as NDJSON. A half export must never be taken for a whole one."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console as Terminal
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from claimd.cli.client import Console
+from claimd.cli.console_command import RoundId, console_command
+from claimd.cli.errors import CommandError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export", epilog="Example: [bold]claimd export r5 --output r5.ndjson[/]")(console_command(_export))
+
+
+async def _export(
+    console: Console,
+    round_id: RoundId,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write this file, which is there only when it is whole."),
+    ] = None,
+    as_json: Annotated[  # noqa: ARG001 - every command that prints data takes it
+        bool, typer.Option("--json", help="One JSON object a line: what it prints anyway.")
+    ] = False,
+) -> None:
+    """Print every claim: serial, id, identity (a keyed digest, no name), claimed_at; in the order of the serials."""
+    issued = (await console.round(round_id))["issued"]
+    with _sink(output) as sink, _progress(issued, shown=output is not None or not sys.stdout.isatty()) as advance:
+        lines = 0
+        async for piece in console.export(round_id):
+            sink.write(piece)
+            lines += piece.count(b"\n")
+            advance(lines)
+    if output is not None:
+        typer.echo(f"{lines:,} claims in {output}", err=True)
+
+
+@contextmanager
+def _sink(output: Path | None) -> Iterator[BinaryIO]:
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = output.with_name(output.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(output)
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    terminal = Terminal(stderr=True)
+    columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal, transient=True, disable=not (shown and terminal.is_terminal)) as progress:
+        task = progress.add_task("export", total=total)
+        yield lambda lines: progress.update(task, completed=lines)

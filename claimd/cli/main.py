@@ -1,0 +1,67 @@
+"""The command `claimd`: puts the commands together, and turns what fails into one line and an exit code.
+
+0: done. 1: it could not be done, or an audit found something. 2: the command line or a setting is wrong.
+"""
+
+from typing import Annotated, Any
+
+import typer
+from typer import Context
+from typer.core import TyperGroup
+
+from claimd import __version__
+from claimd.cli import audit, export, roles, rounds, up, watch
+from claimd.cli.errors import CommandError
+from claimd.processes.errors import StartError
+from claimd.settings import SettingsError
+
+
+class _Commands(TyperGroup):
+    """Errors that are meant for a person, as one line on stderr; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            code, sentence = 2, str(error)
+        except (CommandError, StartError) as error:
+            code, sentence = 1, str(error)
+        typer.echo(f"claimd: {sentence}", err=True)
+        raise typer.Exit(code)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Decides the claims of a public drop: exactly, durably, fast, and provably.",
+    epilog="Start with [bold]claimd up[/], then [bold]claimd round create --help[/]. "
+    "Settings: a flag over its CLAIMD_… variable over the default.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"claimd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _ctx: Context,
+    _wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+up.register(app)
+roles.register(app)
+rounds.register(app)
+audit.register(app)
+export.register(app)
+watch.register(app)

@@ -1,0 +1,23 @@
+"""Instants as people type them: RFC 3339, `now`, or counted from now, such as `+30s`."""
+
+import re
+
+from claimd.cli.errors import CommandError
+from claimd.domain.times import from_rfc3339
+
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_FROM_NOW = re.compile(r"\+(\d{1,9})([smhd])", re.ASCII)
+
+HELP = "RFC 3339, or by the server's clock: now, +30s, +5m, +2h, +1d."
+
+
+def parse_moment(text: str, now_ms: int, flag: str) -> int:
+    """Milliseconds since 1970; `now_ms` is the server's clock. Raises CommandError that names the flag."""
+    if text == "now":
+        return now_ms
+    if match := _FROM_NOW.fullmatch(text):
+        return now_ms + int(match[1]) * _UNIT_MS[match[2]]
+    try:
+        return from_rfc3339(text)
+    except ValueError as error:
+        raise CommandError(f"{flag} {text!r} {error}; or now, +30s, +5m, +2h, +1d") from None

@@ -1,0 +1,120 @@
+"""`claimd gateway` and `claimd console`: one role each, as a container runs it, or as a child of a supervisor."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import typer
+import uvloop
+
+from claimd.cli import options
+from claimd.cli.say import say
+from claimd.processes.limits import raise_open_files
+from claimd.processes.listeners import listen, url_of
+from claimd.processes.roles import worker_name
+from claimd.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        "gateway",
+        epilog="Example: [bold]CLAIMD_SECRET=… claimd gateway --redis-url redis://db --host 0.0.0.0 --workers 4[/]",
+    )(_gateway)
+    app.command(
+        "console",
+        epilog="Example: [bold]CLAIMD_ADMIN_TOKEN=… claimd console --redis-url redis://db --console-host 10.0.0.5[/]",
+    )(_console)
+
+
+def _gateway(
+    redis_url: options.RedisUrl = None,
+    host: options.Host = None,
+    port: options.Port = None,
+    workers: options.Workers = None,
+    jwks: options.Jwks = None,
+    jwt_issuer: options.JwtIssuer = None,
+    jwt_audience: options.JwtAudience = None,
+    secret: options.Secret = None,
+    listen_fd: options.ListenFd = None,
+    ready_fd: options.ReadyFd = None,
+    worker: options.Worker = None,
+) -> None:
+    """Run the public gateway on your own server.
+
+    Needs CLAIMD_REDIS_URL and CLAIMD_SECRET. With more than one worker it watches them, and starts again one that dies.
+    """
+    from claimd.compose import run_gateway
+    from claimd.processes.up import supervise_gateways
+
+    settings = Settings.read(
+        redis_url=redis_url,
+        host=host,
+        port=port,
+        workers=workers,
+        jwks=jwks,
+        jwt_issuer=jwt_issuer,
+        jwt_audience=jwt_audience,
+        secret=secret,
+    )
+    # Before anything listens, and in the process that a person looks at.
+    settings.require_redis_url()
+    settings.require_secret()
+    if listen_fd is None and settings.workers > 1:
+        asyncio.run(supervise_gateways(settings, say))
+        return
+    listener = _listener(listen_fd, settings.host, settings.port, "port")
+    name = worker or worker_name(listener.getsockname()[1], 0)
+    _serve("gateway", listener, ready_fd, lambda ready: run_gateway(settings, listener, worker=name, on_ready=ready))
+
+
+def _console(
+    redis_url: options.RedisUrl = None,
+    console_host: options.ConsoleHost = None,
+    console_port: options.ConsolePort = None,
+    admin_token: options.AdminToken = None,
+    listen_fd: options.ListenFd = None,
+    ready_fd: options.ReadyFd = None,
+) -> None:
+    """Run the operators' side on your own server: admin API and metrics.
+
+    Needs CLAIMD_REDIS_URL and CLAIMD_ADMIN_TOKEN. Keep it off the public network.
+    """
+    from claimd.compose import run_console
+
+    settings = Settings.read(
+        redis_url=redis_url, console_host=console_host, console_port=console_port, admin_token=admin_token
+    )
+    settings.require_redis_url()
+    settings.require_admin_token()
+    listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
+    _serve("console", listener, ready_fd, lambda ready: run_console(settings, listener, on_ready=ready))
+
+
+def _listener(listen_fd: int | None, host: str, port: int, setting: str) -> socket.socket:
+    if listen_fd is None:
+        return listen(host, port, setting=setting)[0]
+    return socket.socket(fileno=listen_fd)
+
+
+def _serve(
+    role: str,
+    listener: socket.socket,
+    ready_fd: int | None,
+    run: Callable[[Callable[[], None]], Coroutine[Any, Any, None]],
+) -> None:
+    raise_open_files()
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {role}: %(message)s")
+    address = listener.getsockname()
+
+    def on_ready() -> None:
+        if ready_fd is None:
+            say(f"{role} ready on {url_of(address[0], address[1])}")
+        else:
+            os.write(ready_fd, b"1")
+            os.close(ready_fd)
+
+    uvloop.run(run(on_ready))

@@ -1,0 +1,52 @@
+"""`claimd up`: everything on one machine."""
+
+import asyncio
+
+import typer
+
+from claimd.cli import options
+from claimd.cli.say import say
+from claimd.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("up", epilog="Example: [bold]claimd up --workers 2 --jwks keys.json[/]")(_up)
+
+
+def _up(
+    data_dir: options.DataDir = None,
+    redis_url: options.RedisUrl = None,
+    host: options.Host = None,
+    port: options.Port = None,
+    console_host: options.ConsoleHost = None,
+    console_port: options.ConsolePort = None,
+    workers: options.Workers = None,
+    jwks: options.Jwks = None,
+    jwt_issuer: options.JwtIssuer = None,
+    jwt_audience: options.JwtAudience = None,
+    secret: options.Secret = None,
+    admin_token: options.AdminToken = None,
+) -> None:
+    """Run everything on this machine: an embedded server, the gateways, the console.
+
+    Prints "ready" when claims can be made. Ctrl-C or SIGTERM stops it in order, answering claims in flight first;
+    a second Ctrl-C does not wait for them. What was granted is still there at the next start.
+    """
+    from claimd.processes.up import up
+
+    settings = Settings.read(
+        data_dir=data_dir,
+        redis_url=redis_url,
+        host=host,
+        port=port,
+        console_host=console_host,
+        console_port=console_port,
+        workers=workers,
+        jwks=jwks,
+        jwt_issuer=jwt_issuer,
+        jwt_audience=jwt_audience,
+        secret=secret,
+        admin_token=admin_token,
+    )
+    asyncio.run(up(settings, say))
