@@ -1,6 +1,7 @@
 """The console's API, as the commands see it. Whatever goes wrong becomes a CommandError with one line that helps."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -8,7 +9,7 @@ from typing import Any, Self
 import aiohttp
 
 from claimd.cli.address import ConsoleAddress
-from claimd.cli.errors import CommandError
+from claimd.cli.errors import CommandError, WrongUsage
 from claimd.domain.rounds import is_round_id
 
 _CONNECT_SECONDS = 5.0
@@ -97,13 +98,13 @@ class Console:
                 yield response
         except aiohttp.ClientConnectorError as error:
             raise CommandError(
-                f"no console at {url} ({error.os_error.strerror or 'cannot connect'}): start one with `claimd up`, "
+                f"no console at {url} ({_why(error.os_error)}): start one with `claimd up`, "
                 "or say where it is with --url"
             ) from None
         except aiohttp.ClientPayloadError:
             raise CommandError("the answer broke off half-way: what came is not the whole") from None
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            raise CommandError(f"{url!r} is not an address of a console: http://host:port") from None
+            raise WrongUsage(f"{url!r} is not an address of a console: http://host:port") from None
         except (aiohttp.ClientError, ValueError) as error:
             raise CommandError(f"the console at {url} does not answer as it should: {error}") from None
         except TimeoutError:
@@ -113,8 +114,13 @@ class Console:
 def _path(round_id: str) -> str:
     # Checked here, or a slip such as `a/audit` would ask for something else.
     if not is_round_id(round_id):
-        raise CommandError(f"{round_id!r} is not a round's id: small letters, digits and '-', at most 64")
+        raise WrongUsage(f"{round_id!r} is not a round's id: small letters, digits and '-', at most 64")
     return f"/admin/v1/rounds/{round_id}"
+
+
+def _why(error: OSError) -> str:
+    # asyncio puts its own sentence into strerror, addresses and all.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
 
 
 def _problem(url: str, status: int, text: str) -> str:

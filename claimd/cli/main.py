@@ -25,7 +25,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except SettingsError as error:
             code, sentence = 2, str(error)
-        except (CommandError, StartError) as error:
+        except CommandError as error:
+            code, sentence = error.exit_code, str(error)
+        except StartError as error:
             code, sentence = 1, str(error)
         typer.echo(f"claimd: {sentence}", err=True)
         raise typer.Exit(code)

@@ -2,7 +2,7 @@
 
 import re
 
-from claimd.cli.errors import CommandError
+from claimd.cli.errors import WrongUsage
 from claimd.domain.times import from_rfc3339
 
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -12,7 +12,7 @@ HELP = "RFC 3339, or by the server's clock: now, +30s, +5m, +2h, +1d."
 
 
 def parse_moment(text: str, now_ms: int, flag: str) -> int:
-    """Milliseconds since 1970; `now_ms` is the server's clock. Raises CommandError that names the flag."""
+    """Milliseconds since 1970; `now_ms` is the server's clock. Raises WrongUsage that names the flag."""
     if text == "now":
         return now_ms
     if match := _FROM_NOW.fullmatch(text):
@@ -20,4 +20,4 @@ def parse_moment(text: str, now_ms: int, flag: str) -> int:
     try:
         return from_rfc3339(text)
     except ValueError as error:
-        raise CommandError(f"{flag} {text!r} {error}; or now, +30s, +5m, +2h, +1d") from None
+        raise WrongUsage(f"{flag} {text!r} {error}; or now, +30s, +5m, +2h, +1d") from None

@@ -9,7 +9,7 @@ import typer
 from claimd.cli import moments, show
 from claimd.cli.client import Console
 from claimd.cli.console_command import RoundId, console_command
-from claimd.cli.errors import CommandError
+from claimd.cli.errors import WrongUsage
 from claimd.cli.options import Json
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
@@ -117,7 +117,7 @@ async def _edit(
     given = {name: value for name, value in changes.items() if value is not None}
     given |= _documents(pack=pack, eligibility=eligibility)
     if not given:
-        raise CommandError("nothing to change: give at least one of the flags that --help lists")
+        raise WrongUsage("nothing to change: give at least one of the flags that --help lists")
     show.one_round(await console.edit(round_id, {**given, "reason": reason}), as_json=as_json)
 
 
@@ -159,7 +159,7 @@ def _document(flag: str, text: str) -> dict[str, Any]:
     try:
         document = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
     except (OSError, ValueError) as error:
-        raise CommandError(f"{flag}: {error}") from None
+        raise WrongUsage(f"{flag}: {error}") from None
     if not isinstance(document, dict):
-        raise CommandError(f"{flag}: must be a JSON object")
+        raise WrongUsage(f"{flag}: must be a JSON object")
     return document

@@ -100,7 +100,7 @@ def _outlook(look: Look) -> str:
     if status == "scheduled":
         return f"opens in {_duration((from_rfc3339(look.state['opens_at']) - look.now_ms) / 1000)}"
     if status != "open":
-        return status.replace("_", " ")
+        return str(status).replace("_", " ")
     speed = f"{look.grants_per_second:,.0f} grants a second"
     if look.seconds_to_sell_out is None:
         return speed
@@ -111,7 +111,7 @@ def _line(look: Look) -> str:
     state = look.state
     counts = "  ".join(f"{outcome} {count}" for outcome, count in sorted(look.outcomes.items()))
     left = f"{state['remaining']} left of {state['total']}"
-    line: str = f"{to_rfc3339(look.now_ms)}  {state['id']} {state['status']}  {left}  {_outlook(look)}  {counts}"
+    line = f"{to_rfc3339(look.now_ms)}  {state['id']} {state['status']}  {left}  {_outlook(look)}  {counts}"
     return line.rstrip()
 
 
