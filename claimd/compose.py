@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from claimd.console import app as console
 from claimd.console import context as console_context
@@ -11,6 +12,7 @@ from claimd.engine.engine import ClaimEngine
 from claimd.engine.rate_limit import RateLimit
 from claimd.gateway import app as gateway
 from claimd.gateway.context import Context
+from claimd.gateway.lane import Lane
 from claimd.http.server import serve
 from claimd.identity.bearer import BearerTokens, JwksError
 from claimd.identity.passes import Passes
@@ -45,8 +47,7 @@ async def run_gateway(
     reporter = Reporter(store, worker, counts, engine.queue_depth)
     reporting = asyncio.create_task(reporter.run())
     try:
-        await serve(gateway.create_app(context, counts), listener, on_ready)
-        await engine.drain()
+        await serve(gateway.create_app(context, counts), listener, on_ready, partial(Lane, context, counts))
     finally:
         reporting.cancel()
         with contextlib.suppress(Exception, asyncio.CancelledError):

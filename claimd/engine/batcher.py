@@ -32,9 +32,13 @@ class BatchLimits:
     deadline_seconds: float = 4.0
 
 
+# Who is told a decision. Called once, from the loop; must not block, and what it raises is logged and goes no further.
+Deliver = Callable[[Decision], None]
+
+
 class _Waiting(NamedTuple):
     identity: bytes
-    decided: asyncio.Future[Decision]
+    deliver: Deliver
     since: float
 
 
@@ -58,17 +62,15 @@ class Batcher:
         """Claims that wait to be sent."""
         return len(self._waiting)
 
-    def submit(self, identity: bytes) -> asyncio.Future[Decision]:
-        """A future of the decision; it never fails and is never cancelled from here."""
-        decided = self._loop.create_future()
+    def submit(self, identity: bytes, deliver: Deliver) -> None:
+        """Have one claim decided; `deliver` is told the decision, whatever happens."""
         if len(self._waiting) >= self._limits.max_waiting:
-            self._settle(decided, _OVERLOADED)
-            return decided
-        self._waiting.append(_Waiting(identity, decided, self._clock()))
+            self._refuse(deliver)
+            return
+        self._waiting.append(_Waiting(identity, deliver, self._clock()))
         if not self._scheduled and len(self._calls) < CALLS_IN_FLIGHT:
             self._scheduled = True
             self._loop.call_soon(self._send)
-        return decided
 
     async def drain(self) -> None:
         """Return when nothing waits and nothing is in flight."""
@@ -94,7 +96,7 @@ class Batcher:
     def _take(self) -> list[_Waiting]:
         waiting, too_old = self._waiting, self._clock() - self._limits.deadline_seconds
         while waiting and waiting[0].since <= too_old:
-            self._settle(waiting.popleft().decided, _OVERLOADED)
+            self._refuse(waiting.popleft().deliver)
         return [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
 
     async def _decide(self, batch: list[_Waiting]) -> None:
@@ -107,8 +109,7 @@ class Batcher:
         finally:
             # Also when a bug or a cancellation ends this call: nobody is left waiting for ever.
             for item, decision in zip(batch, decisions, strict=True):
-                if not item.decided.done():
-                    item.decided.set_result(decision)
+                _deliver(item.deliver, decision)
             self._count(batch, decisions, sent_at)
 
     def _count(self, batch: list[_Waiting], decisions: list[Decision], sent_at: float) -> None:
@@ -119,7 +120,13 @@ class Batcher:
         for decision in decisions:
             counts.claims[round_id, decision.outcome] += 1
 
-    def _settle(self, decided: asyncio.Future[Decision], decision: Decision) -> None:
-        self._counts.claims[self._round_id, decision.outcome] += 1
-        if not decided.done():
-            decided.set_result(decision)
+    def _refuse(self, deliver: Deliver) -> None:
+        self._counts.claims[self._round_id, Outcome.OVERLOADED] += 1
+        _deliver(deliver, _OVERLOADED)
+
+
+def _deliver(deliver: Deliver, decision: Decision) -> None:
+    try:
+        deliver(decision)
+    except Exception:
+        _log.exception("a decision could not be delivered")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from claimd.domain.outcomes import Decision
-from claimd.engine.batcher import Batcher, BatchLimits
+from claimd.engine.batcher import Batcher, BatchLimits, Deliver
 from claimd.metrics.counts import Counts
 from claimd.store.protocol import Store
 
@@ -26,13 +26,24 @@ class ClaimEngine:
         self._clock = clock or asyncio.get_running_loop().time
         self._batchers: dict[str, Batcher] = {}
 
-    def claim(self, round_id: str, identity: bytes) -> asyncio.Future[Decision]:
-        """The decision on one claim, of a round that a pass or a reading vouches for: each keeps a batcher."""
+    async def claim(self, round_id: str, identity: bytes) -> Decision:
+        """The decision on one claim, for those who can wait for it. See `submit`."""
+        decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+
+        def deliver(decision: Decision) -> None:
+            if not decided.cancelled():
+                decided.set_result(decision)
+
+        self.submit(round_id, identity, deliver)
+        return await decided
+
+    def submit(self, round_id: str, identity: bytes, deliver: Deliver) -> None:
+        """Have one claim decided, of a round that a pass or a reading vouches for: each round keeps a batcher."""
         batcher = self._batchers.get(round_id)
         if batcher is None:
             batcher = Batcher(self._store, round_id, self._counts, self._limits, self._clock)
             self._batchers[round_id] = batcher
-        return batcher.submit(identity)
+        batcher.submit(identity, deliver)
 
     def queue_depth(self) -> int:
         """Claims that wait for a batch, over all rounds."""

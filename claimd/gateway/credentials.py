@@ -31,12 +31,12 @@ def asking_with_pass_or_bearer(request: web.Request, round_id: str) -> Asking:
     scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     match scheme.lower():
         case "pass":
-            identity = context.passes.verify(round_id, value.strip(), time.time_ns() // 1_000_000)
+            identity = context.passes.verify(round_id, value.strip(" \t"), time.time_ns() // 1_000_000)
             if identity is None:
                 raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
             return _admitted(context, Asking(identity, None))
         case "bearer":
-            return _admitted(context, _bearer(context, value.strip()))
+            return _admitted(context, _bearer(context, value.strip(" \t")))
         case _:
             raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
 
@@ -47,7 +47,7 @@ def asking_with_bearer(request: web.Request) -> Asking:
     scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer":
         raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
-    return _admitted(context, _bearer(context, value.strip()))
+    return _admitted(context, _bearer(context, value.strip(" \t")))
 
 
 async def eligible_round(context: Context, round_id: str, asking: Asking) -> tuple[Round, int]:

@@ -3,11 +3,12 @@ flight and returns. What cannot even be parsed is answered as a problem, too.
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from aiohttp import web
 
@@ -48,8 +49,45 @@ class _Connection(web.RequestHandler):
         return response
 
 
-async def serve(app: web.Application, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT. Claims that are being decided are answered first, for at most 10 seconds."""
+class Door(Protocol):
+    """What stands in front of aiohttp's connections: makes its own, and closes them."""
+
+    def connection(self) -> asyncio.Protocol:
+        """A protocol for a connection that was just accepted."""
+        ...
+
+    async def watch(self) -> None:
+        """Run beside the server: close what was idle for too long."""
+        ...
+
+    async def stop(self) -> None:
+        """Close each connection: now, or after the answer it is waiting for. Return when all are closed."""
+        ...
+
+
+class AiohttpDoor:
+    """No door in front: every connection is aiohttp's."""
+
+    def __init__(self, connections: Callable[[], asyncio.Protocol]) -> None:
+        self.connection = connections
+
+    async def watch(self) -> None:
+        """aiohttp has timers of its own."""
+
+    async def stop(self) -> None:
+        """aiohttp closes its connections itself."""
+
+
+async def serve(
+    app: web.Application,
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    door: Callable[[Callable[[], asyncio.Protocol]], Door] = AiohttpDoor,
+) -> None:
+    """Serve until SIGTERM or SIGINT; then answer what is being decided, for at most 10 seconds, and hang up.
+
+    `door` is given what makes a connection of aiohttp's.
+    """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -57,20 +95,26 @@ async def serve(app: web.Application, listener: socket.socket, on_ready: Callabl
     runner = web.AppRunner(app, shutdown_timeout=_DRAIN_SECONDS)
     await runner.setup()
     try:
-        server = await loop.create_server(_connections(runner, loop), sock=listener, backlog=_BACKLOG)
+        front = door(_connections(runner, loop))
+        server = await loop.create_server(front.connection, sock=listener, backlog=_BACKLOG)
+        watching = asyncio.create_task(front.watch())
         on_ready()
         await stopping.wait()
         server.close()
+        watching.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await front.stop()
     finally:
         await runner.cleanup()
 
 
-def _connections(runner: web.AppRunner, loop: asyncio.AbstractEventLoop) -> Callable[[], Any]:
+def _connections(runner: web.AppRunner, loop: asyncio.AbstractEventLoop) -> Callable[[], asyncio.Protocol]:
     manager = runner.server
     if manager is None:
         raise RuntimeError("the runner is not set up")
 
-    def connection() -> _Connection:
+    def connection() -> asyncio.Protocol:
         return _Connection(
             manager,
             loop=loop,

@@ -1,0 +1,246 @@
+"""The claim lane: an express door for the one request a drop is made of, in front of aiohttp on the same connection.
+
+It answers in place only what is whole, plain and `POST /v1/rounds/{id}/claims` with a pass. At the first byte of
+anything else it hands the connection, bytes and all, to aiohttp for good, where the same claim route exists: so the
+lane never has to say what HTTP means, only to be sure that it understood. Both doors answer alike; a test says so.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+import httptools
+
+from claimd.domain.outcomes import Decision, Outcome
+from claimd.domain.rounds import is_round_id
+from claimd.gateway.context import Context
+from claimd.http.problems import CONTENT_TYPE as PROBLEM_TYPE
+from claimd.http.problems import Problem, refused
+from claimd.http.replies import granted, refusal
+from claimd.http.wire import answer
+from claimd.metrics.counts import Counts
+
+_START = b"POST /v1/rounds/"
+_REST = b"/claims"
+_VERSION = b"/claims HTTP/1.1\r\n"
+_HEAD_END = b"\r\n\r\n"
+_MAX_HEAD_BYTES = 4096
+
+# Headers that decide something. Those with a value are plain only with just that value; each may be there once.
+_DECIDING = {
+    b"authorization": None,
+    b"host": None,
+    b"content-type": None,
+    b"content-length": b"0",
+    b"connection": b"keep-alive",
+}
+_NEVER_PLAIN = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer"))
+
+_IDLE_SECONDS = 75.0
+_SWEEP_SECONDS = 5.0
+
+_UNAUTHENTICATED = refused(401, "unauthenticated").problem
+_RATE_LIMITED = Decision(Outcome.RATE_LIMITED)
+
+Factory = Callable[[], asyncio.Protocol]
+
+
+class Lane:
+    """The lane of one process: makes its connections and closes them. `handed_to` makes a connection of aiohttp's."""
+
+    def __init__(self, context: Context, counts: Counts, handed_to: Factory) -> None:
+        self.context = context
+        self.counts = counts
+        self.handed_to = handed_to
+        self.connections: set[LaneConnection] = set()
+        self._all_closed = asyncio.Event()
+
+    def connection(self) -> "LaneConnection":
+        """A protocol for a connection that was just accepted."""
+        return LaneConnection(self)
+
+    async def watch(self) -> None:
+        """Close, for ever, connections on which nothing was asked for a while; instead of a timer for each of them."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            idle_since = clock() - _IDLE_SECONDS
+            for connection in list(self.connections):
+                connection.close_if_idle(idle_since)
+
+    async def stop(self) -> None:
+        """Close each connection: now, or after the answer it is waiting for. Return when all are closed."""
+        for connection in list(self.connections):
+            connection.close()
+        if self.connections:
+            await self._all_closed.wait()
+
+    def forget(self, connection: "LaneConnection") -> None:
+        """A connection is closed, or is aiohttp's now."""
+        self.connections.discard(connection)
+        if self.connections:
+            self._all_closed.clear()
+        else:
+            self._all_closed.set()
+
+
+class LaneConnection(asyncio.Protocol):
+    """One connection: reads a request, waits for its decision, answers; then the next."""
+
+    __slots__ = (
+        "_asked_at",
+        "_authorization",
+        "_closing",
+        "_lane",
+        "_loop",
+        "_parser",
+        "_plain",
+        "_round_id",
+        "_seen",
+        "_transport",
+        "_unread",
+        "_waiting",
+    )
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._unread = b""
+        self._waiting = False
+        self._closing = False
+        self._asked_at = self._loop.time()
+        self._round_id = ""
+        self._authorization = b""
+        self._seen: list[bytes] = []
+        self._plain = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accepted."""
+        # uvloop's transports are none of asyncio's by descent.
+        self._transport = cast(asyncio.Transport, transport)
+        self._lane.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a protocol's shape
+        """Gone. A claim that is being decided is decided all the same: asking again will tell."""
+        self._transport = None
+        self._lane.forget(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request, of a part of one, or of several."""
+        if self._waiting:
+            # Whoever pipelines is served by aiohttp, after this answer.
+            self._unread += data
+            if self._transport is not None:
+                self._transport.pause_reading()
+        elif self._understands(data):
+            self._ask()
+        else:
+            self._hand_over(data)
+
+    def pause_writing(self) -> None:
+        """The client does not read: take nothing more from it."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._transport is not None and not self._unread:
+            self._transport.resume_reading()
+
+    def on_url(self, url: bytes) -> None:
+        """For the parser."""
+        self._round_id = url[len(_START) - len(b"POST ") : -len(_REST)].decode("ascii", "replace")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """For the parser: keeps the credentials, and notes what makes a request less than plain."""
+        name = name.lower()
+        if name in _DECIDING:
+            wanted = _DECIDING[name]
+            if name in self._seen or (wanted is not None and value.lower() != wanted):
+                self._plain = False
+            self._seen.append(name)
+            if name == b"authorization":
+                self._authorization = value
+        elif name in _NEVER_PLAIN:
+            self._plain = False
+
+    def close_if_idle(self, idle_since: float) -> None:
+        """Close if nothing was asked since."""
+        if not self._waiting and self._asked_at < idle_since:
+            self.close()
+
+    def close(self) -> None:
+        """Close, after the answer that is being waited for."""
+        self._closing = True
+        if not self._waiting and self._transport is not None:
+            self._transport.close()
+
+    def _understands(self, data: bytes) -> bool:
+        """Whether this is one whole, plain request to claim with a pass."""
+        if (
+            not data.startswith(_START)
+            or data.find(_HEAD_END) != len(data) - len(_HEAD_END)
+            or len(data) > _MAX_HEAD_BYTES
+            or data.find(_VERSION, 0, data.find(b"\r\n") + 2) < 0
+        ):
+            return False
+        self._plain = True
+        self._authorization = b""
+        self._seen.clear()
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return False
+        return self._plain and self._authorization[:5].lower() == b"pass " and is_round_id(self._round_id)
+
+    def _ask(self) -> None:
+        context, round_id = self._lane.context, self._round_id
+        self._asked_at = self._loop.time()
+        text = self._authorization[5:].strip(b" \t").decode("latin-1")
+        identity = context.passes.verify(round_id, text, time.time_ns() // 1_000_000)
+        if identity is None:
+            self._refuse(_UNAUTHENTICATED)
+        elif not context.rate_limit.admit(identity):
+            self._refuse(refusal(_RATE_LIMITED))
+        else:
+            self._waiting = True
+            context.engine.submit(round_id, identity, partial(self._decided, round_id))
+
+    def _decided(self, round_id: str, decision: Decision) -> None:
+        self._waiting = False
+        grant = granted(round_id, decision)
+        if grant is None:
+            self._tell(refusal(decision))
+        elif self._transport is not None:
+            status, body = grant
+            self._transport.write(answer(status, "application/json", body, int(time.time()), {}))
+        if self._closing and self._transport is not None:
+            self._transport.close()
+        elif self._unread:
+            unread, self._unread = self._unread, b""
+            self._hand_over(unread)
+
+    def _refuse(self, problem: Problem) -> None:
+        self._lane.counts.refusals[problem.code] += 1
+        self._tell(problem)
+
+    def _tell(self, problem: Problem) -> None:
+        if self._transport is not None:
+            body = problem.body()
+            self._transport.write(answer(problem.status, PROBLEM_TYPE, body, int(time.time()), problem.headers))
+
+    def _hand_over(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        self._lane.forget(self)
+        self._transport = None
+        door = self._lane.handed_to()
+        transport.set_protocol(door)
+        door.connection_made(transport)
+        transport.resume_reading()
+        door.data_received(data)
