@@ -1,0 +1,125 @@
+"""What the command line says without a console: help, versions, times, pace, and exports that broke off."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from claimd import __version__
+from claimd.cli.errors import WrongUsage
+from claimd.cli.main import app
+from claimd.cli.moments import parse_moment
+from claimd.cli.pace import Pace
+
+ROUND_COMMANDS = [["round", verb] for verb in ("create", "list", "show", "edit", "pause", "resume", "close")]
+DATA_COMMANDS = [*ROUND_COMMANDS, ["audit"], ["export"], ["watch"]]
+COMMANDS = [*DATA_COMMANDS, ["up"], ["gateway"], ["console"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_helps_with_an_example(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And those that print data can print JSON."""
+    monkeypatch.setenv("COLUMNS", "200")
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert f"claimd {' '.join(command)}" in result.stdout.partition("Example:")[2]
+    assert ("--json" in result.stdout) == (command in DATA_COMMANDS)
+    assert "--listen-fd" not in result.stdout
+
+
+def test_version() -> None:
+    """One line, for scripts."""
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"claimd {__version__}\n"
+
+
+@pytest.mark.parametrize(("command", "variable"), [("gateway", "CLAIMD_REDIS_URL"), ("console", "CLAIMD_REDIS_URL")])
+def test_a_role_names_the_setting_it_lacks(command: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a line, with exit code 2."""
+    monkeypatch.delenv(variable, raising=False)
+    result = CliRunner().invoke(app, [command])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"claimd: {variable} is not set")
+
+
+def test_a_setting_that_cannot_be_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the environment as from a flag."""
+    monkeypatch.setenv("CLAIMD_PORT", "70000")
+    result = CliRunner().invoke(app, ["up"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("claimd: CLAIMD_PORT: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_ms"),
+    [
+        ("now", 1_000_000),
+        ("+30s", 1_030_000),
+        ("+5m", 1_300_000),
+        ("+2h", 8_200_000),
+        ("+1d", 87_400_000),
+        ("1970-01-01T01:00:00+01:00", 0),
+    ],
+)
+def test_moments(text: str, expected_ms: int) -> None:
+    """Counted from the clock that is given."""
+    assert parse_moment(text, 1_000_000, "--opens-at") == expected_ms
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "+5", "5m", "+5w", "+-5m", "2026-01-01", "+٣m"])
+def test_what_is_no_moment(text: str) -> None:
+    """Names the flag."""
+    with pytest.raises(WrongUsage, match="--opens-at"):
+        parse_moment(text, 0, "--opens-at")
+
+
+def test_pace_is_of_the_last_seconds() -> None:
+    """Old readings do not count, a clock that stands still neither."""
+    pace = Pace()
+    assert pace.per_second() == 0
+    pace.add(0, 0)
+    pace.add(1_000, 500)
+    pace.add(1_000, 900)
+    assert pace.per_second() == 500
+    for at_ms in range(2_000, 12_000, 1_000):
+        pace.add(at_ms, 500)
+    assert pace.per_second() == 0
+
+
+@pytest.fixture
+def broken_console() -> Iterator[str]:
+    """A console whose export ends in the middle of a chunk."""
+    state = json.dumps({"issued": 100}).encode()
+    answers = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(state), state),
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{"serial":1}\n\r\n50\r\n{"serial":',
+    )
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            for answer in answers:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(5)
+
+
+def test_a_half_export_is_never_taken_for_a_whole_one(broken_console: str, tmp_path: Path) -> None:
+    """No file, exit code 1, and a sentence."""
+    output = tmp_path / "claims.ndjson"
+    output.write_text("yesterday's\n")
+    result = CliRunner().invoke(
+        app, ["export", "r", "--url", broken_console, "--admin-token", "t", "--output", str(output)]
+    )
+    assert result.exit_code == 1
+    assert result.stderr == "claimd: the answer broke off half-way: what came is not the whole\n"
+    assert output.read_text() == "yesterday's\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == [output.name]
