@@ -73,7 +73,9 @@ def picture(look: Look, trouble: str = "") -> RenderableType:
     head = f"[bold]{escape(state['id'])}[/]  {escape(state['title'])}  {status_text(state['status'])}"
     share = state["remaining"] / state["total"] if state["total"] else 0.0
     numbers = f"[bold]{state['remaining']:,}[/] left of {state['total']:,}  ({share:.1%})"
-    bar = ProgressBar(total=max(1, state["total"]), completed=state["remaining"])
+    # In a cell, because a bar by itself ends without a new line and swallows the one that follows.
+    bar = Table.grid(expand=True)
+    bar.add_row(ProgressBar(total=max(1, state["total"]), completed=state["remaining"]))
     parts: list[RenderableType] = [Text.from_markup(head), Text.from_markup(numbers), bar, Text(_outlook(look))]
     if look.outcomes:
         parts += [Text(), _outcomes(look)]

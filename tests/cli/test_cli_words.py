@@ -1,12 +1,15 @@
 """What the command line says without a console: help, versions, times, pace, and exports that broke off."""
 
+import io
 import json
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from claimd import __version__
@@ -14,6 +17,8 @@ from claimd.cli.errors import WrongUsage
 from claimd.cli.main import app
 from claimd.cli.moments import parse_moment
 from claimd.cli.pace import Pace
+from claimd.cli.watch import picture
+from claimd.cli.watched import Look
 
 ROUND_COMMANDS = [["round", verb] for verb in ("create", "list", "show", "edit", "pause", "resume", "close")]
 DATA_COMMANDS = [*ROUND_COMMANDS, ["audit"], ["export"], ["watch"]]
@@ -87,6 +92,31 @@ def test_pace_is_of_the_last_seconds() -> None:
     for at_ms in range(2_000, 12_000, 1_000):
         pace.add(at_ms, 500)
     assert pace.per_second() == 0
+
+
+STATE = {"id": "r", "title": "A [round]", "status": "open", "total": 1000, "issued": 250, "remaining": 750}
+
+
+@pytest.mark.parametrize(
+    ("changed", "sold_out_at_ms", "outlook"),
+    [
+        ({}, None, "50 grants a second, sold out in about 15 s"),
+        ({"remaining": 0, "status": "sold_out"}, 0, "sold out at 1970-01-01T00:00:00.000Z"),
+        ({"status": "scheduled", "opens_at": "1970-01-01T02:00:03Z"}, None, "opens in 2:00:02"),
+        ({"status": "paused"}, None, "paused"),
+    ],
+)
+def test_the_live_picture_says_when_it_will_be_gone(
+    changed: dict[str, Any], sold_out_at_ms: int | None, outlook: str
+) -> None:
+    """On a line of its own, under the bar; a title is never taken for markup."""
+    look = Look(STATE | changed, 1000, 50.0, {"granted": 250}, {"granted": 50.0}, 15.0, sold_out_at_ms)
+    terminal = Console(width=80, file=io.StringIO())
+    terminal.print(picture(look, "no console"))
+    lines = terminal.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert "A [round]" in lines[0]
+    assert lines[3].strip() == outlook
+    assert lines[-1].strip() == "not fresh: no console"
 
 
 @pytest.fixture
