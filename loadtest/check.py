@@ -70,7 +70,9 @@ class Judge:
         self._opens_at = to_rfc3339(opens_at_ms)
         self._id_prefix = claim_id_prefix(round_id)
         # The order of the keys is the server's to choose: another order is read by the slower way, not refused.
-        usual = rb'\{"claim":\{"round":"%b","id":"%b-([0-9]+)","serial":\1,"claimed_at":"([^"]{24})"\},"replayed":%b\}'
+        usual = (
+            rb'\{"claim":\{"round":"%b","id":"%b-([1-9][0-9]*)","serial":\1,"claimed_at":"([^"]{24})"\},"replayed":%b\}'
+        )
         named = re.escape(round_id.encode()), re.escape(self._id_prefix.encode())
         self._usual = {
             b"201": (re.compile(usual % (*named, b"false")).fullmatch, Told.GRANTED),

@@ -20,16 +20,15 @@ from locust.runners import LocalRunner, MasterRunner
 from claimd.domain.times import from_rfc3339
 from loadtest import machine, options, report, sizes
 from loadtest.api import ApiError, Console
-from loadtest.credentials import identities
-from loadtest.crowd import people_for
-from loadtest.generator import OPENING_MARGIN_SECONDS
+from loadtest.credentials import Identities, identities
+from loadtest.crowd import earliest, people_for
 from loadtest.messages import DONE, FAILED, OPENS, PREPARE, PROGRESS, READY, ROWS, Done, Opens, Prepare, Progress
 from loadtest.records import Rows, unpack
 from loadtest.recount import Recount, read_export, recount
 from loadtest.verdict import Verdict
 
-# The earliest bird taps 5 s before the opening; the last second is for the round to be known everywhere.
-LEAD_SECONDS: Final = 6.5
+# From making the round until the earliest bird may tap: for the app users to look at it and get their passes.
+LEAD_SECONDS: Final = 1.5
 _PREPARE_SECONDS: Final = 300
 _STAYS_OPEN_SECONDS: Final = 3600
 _OVERTIME_SECONDS: Final = 120
@@ -136,7 +135,7 @@ class Conductor:
         everyone = identities(options.keys(given), given.seed, range(people_for(pool)), lambda: gevent.sleep(0))
         self._await(self._all_ready, _PREPARE_SECONDS, "get ready")
         if opens_at_ms is None:
-            opens_at_ms = int((time.time() + LEAD_SECONDS) * 1000)
+            opens_at_ms = int((time.time() + LEAD_SECONDS + earliest(seconds)) * 1000)
             closes_at_ms = opens_at_ms + int((seconds + _STAYS_OPEN_SECONDS) * 1000)
             console.create_round(round_id, pool, opens_at_ms, closes_at_ms)
         # A fork shares nothing with its children: in a distributed run only claimd's processes are seen from here.
@@ -149,8 +148,7 @@ class Conductor:
         finally:
             watching.kill()
         rows = unpack([chunk for index in sorted(self._chunks) for chunk in self._chunks[index]])
-        at_zero = opens_at_ms + OPENING_MARGIN_SECONDS * 1000
-        return self._report(console, round_id, pool, seconds, rows, everyone, at_zero)
+        return self._report(console, round_id, pool, seconds, rows, everyone)
 
     def _size(self, console: Console) -> tuple[int, float, int | None]:
         """Pool, seconds, and, of an existing round, when it opens."""
@@ -195,11 +193,12 @@ class Conductor:
             gevent.sleep(1)
 
     def _report(
-        self, console: Console, round_id: str, pool: int, seconds: float, rows: Rows, everyone: Any, at_zero: float
+        self, console: Console, round_id: str, pool: int, seconds: float, rows: Rows, everyone: Identities
     ) -> Verdict:
         self._tell({"phase": "auditing"})
         done = [self._done[index] for index in sorted(self._done)]
-        clock_error_ms = max(d.clock_error_ms for d in done)
+        zeros = [d.server_ms_at_zero for d in done]
+        at_zero, clock_error_ms = max(zeros), max(d.clock_error_ms for d in done) + max(zeros) - min(zeros)
         audit = _or_error(lambda: console.audit(round_id))
         export = read_export(console.claims(round_id), round_id)
         gevent.sleep(0)

@@ -17,7 +17,7 @@ LATECOMERS: Final = 0.20
 DOUBLE_TAPS: Final = 0.05
 DOUBLE_TAP_SECONDS: Final = (0.2, 3.0)
 EARLY_BIRDS: Final = 0.01
-EARLY_SECONDS: Final = (0.3, 5.0)
+EARLY_SECONDS: Final = (0.3, 5.0)  # the latter no more than the drop itself is long
 BAD_PASSES: Final = 0.005
 APP_SECONDS: Final = 2.0
 
@@ -72,6 +72,11 @@ def people_for(pool: int) -> int:
     return pool + max(1, round(pool * LATECOMERS))
 
 
+def earliest(seconds: float) -> float:
+    """How many seconds before the opening the first may tap."""
+    return min(EARLY_SECONDS[1], seconds)
+
+
 def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
     """The crowd of a drop. `app_users` of the first to come use the app itself; they count like everybody else."""
     rng = np.random.default_rng(seed)
@@ -91,7 +96,7 @@ def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
     offsets = np.concatenate([
         first,
         first[again] + again_after,
-        -rng.uniform(*EARLY_SECONDS, len(early)),
+        -rng.uniform(EARLY_SECONDS[0], earliest(seconds), len(early)),
         rng.choice(first, bad),
     ])  # fmt: skip
     persons = np.concatenate([np.arange(people), again, early, people + np.arange(bad)]).astype(np.int32)

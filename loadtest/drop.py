@@ -30,6 +30,7 @@ from loadtest.verdict import Verdict
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _READY_SECONDS: Final = 60.0
 _EXIT_SECONDS: Final = 30.0
+_LOG_WIDTH: Final = 120
 _INTERRUPTED: Final = 130
 # Beside the connections: standard streams, event loop, log, sockets of the store, a listener or two.
 _SPARE_FILES: Final = 256
@@ -62,7 +63,7 @@ def drop(
     Exit code: **0** it held, **1** it did not, or could not be run, **2** the load generator fell behind, so that the
     figures mean nothing.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         sizes.check_size(pool, seconds)
@@ -73,7 +74,7 @@ def drop(
         folder.mkdir(parents=True, exist_ok=True)
         console.print(f"a drop of {pool:,} packs in {seconds:g} s: {workers} gateway workers, {carriers} connections")
         size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
-        size += [f"--seed={seed}", *([f"--processes={generators}"] if generators > 1 else [])]
+        size += [f"--seed={seed}", *_distribution(generators)]
         result = _run(folder, workers, size, keep, console)
     except (DropError, sizes.SizeError) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
@@ -168,6 +169,19 @@ def _is_ready(url: str) -> bool:
             return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False
+
+
+def _distribution(generators: int) -> list[str]:
+    """Locust's options for that many processes, and a port of their own to talk over."""
+    if generators == 1:
+        return []
+    port, _ = _free_ports()
+    return [
+        f"--processes={generators}",
+        "--master-bind-host=127.0.0.1",
+        f"--master-bind-port={port}",
+        f"--master-port={port}",
+    ]
 
 
 def _free_ports() -> tuple[int, int]:

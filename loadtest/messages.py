@@ -71,7 +71,8 @@ class Progress(_Message):
 class Done(_Message):
     """Generator to conductor, after its rows: how it fared itself.
 
-    `blind` holds (begin, end) pairs. `clock_error_ms` bounds how far its idea of the server's clock may be off.
+    `blind` holds (begin, end) pairs. `server_ms_at_zero` is the server's clock at offset 0 of its rows, give or take
+    `clock_error_ms`.
     """
 
     index: int
@@ -83,5 +84,6 @@ class Done(_Message):
     connections: int
     app_users: int
     app_retries: int
+    server_ms_at_zero: float
     clock_error_ms: float
     errors: dict[str, int]

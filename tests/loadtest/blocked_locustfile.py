@@ -1,0 +1,27 @@
+"""The harness, with a greenlet that takes the processor away from it as soon as the round is open."""
+
+import time
+
+import gevent
+from locust import events
+
+from loadtest.locustfile import AppUser, CrowdUser, compose
+
+__all__ = ["AppUser", "CrowdUser", "compose"]
+
+
+@events.spawning_complete.add_listener
+def block(**_):
+    """From the opening until long after the last tap."""
+
+    def hog():
+        generator = CrowdUser.generator
+        generator.opened.get()
+        gevent.sleep(max(0, -generator.since_opening()))
+        while True:
+            give_way = time.monotonic() + 0.2
+            while time.monotonic() < give_way:
+                pass
+            gevent.sleep(0.001)
+
+    gevent.spawn(hog)

@@ -1,0 +1,97 @@
+"""A small drop as plain data, all in order: what tests of recount and report corrupt, one thing at a time."""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from claimd.domain.claims import claim_id
+from claimd.domain.times import to_rfc3339
+from claimd.identity.secrets import Keys
+from loadtest.check import Told
+from loadtest.credentials import identities
+from loadtest.crowd import Kind
+from loadtest.messages import Done
+from loadtest.records import ROW
+from loadtest.recount import Export, Recount, recount
+
+KEYS = Keys.derive(b"s" * 32)
+ROUND = "r"
+POOL, PEOPLE = 40, 50
+OPENS_AT_MS = 1_585_857_600_000
+
+
+@dataclass
+class SmallDrop:
+    """Person p came at second p / 10 and was granted serial p + 1; from person 40 on the round was sold out."""
+
+    everyone: Any = field(default_factory=lambda: identities(KEYS, 1, range(PEOPLE)))
+    rows: Any = None
+    export: Any = None
+    audit: Any = field(
+        default_factory=lambda: {
+            "ok": True, "total": POOL, "issued": POOL, "remaining": 0, "claims": POOL, "identities": POOL,
+        }
+    )  # fmt: skip
+
+    def __post_init__(self):
+        persons = np.arange(PEOPLE)
+        rows = np.zeros(PEOPLE + 4, ROW)
+        rows["person"][:PEOPLE] = persons
+        rows["intended"][:PEOPLE] = persons / 10
+        winners = rows[:POOL]
+        winners["told"], winners["serial"] = Told.GRANTED, persons[:POOL] + 1
+        winners["claimed_at_ms"] = OPENS_AT_MS + persons[:POOL] * 100 + 2
+        rows["told"][POOL:PEOPLE] = Told.SOLD_OUT
+        # Persons 3 and 4 tapped again; an early bird; a bad pass.
+        again = rows[PEOPLE : PEOPLE + 2]
+        again["kind"], again["person"], again["told"] = Kind.AGAIN, [3, 4], Told.REPLAYED
+        again["serial"], again["intended"] = [4, 5], [2.0, 2.0]
+        again["claimed_at_ms"] = rows["claimed_at_ms"][[3, 4]]
+        rows[PEOPLE + 2]["kind"], rows[PEOPLE + 2]["told"], rows[PEOPLE + 2]["intended"] = (
+            Kind.EARLY,
+            Told.NOT_OPEN,
+            -1.0,
+        )
+        rows[PEOPLE + 3]["kind"], rows[PEOPLE + 3]["told"] = Kind.BAD, Told.UNAUTHENTICATED
+        rows[PEOPLE + 3]["person"] = PEOPLE
+        rows = rows[np.argsort(rows["intended"], kind="stable")]
+        rows["sent"], rows["free_since"], rows["done"] = rows["intended"], -2.0, rows["intended"] + 0.005
+        self.rows = rows
+        self.export = Export(np.arange(POOL) + 1, self.everyone[:POOL].copy(), OPENS_AT_MS + np.arange(POOL) * 100 + 2)
+
+    def row(self, person: int, kind: int = Kind.CLAIM) -> Any:
+        """The row of a person, to be changed."""
+        where = np.flatnonzero((self.rows["person"] == person) & (self.rows["kind"] == kind))
+        return self.rows[where[0]]
+
+    def edit_export(self, **columns: Any) -> None:
+        """Replace columns of the export."""
+        self.export = replace(self.export, **columns)
+
+    def recount(self) -> Recount:
+        """Count it."""
+        return recount(self.export, self.rows, self.everyone, POOL, self.audit, OPENS_AT_MS, clock_error_ms=2.0)
+
+    def done(self, **other: Any) -> Done:
+        """How the generator fared: well."""
+        fared = {
+            "index": 0, "crowd_rows": len(self.rows), "blind": [], "cpu_fraction": 0.3, "busiest_cpu_fraction": 0.4,
+            "runqueue_fraction": None, "connections": 20, "app_users": 0, "app_retries": 0, "clock_error_ms": 2.0,
+            "server_ms_at_zero": OPENS_AT_MS, "errors": {},
+        }  # fmt: skip
+        return Done(**(fared | other))
+
+    def ndjson(self) -> bytes:
+        """The export as claimd writes it."""
+        lines = [
+            json.dumps({
+                "serial": int(serial), "id": claim_id(ROUND, int(serial)), "identity": bytes(identity)[:16].hex(),
+                "claimed_at": to_rfc3339(int(at)),
+            })
+            for serial, identity, at in zip(
+                self.export.serials, self.export.identities, self.export.claimed_at_ms, strict=True
+            )
+        ]  # fmt: skip
+        return "\n".join(lines).encode() + b"\n"

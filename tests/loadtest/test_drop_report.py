@@ -1,0 +1,159 @@
+"""The report: the contract's fields, the verdict's rules, and a page that stands on its own."""
+
+import json
+
+import numpy as np
+import pytest
+from drops import OPENS_AT_MS, POOL, ROUND, SmallDrop
+
+from loadtest import report
+from loadtest.check import Told
+from loadtest.verdict import Verdict, judge, tolerance_seconds
+
+CONTRACT = {
+    "verdict", "pool", "seconds_target", "seconds_to_sellout", "offered", "granted", "replayed", "sold_out", "refused",
+    "errors", "latency_ms", "generator", "audit", "machine", "commit",
+}  # fmt: skip
+
+
+def build(drop, seconds=3.9, **fared):
+    return report.build(
+        report.Drop(
+            round_id=ROUND,
+            pool=POOL,
+            seconds=seconds,
+            seed=1,
+            rows=drop.rows,
+            generators=[drop.done(**fared)],
+            export=drop.export,
+            audit=drop.audit,
+            recount=drop.recount(),
+            processes={},
+            server_ms_at_zero=OPENS_AT_MS,
+        )
+    )
+
+
+def test_the_fields_of_the_contract():
+    """All there, with what they say about a drop in order."""
+    built = build(SmallDrop())
+    assert set(built) >= CONTRACT
+    assert built["verdict"] == "pass"
+    assert built["reasons"] == []
+    assert built["seconds_to_sellout"] == pytest.approx(3.9)
+    answers = {name: built[name] for name in ("offered", "granted", "replayed", "sold_out", "refused", "errors")}
+    assert answers == {"offered": 54, "granted": 40, "replayed": 2, "sold_out": 10, "refused": 2, "errors": 0}
+    assert built["offered"] == sum(answers.values()) - built["offered"]
+    assert built["latency_ms"] == pytest.approx(dict.fromkeys(("p50", "p90", "p99", "p999", "max"), 5.0))
+    assert set(built["generator"]) >= {"late_fraction", "cpu_fraction"}
+
+
+def test_latency_counts_from_the_intended_time():
+    """A request that waited two seconds for a connection and was answered in a blink took two seconds."""
+    drop = SmallDrop()
+    row = drop.row(10)
+    row["sent"] = row["free_since"] = row["intended"] + 2.0
+    row["done"] = row["sent"] + 0.001
+    drop.rows = drop.rows[np.argsort(drop.rows["sent"], kind="stable")]
+    built = build(drop)
+    assert built["latency_ms"]["max"] == pytest.approx(2001.0)
+    assert built["generator"]["late_fraction"] == 0.0
+
+
+def test_a_late_generator_makes_the_run_invalid():
+    """However good the other figures are."""
+    drop = SmallDrop()
+    drop.rows["sent"] += 0.5
+    drop.rows["done"] += 0.5
+    assert build(drop)["verdict"] == "invalid"
+
+
+def test_blind_spells_reach_the_verdict():
+    """The generator's own account of when it could not look."""
+    drop = SmallDrop()
+    held = (drop.rows["intended"] > 1) & (drop.rows["intended"] < 2)
+    drop.rows["sent"][held] = drop.rows["free_since"][held] = 2.0
+    drop.rows["done"][held] = 2.1
+    assert build(drop)["verdict"] == "pass"
+    assert build(drop, blind=[[1.0, 2.0]])["verdict"] == "invalid"
+
+
+def test_a_generator_without_a_core_left_makes_the_run_invalid():
+    """It may not even have noticed."""
+    assert build(SmallDrop(), busiest_cpu_fraction=0.97)["verdict"] == "invalid"
+
+
+def test_a_broken_promise_fails_whatever_the_generator_did():
+    """A late crowd is no excuse for giving a pack twice."""
+    drop = SmallDrop()
+    drop.row(3)["serial"] = 9
+    assert build(drop, busiest_cpu_fraction=0.99)["verdict"] == "fail"
+
+
+def test_an_error_fails():
+    """One is enough."""
+    drop = SmallDrop()
+    drop.row(45)["told"] = Told.WRONG
+    built = build(drop, errors={"503 unavailable": 1})
+    assert built["verdict"] == "fail"
+    assert "503 unavailable" in built["reasons"][0]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(3.0, "pass"), (4.8, "pass"), (2.8, "fail"), (5.0, "fail")])
+def test_the_sell_out_must_meet_the_target(seconds, expected):
+    """Within a second for short drops."""
+    assert build(SmallDrop(), seconds)["verdict"] == expected
+
+
+def test_the_tolerance_of_the_real_drop():
+    """105 ± 3 s."""
+    assert tolerance_seconds(105) == pytest.approx(3.0)
+    assert tolerance_seconds(10) == 1.0
+
+
+def test_slow_answers_fail():
+    """Half of them took two seconds and more."""
+    drop = SmallDrop()
+    drop.rows["done"] += np.where(np.arange(len(drop.rows)) % 2, 2.0, 0.0)
+    assert build(drop)["verdict"] == "fail"
+
+
+def test_packs_left_fail():
+    """Sold out means to the last one."""
+    built = build(SmallDrop()) | {"seconds_to_sellout": None}
+    assert judge(built).verdict is Verdict.FAIL
+
+
+def test_exit_codes():
+    """As the contract has them."""
+    assert [verdict.exit_code for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.INVALID)] == [0, 1, 2]
+
+
+def test_both_files_are_written_and_latest_points_to_them(tmp_path, monkeypatch):
+    """Also the second time."""
+    monkeypatch.setattr(report, "OUT", tmp_path)
+    built = build(SmallDrop())
+    for _ in range(2):
+        folder = report.new_folder()
+        report.write(built, folder)
+        assert (tmp_path / "latest").resolve() == folder
+    assert json.loads((tmp_path / "latest" / "report.json").read_text()) == built
+
+
+def test_the_page_needs_no_network():
+    """Charts and all are in the one file; nothing is fetched."""
+    page = report.render(build(SmallDrop()))
+    assert "Plotly" in page
+    assert "<h1>pass</h1>" in page
+    ours = page.replace(page[page.index("<script>") : page.index("</script>")], "")
+    assert "http" not in ours
+    assert "src=" not in ours
+
+
+def test_the_page_of_a_failure_says_why_and_escapes_it():
+    """An answer quoted in the report must not become part of it."""
+    drop = SmallDrop()
+    drop.row(45)["told"] = Told.WRONG
+    page = report.render(build(drop, errors={"500 with <script>alert(1)</script>": 1}))
+    assert "&lt;script&gt;alert" in page
+    assert "<script>alert" not in page

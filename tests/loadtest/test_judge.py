@@ -1,0 +1,89 @@
+"""Each answer is judged for what it should be, and for nothing less."""
+
+import json
+
+import pytest
+
+from claimd.domain.claims import claim_id
+from claimd.domain.times import to_rfc3339
+from loadtest.check import Finding, Judge, Told
+from loadtest.crowd import Kind
+
+AT = 1_585_857_600_123
+OPENS_AT = 1_585_857_600_000
+
+
+@pytest.fixture
+def judge():
+    return Judge("r", OPENS_AT)
+
+
+def claim(replayed, compact=True, **other):
+    held = {"round": "r", "id": claim_id("r", 5), "serial": 5, "claimed_at": to_rfc3339(AT)} | other
+    separators = (",", ":") if compact else None
+    return json.dumps({"claim": held, "replayed": replayed}, separators=separators).encode()
+
+
+def problem(code, **more):
+    return json.dumps({"type": "about:blank", "status": 409, "code": code, **more}).encode()
+
+
+@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize("kind", [Kind.CLAIM, Kind.AGAIN, Kind.APP])
+def test_a_claim_is_understood(judge, kind, compact):
+    """In whatever spelling of JSON it comes."""
+    assert judge.judge(kind, b"201", claim(False, compact)) == Finding(Told.GRANTED, 5, AT)
+    assert judge.judge(kind, b"200", claim(True, compact)) == Finding(Told.REPLAYED, 5, AT)
+
+
+def test_right_refusals_are_successes(judge):
+    """Sold out to a late comer, not open to an early bird, unauthenticated to a bad pass."""
+    assert judge.judge(Kind.CLAIM, b"409", problem("sold_out")) == Finding(Told.SOLD_OUT)
+    early = problem("not_open", opens_at=to_rfc3339(OPENS_AT))
+    assert judge.judge(Kind.EARLY, b"409", early) == Finding(Told.NOT_OPEN)
+    assert judge.judge(Kind.BAD, b"401", problem("unauthenticated")) == Finding(Told.UNAUTHENTICATED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body"),
+    [
+        (Kind.BAD, b"201", claim(False)),
+        (Kind.EARLY, b"201", claim(False)),
+        (Kind.EARLY, b"409", problem("sold_out")),
+        (Kind.EARLY, b"409", problem("not_open", opens_at=to_rfc3339(AT))),
+        (Kind.EARLY, b"409", problem("not_open")),
+        (Kind.CLAIM, b"409", problem("not_open", opens_at=to_rfc3339(OPENS_AT))),
+        (Kind.CLAIM, b"401", problem("unauthenticated")),
+        (Kind.CLAIM, b"400", problem("sold_out")),
+        (Kind.CLAIM, b"503", problem("unavailable")),
+        (Kind.CLAIM, b"503", problem("overloaded")),
+        (Kind.CLAIM, b"500", b"<html>"),
+        (Kind.CLAIM, b"409", b"[]"),
+        (Kind.CLAIM, b"409", b'{"code":{}}'),
+        (Kind.CLAIM, b"201", claim(True)),
+        (Kind.CLAIM, b"200", claim(False)),
+        (Kind.CLAIM, b"201", claim(False, round="s")),
+        (Kind.CLAIM, b"201", claim(False, id=claim_id("r", 6))),
+        (Kind.CLAIM, b"201", claim(False, id=claim_id("s", 5))),
+        (Kind.CLAIM, b"201", claim(False, serial=0, id=claim_id("r", 0))),
+        (Kind.CLAIM, b"201", claim(False, serial="5")),
+        (Kind.CLAIM, b"201", claim(False, claimed_at="2020-13-02T20:00:00.123Z")),
+        (Kind.CLAIM, b"201", claim(False, claimed_at="yesterday")),
+        (Kind.CLAIM, b"201", b'{"claim":[],"replayed":false}'),
+        (Kind.CLAIM, b"201", b"null"),
+        (Kind.CLAIM, b"xyz", b""),
+    ],
+)
+def test_anything_else_is_an_error(judge, kind, status, body):
+    """Twice, because what was seen before is not looked at again."""
+    for _ in range(2):
+        finding = judge.judge(kind, status, body)
+        assert finding.told is Told.WRONG
+        assert finding.error
+
+
+def test_a_server_that_varies_its_refusals_does_not_fill_the_memory(judge):
+    """What is remembered is bounded."""
+    for number in range(3000):
+        assert judge.judge(Kind.CLAIM, b"409", problem("sold_out", detail=str(number))).told is Told.SOLD_OUT
+    assert len(judge._refusals) <= 1024
