@@ -1,4 +1,4 @@
-"""Servers: one of each kind for each test process, emptied before each test. Nothing is shared between test processes."""
+"""Servers: one of each kind for each test process, emptied before each test, shared with no other."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -24,7 +24,8 @@ def _redis_process() -> Iterator[Server]:
     server.close()
 
 
-def _emptied(server: Server) -> Server:
+def emptied(server: Server) -> Server:
+    """The server without a single key, started again if a test had killed it."""
     if server.process is None or server.process.poll() is not None:
         server.run()
     with server.client() as client:
@@ -36,13 +37,13 @@ def _emptied(server: Server) -> Server:
 @pytest.fixture
 def valkey(_valkey_process: Server) -> Server:
     """The embedded Valkey, empty."""
-    return _emptied(_valkey_process)
+    return emptied(_valkey_process)
 
 
 @pytest.fixture(params=["valkey", "redis"])
 def server(request: pytest.FixtureRequest) -> Server:
     """Each kind of server there is, empty."""
-    return _emptied(request.getfixturevalue(f"_{request.param}_process"))
+    return emptied(request.getfixturevalue(f"_{request.param}_process"))
 
 
 @pytest.fixture

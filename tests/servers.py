@@ -1,4 +1,4 @@
-"""Real servers for the tests: the embedded Valkey, and Debian's Redis where one is installed. Each has its own folder."""
+"""Real servers for the tests: the embedded Valkey, and Redis where one is installed. Each has its own folder."""
 
 import shutil
 import subprocess

@@ -1,0 +1,30 @@
+"""Rounds and people for the tests."""
+
+import time
+from typing import Any
+
+from claimd.domain.rounds import Definition
+
+HOUR_MS = 3_600_000
+
+
+def now_ms() -> int:
+    """This machine's clock, which is the servers' too."""
+    return time.time_ns() // 1_000_000
+
+
+def definition(round_id: str = "r1", total: int = 3, **changes: Any) -> Definition:
+    """A round that has been open for an hour and stays so for another."""
+    now = now_ms()
+    window: dict[str, Any] = {"opens_at_ms": now - HOUR_MS, "closes_at_ms": now + HOUR_MS}
+    return Definition(round_id, "A round", total, **{**window, **changes})
+
+
+def identity(number: int) -> bytes:
+    """The digest of the person of that number."""
+    return number.to_bytes(16, "big")
+
+
+def identities(*numbers: int) -> list[bytes]:
+    """Several of them."""
+    return [identity(number) for number in numbers]

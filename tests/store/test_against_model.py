@@ -1,0 +1,139 @@
+"""Random operations, on the model and on a real server at once: every answer and every state must be the same."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from claimd.audit.audit import audit_round
+from claimd.domain.log import EditEntry, GrantsEntry
+from claimd.domain.rounds import Definition
+from claimd.store.memory import MemoryStore
+from claimd.store.redis_store import RedisStore
+from tests.conftest import emptied
+from tests.rounds import HOUR_MS, identity, now_ms
+from tests.servers import Server
+
+# Instants are hours away from now, so that both clocks say the same of every window.
+_NOW = now_ms()
+_INSTANTS = st.sampled_from([_NOW - 48 * HOUR_MS, _NOW - 24 * HOUR_MS, _NOW + 24 * HOUR_MS, _NOW + 48 * HOUR_MS])
+_ROUNDS = st.sampled_from(["a", "b"])
+_PEOPLE = st.lists(st.integers(0, 12).map(identity), min_size=1, max_size=8)
+_TOTALS = st.integers(0, 9)
+_CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "title": st.text(min_size=1, max_size=5),
+        "total": _TOTALS,
+        "opens_at_ms": _INSTANTS,
+        "closes_at_ms": _INSTANTS,
+        "paused": st.booleans(),
+        "closed": st.booleans(),
+        "pack": st.dictionaries(st.text(max_size=3), st.integers(-(2**53), 2**53), max_size=2),
+        "eligibility": st.dictionaries(st.text(min_size=1, max_size=3), st.just(["x"]), max_size=2),
+    },
+).filter(bool)
+
+
+def timeless(value: Any) -> Any:
+    """Without what the two clocks stamped on it: instants within a minute of now."""
+    if isinstance(value, list):
+        return [timeless(item) for item in value]
+    return value._replace(now_ms=0, claimed_at_ms=0)
+
+
+class BothStores(RuleBasedStateMachine):
+    """Does everything twice."""
+
+    server: Server
+
+    def __init__(self) -> None:
+        super().__init__()
+        emptied(self.server)
+        self.runner = asyncio.Runner()
+        self.real = RedisStore.connect(self.server.url)
+        self.model = MemoryStore(now_ms)
+
+    def teardown(self) -> None:
+        """Close what was opened."""
+        self.runner.run(self.real.close())
+        self.runner.close()
+
+    def both(self, method: str, *args: Any) -> tuple[Any, Any]:
+        """The answers of the model and of the real store."""
+
+        async def call(store: Any) -> Any:
+            return await getattr(store, method)(*args)
+
+        return self.runner.run(call(self.model)), self.runner.run(call(self.real))
+
+    @rule(round_id=_ROUNDS, people=_PEOPLE)
+    def claim(self, round_id: str, people: list[bytes]) -> None:
+        """Claim."""
+        expected, told = self.both("claim", round_id, people)
+        assert timeless(told) == timeless(expected)
+
+    @rule(round_id=_ROUNDS, total=_TOTALS, opens_at_ms=_INSTANTS, closes_at_ms=_INSTANTS)
+    def create(self, round_id: str, total: int, opens_at_ms: int, closes_at_ms: int) -> None:
+        """Create a round."""
+        if closes_at_ms > opens_at_ms:
+            definition = Definition(round_id, "A round", total, opens_at_ms, closes_at_ms)
+            expected, told = self.both("round_create", definition, "created")
+            assert told.outcome is expected.outcome
+
+    @rule(round_id=_ROUNDS, changes=_CHANGES)
+    def edit(self, round_id: str, changes: dict[str, Any]) -> None:
+        """Edit a round."""
+        expected, told = self.both("round_edit", round_id, changes, "because")
+        assert told.outcome is expected.outcome
+
+    @rule(round_id=_ROUNDS, person=st.integers(0, 12).map(identity))
+    def held(self, round_id: str, person: bytes) -> None:
+        """Ask what is held."""
+        expected, told = self.both("held", round_id, person)
+        assert told.round_exists == expected.round_exists
+        assert (told.claim and told.claim.serial) == (expected.claim and expected.claim.serial)
+
+    @invariant()
+    def same_state(self) -> None:
+        """Rounds, claims and logs agree, and the audit of the real one is clean."""
+        (_, expected), (_, told) = self.both("rounds")
+        assert [(item.definition, item.issued, item.paused, item.closed, item.version) for item in told] == [
+            (item.definition, item.issued, item.paused, item.closed, item.version) for item in expected
+        ]
+        for item in told:
+            assert self.runner.run(self.log_of(self.real, item.id)) == self.runner.run(self.log_of(self.model, item.id))
+            audit = self.runner.run(audit_round(self.real, item.id))
+            assert audit is not None
+            assert audit.ok, audit
+
+    @staticmethod
+    async def log_of(store: Any, round_id: str) -> list[Any]:
+        """The log without its instants."""
+        entries = [entry async for entry in store.log(round_id)]
+        return [
+            (entry.first_serial, entry.identities)
+            if isinstance(entry, GrantsEntry)
+            else (entry.version, entry.reason, entry.fields if isinstance(entry, EditEntry) else None)
+            for entry in entries
+        ]
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+def test_the_real_store_does_what_the_model_does(request: pytest.FixtureRequest, kind: str) -> None:
+    """Hypothesis finds no sequence of operations in which a server and the model differ."""
+    machine = type("Machine", (BothStores,), {"server": request.getfixturevalue(f"_{kind}_process")})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+            database=None,
+        ),
+    )

@@ -1,0 +1,214 @@
+"""What every store must do: the model, Valkey and Redis pass the same suite."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from claimd.domain.claims import Claim
+from claimd.domain.log import EditEntry, GrantsEntry
+from claimd.domain.outcomes import EditOutcome, Outcome
+from claimd.domain.rounds import MAX_TOTAL, Status
+from claimd.store.memory import MemoryStore
+from claimd.store.protocol import MAX_BATCH, Store
+from claimd.store.redis_store import RedisStore
+from tests.conftest import emptied
+from tests.rounds import HOUR_MS, definition, identities, identity, now_ms
+
+
+@pytest.fixture(params=["model", "valkey", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """Each store there is, empty."""
+    if request.param == "model":
+        yield MemoryStore(now_ms)
+        return
+    store = RedisStore.connect(emptied(request.getfixturevalue(f"_{request.param}_process")).url)
+    yield store
+    await store.close()
+
+
+async def outcomes(store: Store, people: list[bytes], round_id: str = "r1") -> list[tuple[Outcome, int]]:
+    return [(decision.outcome, decision.serial) for decision in await store.claim(round_id, people)]
+
+
+async def test_serials_count_from_one_without_gaps_over_batches(store: Store) -> None:
+    """The first claim of a round gets serial 1, and each further one the next, whatever the batches."""
+    await store.round_create(definition(total=100), "")
+    for first in (1, 4, 5, 50):
+        people = identities(*range(first, first + 3))
+        await store.claim("r1", people)
+    granted = [entry async for entry in store.log("r1") if isinstance(entry, GrantsEntry)]
+    serials = [entry.first_serial + offset for entry in granted for offset in range(len(entry))]
+    assert serials == list(range(1, 11))
+
+
+async def test_stock_is_granted_to_the_last_one_and_never_beyond(store: Store) -> None:
+    """A batch that runs over the stock is granted in order up to the last pack; the rest is told `sold_out`."""
+    await store.round_create(definition(total=3), "")
+    assert await outcomes(store, identities(1, 2, 3, 4, 5)) == [
+        (Outcome.GRANTED, 1),
+        (Outcome.GRANTED, 2),
+        (Outcome.GRANTED, 3),
+        (Outcome.SOLD_OUT, 0),
+        (Outcome.SOLD_OUT, 0),
+    ]
+    reading = await store.round("r1")
+    assert reading.round is not None
+    assert (reading.round.issued, reading.round.remaining) == (3, 0)
+    assert reading.round.status(reading.now_ms) is Status.SOLD_OUT
+
+
+async def test_asking_again_gets_the_same_claim_ever_after(store: Store) -> None:
+    """A replay has the serial and the time of the grant: in the same batch, in a later one, and in any state."""
+    await store.round_create(definition(total=2), "")
+    first, again, other = await store.claim("r1", identities(7, 7, 8))
+    assert (first.outcome, again.outcome, other.serial) == (Outcome.GRANTED, Outcome.REPLAYED, 2)
+    assert (again.serial, again.claimed_at_ms) == (first.serial, first.claimed_at_ms)
+    states = ({"paused": True}, {"paused": False, "closed": True}, {"opens_at_ms": now_ms() + HOUR_MS // 2})
+    for changes in states:
+        await store.round_edit("r1", dict(changes), "a state")
+        (replay,) = await store.claim("r1", identities(7))
+        assert (replay.outcome, replay.serial, replay.claimed_at_ms) == (
+            Outcome.REPLAYED,
+            first.serial,
+            first.claimed_at_ms,
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"opens_at_ms": now_ms() + HOUR_MS}, Outcome.NOT_OPEN),
+        ({"paused": True}, Outcome.PAUSED),
+        ({"closed": True}, Outcome.CLOSED),
+        ({"opens_at_ms": 0, "closes_at_ms": 1}, Outcome.CLOSED),
+        ({"total": 0}, Outcome.SOLD_OUT),
+        ({"closed": True, "paused": True, "total": 0}, Outcome.CLOSED),
+        ({"paused": True, "total": 0}, Outcome.PAUSED),
+        ({"paused": True, "opens_at_ms": now_ms() + HOUR_MS}, Outcome.NOT_OPEN),
+    ],
+)
+async def test_a_refusal_says_why_and_grants_nothing(store: Store, changes: dict[str, int], refusal: Outcome) -> None:
+    """Closed before not open before paused before sold out; the status derived in Python says the same."""
+    opens_at_ms = changes.get("opens_at_ms", 0)
+    await store.round_create(definition(closes_at_ms=now_ms() + 2 * HOUR_MS), "")
+    await store.round_edit("r1", changes, "a state")
+    decisions = await store.claim("r1", identities(1, 2))
+    assert [decision.outcome for decision in decisions] == [refusal, refusal]
+    reading = await store.round("r1")
+    assert reading.round is not None
+    status = {Outcome.NOT_OPEN: "scheduled"}.get(refusal, refusal)
+    assert reading.round.status(reading.now_ms) == status
+    assert reading.round.issued == 0
+    if refusal is Outcome.NOT_OPEN:
+        assert decisions[0].opens_at_ms == opens_at_ms > decisions[0].now_ms
+
+
+async def test_a_claim_in_no_round(store: Store) -> None:
+    """A round that does not exist refuses everyone, and comes not into being by it."""
+    assert await outcomes(store, identities(1, 2), "nowhere") == [(Outcome.ROUND_NOT_FOUND, 0)] * 2
+    assert (await store.rounds())[1] == []
+    assert (await store.held("nowhere", identity(1))).round_exists is False
+
+
+async def test_rounds_do_not_share_stock_or_identities(store: Store) -> None:
+    """One person may claim in every round, and each round has serials of its own."""
+    await store.round_create(definition("a", total=1), "")
+    await store.round_create(definition("b", total=1), "")
+    assert await outcomes(store, identities(1), "a") == await outcomes(store, identities(1), "b")
+
+
+async def test_the_largest_batch(store: Store) -> None:
+    """A batch of 512, all new, then all replays."""
+    await store.round_create(definition(total=MAX_TOTAL), "")
+    people = identities(*range(MAX_BATCH))
+    assert await outcomes(store, people) == [(Outcome.GRANTED, serial) for serial in range(1, MAX_BATCH + 1)]
+    assert await outcomes(store, people) == [(Outcome.REPLAYED, serial) for serial in range(1, MAX_BATCH + 1)]
+
+
+async def test_a_round_is_created_once(store: Store) -> None:
+    """The second creation changes nothing and says so."""
+    created = await store.round_create(definition(pack={"vouchers": [5, "x", None]}, eligibility={"city": ["hz"]}), "")
+    assert created.outcome is EditOutcome.DONE
+    again = await store.round_create(definition(total=99), "")
+    assert (again.outcome, again.round) == (EditOutcome.ROUND_EXISTS, created.round)
+    assert (await store.round("r1")).round == created.round
+
+
+async def test_rounds_are_listed_by_opening_time(store: Store) -> None:
+    """The next to open comes first."""
+    now = now_ms()
+    for name, opens_at_ms in (("late", now), ("early", now - HOUR_MS), ("also-late", now)):
+        await store.round_create(definition(name, opens_at_ms=opens_at_ms), "")
+    assert [item.id for item in (await store.rounds())[1]] == ["early", "also-late", "late"]
+
+
+async def test_an_edit_counts_for_the_next_claim_and_stands_in_the_log(store: Store) -> None:
+    """Stock added after the sell-out is granted from the next serial on; the reason is kept."""
+    await store.round_create(definition(total=1), "created")
+    await store.claim("r1", identities(1, 2))
+    edited = await store.round_edit("r1", {"total": 2, "title": "Más"}, "the mayor added one")
+    assert edited.outcome is EditOutcome.DONE
+    assert edited.round is not None
+    assert (edited.round.definition.title, edited.round.version, edited.round.issued) == ("Más", 2, 1)
+    assert await outcomes(store, identities(2)) == [(Outcome.GRANTED, 2)]
+    log = [entry async for entry in store.log("r1")]
+    assert [type(entry) for entry in log] == [EditEntry, GrantsEntry, EditEntry, GrantsEntry]
+    edits = [(entry.version, entry.reason) for entry in log if isinstance(entry, EditEntry)]
+    assert edits == [(1, "created"), (2, "the mayor added one")]
+    assert isinstance(log[2], EditEntry)
+    assert log[2].fields == {"total": "2", "title": "Más"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"total": 1, "title": "x"}, EditOutcome.TOTAL_BELOW_ISSUED),
+        ({"closes_at_ms": 5, "title": "x"}, EditOutcome.INVALID_WINDOW),
+        ({"opens_at_ms": now_ms() + 9 * HOUR_MS, "title": "x"}, EditOutcome.INVALID_WINDOW),
+    ],
+)
+async def test_an_edit_is_all_or_nothing(store: Store, changes: dict[str, int], outcome: EditOutcome) -> None:
+    """One field that cannot be leaves all fields, and the log, as they were."""
+    await store.round_create(definition(total=3), "")
+    await store.claim("r1", identities(1, 2))
+    before, log = (await store.round("r1")).round, [entry async for entry in store.log("r1")]
+    assert (await store.round_edit("r1", changes, "no")).outcome is outcome
+    assert (await store.round("r1")).round == before
+    assert [entry async for entry in store.log("r1")] == log
+
+
+async def test_a_total_may_be_lowered_to_what_was_issued(store: Store) -> None:
+    """Then the round is sold out, and nobody loses anything."""
+    await store.round_create(definition(total=9), "")
+    await store.claim("r1", identities(1, 2))
+    assert (await store.round_edit("r1", {"total": 2}, "enough")).outcome is EditOutcome.DONE
+    assert await outcomes(store, identities(3, 1)) == [(Outcome.SOLD_OUT, 0), (Outcome.REPLAYED, 1)]
+
+
+async def test_an_edit_of_no_round(store: Store) -> None:
+    """It says so, and makes none."""
+    assert (await store.round_edit("nowhere", {"title": "x"}, "?")).outcome is EditOutcome.ROUND_NOT_FOUND
+    assert (await store.round("nowhere")).round is None
+
+
+async def test_claims_and_log_tell_the_same(store: Store) -> None:
+    """What is held, one by one and as a whole, is what the log granted; the newest grant is the round's last."""
+    await store.round_create(definition(total=5), "")
+    await store.claim("r1", identities(3, 1))
+    await store.claim("r1", identities(1, 2))
+    held = {person: claim async for person, claim in store.claims("r1")}
+    logged = {
+        person: Claim("r1", entry.first_serial + offset, entry.at_ms)
+        async for entry in store.log("r1")
+        if isinstance(entry, GrantsEntry)
+        for offset, person in enumerate(entry.split())
+    }
+    assert held == logged
+    assert {person: claim.serial for person, claim in held.items()} == dict(
+        zip(identities(3, 1, 2), (1, 2, 3), strict=True)
+    )
+    assert (await store.held("r1", identity(2))).claim == held[identity(2)]
+    assert (await store.held("r1", identity(9))).claim is None
+    state = (await store.round("r1")).round
+    assert state is not None
+    assert state.last_grant_ms == held[identity(2)].claimed_at_ms
