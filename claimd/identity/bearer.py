@@ -84,7 +84,8 @@ def _read_jwks(path: Path) -> dict[str, jwt.PyJWK]:
 def _read_key(where: str, entry: Any) -> tuple[str, jwt.PyJWK]:
     if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or not entry["kid"]:
         raise JwksError(f"{where} has no kid")
-    if entry.get("kty") not in _KEY_TYPES or entry.get("alg") not in _ALGORITHMS:
+    # As text: what is a list in the file cannot be looked up in a set.
+    if str(entry.get("kty")) not in _KEY_TYPES or str(entry.get("alg")) not in _ALGORITHMS:
         raise JwksError(
             f"{where} ({entry['kid']!r}) needs a kty of {', '.join(sorted(_KEY_TYPES))} and an alg of its own"
         )
