@@ -93,7 +93,7 @@ async def audit_round(store: Store, round_id: str) -> Audit | None:
         duplicates=shared + len(logged.repeated),
         log_matches=(logged.grants, logged.checksum) == (held.grants, held.checksum)
         and logged.newest <= issued_meanwhile
-        and not logged.stray,
+        and not (logged.repeated or logged.stray),
     )
 
 
