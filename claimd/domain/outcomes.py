@@ -21,6 +21,9 @@ class Outcome(StrEnum):
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
 
+    # An enumeration's own hash is Python code, and this one is hashed for every claim.
+    __hash__ = str.__hash__
+
 
 class Decision(NamedTuple):
     """One claim, decided. `serial` and `claimed_at_ms` for GRANTED and REPLAYED; `opens_at_ms` for NOT_OPEN.

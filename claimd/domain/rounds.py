@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 MAX_TOTAL = 2**31
@@ -15,6 +16,7 @@ Pack = dict[str, Any]
 Eligibility = dict[str, list[str]]
 
 
+@lru_cache(maxsize=1024)
 def is_round_id(text: str) -> bool:
     """Whether `text` has the form of an id: `[a-z0-9][a-z0-9-]{0,63}`."""
     return _ROUND_ID.fullmatch(text) is not None
