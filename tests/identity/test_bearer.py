@@ -1,4 +1,4 @@
-"""Bearer tokens: only what a key of the provider signed, with that key's algorithm, in time and for us, has a bearer."""
+"""Bearer tokens: what a key of the provider signed, with that key's algorithm, in time and for us, has a bearer."""
 
 import base64
 import hashlib

@@ -1,0 +1,146 @@
+"""The real gateway and the real console on real sockets, inside the test's own loop, over a real server.
+
+They are put together here as `claimd.compose` does it, with limits and doors that a test may choose.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from claimd.console import app as console_app
+from claimd.console import context as console_context
+from claimd.domain.rounds import Definition
+from claimd.engine.batcher import BatchLimits
+from claimd.engine.engine import ClaimEngine
+from claimd.engine.rate_limit import RateLimit
+from claimd.gateway import app as gateway_app
+from claimd.gateway.context import Context
+from claimd.gateway.lane import Lane
+from claimd.http import server as http_server
+from claimd.identity.bearer import BearerTokens
+from claimd.identity.passes import Passes
+from claimd.identity.secrets import Keys, identity_digest
+from claimd.metrics.counts import Counts
+from claimd.metrics.reporter import Reporter
+from claimd.store.redis_store import RedisStore
+
+SECRET = b"the secret of these tests, and of them only"
+ADMIN_TOKEN = "the admin token of these tests"
+KEYS = Keys.derive(SECRET)
+ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+HOUR_MS = 3_600_000
+# Only a failing test ever waits that long.
+PATIENCE_SECONDS = 15.0
+
+
+def now_ms() -> int:
+    """This machine's clock, which is the server's too."""
+    return time.time_ns() // 1_000_000
+
+
+def identity_of(sub: str) -> bytes:
+    """The digest under which the server knows a subject."""
+    return identity_digest(KEYS.identity_key, sub)
+
+
+def pass_for(sub: str, round_id: str = "night", expires_at_ms: int | None = None) -> str:
+    """A pass as the gateway would issue it."""
+    return Passes(KEYS.pass_key).issue(round_id, identity_of(sub), expires_at_ms or now_ms() + HOUR_MS)
+
+
+def with_pass(sub: str, round_id: str = "night") -> dict[str, str]:
+    """Headers of somebody who has a pass."""
+    return {"Authorization": f"Pass {pass_for(sub, round_id)}"}
+
+
+def with_bearer(token: str) -> dict[str, str]:
+    """Headers of somebody who has a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def open_round(store: RedisStore, round_id: str = "night", total: int = 100, **fields: Any) -> Definition:
+    """A round that has been open for an hour and stays open for one more, unless `fields` say otherwise."""
+    window = {"opens_at_ms": now_ms() - HOUR_MS, "closes_at_ms": now_ms() + HOUR_MS}
+    definition = Definition(**{"id": round_id, "title": "A night", "total": total, **window, **fields})
+    await store.round_create(definition, reason="for a test")
+    return definition
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A gateway or console that listens on `port`, and the store behind it."""
+
+    port: int
+    store: RedisStore
+    http: aiohttp.ClientSession
+    reporter: Reporter | None = None
+
+
+@asynccontextmanager
+async def gateway(
+    url: str,
+    *,
+    jwks: Path | None = None,
+    door: Any = Lane,
+    worker: str = "test-0",
+    requests_per_identity: int = 1_000_000,
+    limits: BatchLimits | None = None,
+) -> AsyncIterator[Served]:
+    """A gateway over the server at `url`; `door` is Lane or AiohttpDoor."""
+    store, counts = RedisStore.connect(url), Counts()
+    engine = ClaimEngine(store, counts, limits)
+    context = Context(
+        store=store,
+        engine=engine,
+        passes=Passes(KEYS.pass_key),
+        bearer_tokens=BearerTokens.from_file(jwks, None, None),
+        identity_key=KEYS.identity_key,
+        rate_limit=RateLimit(requests_per_identity, 3600.0, asyncio.get_running_loop().time),
+    )
+    reporter = Reporter(store, worker, counts, engine.queue_depth)
+    front = partial(Lane, context, counts) if door is Lane else door
+    async with _serving(gateway_app.create_app(context, counts), front, store, reporter) as served:
+        yield served
+
+
+@asynccontextmanager
+async def console(url: str) -> AsyncIterator[Served]:
+    """A console over the server at `url`."""
+    store = RedisStore.connect(url)
+    app = console_app.create_app(console_context.Context(store, ADMIN_TOKEN))
+    async with _serving(app, http_server.AiohttpDoor, store, None) as served:
+        yield served
+
+
+@asynccontextmanager
+async def _serving(
+    app: web.Application, door: Any, store: RedisStore, reporter: Reporter | None
+) -> AsyncIterator[Served]:
+    # `serve` itself waits for a signal of the whole process, and there are several servers in this one.
+    loop = asyncio.get_running_loop()
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    front = door(http_server._connections(runner, loop))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = await loop.create_server(front.connection, sock=listener, backlog=4096)
+    port = listener.getsockname()[1]
+    base = f"http://127.0.0.1:{port}"
+    timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
+    connector = aiohttp.TCPConnector(limit=0)
+    try:
+        async with aiohttp.ClientSession(base, timeout=timeout, connector=connector) as session:
+            yield Served(port, store, session, reporter)
+    finally:
+        server.close()
+        await front.stop()
+        await runner.cleanup()
+        await store.close()
