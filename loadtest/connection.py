@@ -1,14 +1,12 @@
 """One keep-alive HTTP/1.1 connection of the crowd: a non-blocking socket, one request at a time, parsed just enough.
 
-Answers are read in the event loop's own callback (no greenlet switch), on a watcher that is never stopped (no system
-call to re-arm it): this is where a request's 20 µs are saved. Nothing here may block, therefore.
+It neither waits nor watches: whoever knows that there is something to read calls `read`. Nothing here may block.
 """
 
 import _socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-import gevent
 import gevent.event
 import gevent.socket
 
@@ -19,10 +17,11 @@ _HEAD_END: Final = b"\r\n\r\n"
 class Connection:
     """Calls `on_answer(connection, status, body, closing)` for each answer, `on_lost(connection)` once when gone.
 
-    `row` is the schedule's row whose answer is awaited, -1 while there is none; the owner sets it.
+    `gone` is set when it is closed, by whomever. `row` is the schedule's row whose answer is awaited, -1 while there
+    is none; the owner sets it.
     """
 
-    __slots__ = ("_on_answer", "_on_lost", "_partial", "_recv", "_send", "_socket", "_watcher", "gone", "lost", "row")
+    __slots__ = ("_on_answer", "_on_lost", "_partial", "_recv", "_send", "_socket", "fd", "gone", "lost", "row")
 
     def __init__(
         self,
@@ -40,11 +39,10 @@ class Connection:
         self._send, self._recv = self._socket.send, self._socket.recv
         self._on_answer, self._on_lost = on_answer, on_lost
         self._partial = b""
+        self.fd = self._socket.fileno()
         self.row = -1
         self.lost = False
         self.gone = gevent.event.Event()
-        self._watcher: Any = gevent.get_hub().loop.io(self._socket.fileno(), 1)
-        self._watcher.start(self._on_readable)
 
     def send(self, request: bytes) -> bool:
         """Send a whole request; False, and the connection is lost, where it cannot be taken at once.
@@ -63,8 +61,6 @@ class Connection:
         """Close without a word to the owner. Closing twice is harmless."""
         if not self.lost:
             self.lost = True
-            self._watcher.stop()
-            self._watcher.close()
             self._socket.close()
             self.gone.set()
 
@@ -73,7 +69,8 @@ class Connection:
             self.close()
             self._on_lost(self)
 
-    def _on_readable(self) -> None:
+    def read(self) -> None:
+        """Take what has come, and answer for it when it is whole."""
         try:
             data = self._recv(_RECEIVE_BYTES)
         except BlockingIOError:

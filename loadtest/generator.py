@@ -81,7 +81,7 @@ class Generator:
                 connection.gone.wait()
         finally:
             if connection is not None:
-                connection.close()
+                self._dispatcher.release(connection)
 
     def take_app_slot(self) -> int | None:
         """The row of an app user's own place in the schedule, once the round was announced; None when none is left."""
