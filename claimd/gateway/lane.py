@@ -28,15 +28,22 @@ _VERSION = b"/claims HTTP/1.1\r\n"
 _HEAD_END = b"\r\n\r\n"
 _MAX_HEAD_BYTES = 4096
 
-# Headers that decide something. Those with a value are plain only with just that value; each may be there once.
-_DECIDING = {
-    b"authorization": None,
-    b"host": None,
-    b"content-type": None,
-    b"content-length": b"0",
-    b"connection": b"keep-alive",
-}
-_NEVER_PLAIN = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer"))
+# A request is plain when no header is there twice, those that decide something have just this value or are not there
+# at all (which headers aiohttp takes twice, and how many, is its own business), and a Host is named.
+_PLAIN_VALUES = {b"content-length": b"0", b"connection": b"keep-alive"}
+_NEVER_PLAIN = frozenset(
+    (
+        b"content-encoding",
+        b"expect",
+        b"proxy-connection",
+        b"sec-websocket-key1",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_MAX_PLAIN_HEADERS = 64
 
 _IDLE_SECONDS = 75.0
 _SWEEP_SECONDS = 5.0
@@ -115,7 +122,7 @@ class LaneConnection(asyncio.Protocol):
         self._asked_at = self._loop.time()
         self._round_id = ""
         self._authorization = b""
-        self._seen: list[bytes] = []
+        self._seen: set[bytes] = set()
         self._plain = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -157,16 +164,12 @@ class LaneConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """For the parser: keeps the credentials, and notes what makes a request less than plain."""
-        name = name.lower()
-        if name in _DECIDING:
-            wanted = _DECIDING[name]
-            if name in self._seen or (wanted is not None and value.lower() != wanted):
-                self._plain = False
-            self._seen.append(name)
-            if name == b"authorization":
-                self._authorization = value
-        elif name in _NEVER_PLAIN:
+        name, seen = name.lower(), self._seen
+        if name in seen or name in _NEVER_PLAIN or (name in _PLAIN_VALUES and value.lower() != _PLAIN_VALUES[name]):
             self._plain = False
+        elif name == b"authorization":
+            self._authorization = value
+        seen.add(name)
 
     def close_if_idle(self, idle_since: float) -> None:
         """Close if nothing was asked since."""
@@ -195,7 +198,13 @@ class LaneConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return False
-        return self._plain and self._authorization[:5].lower() == b"pass " and is_round_id(self._round_id)
+        return (
+            self._plain
+            and b"host" in self._seen
+            and len(self._seen) <= _MAX_PLAIN_HEADERS
+            and self._authorization[:5].lower() == b"pass "
+            and is_round_id(self._round_id)
+        )
 
     def _ask(self) -> None:
         context, round_id = self._lane.context, self._round_id
