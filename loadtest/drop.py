@@ -30,6 +30,7 @@ from loadtest.verdict import Verdict
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _READY_SECONDS: Final = 60.0
 _EXIT_SECONDS: Final = 30.0
+_CLAIMD_NICENESS: Final = 5
 _LOG_WIDTH: Final = 120
 _INTERRUPTED: Final = 130
 # Beside the connections: standard streams, event loop, log, sockets of the store, a listener or two.
@@ -46,7 +47,9 @@ class DropError(Exception):
 def drop(
     pool: Annotated[int, typer.Option(help="Packs to give away.")] = 1_500_000,
     seconds: Annotated[float, typer.Option(help="When the last pack should be gone.")] = 105.0,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Gateway processes.")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Gateway processes.", show_default="cores, less one for the crowd")
+    ] = None,
     connections: Annotated[
         int | None, typer.Option(min=1, help="Keep-alive connections of the crowd.", show_default="by pool")
     ] = None,
@@ -67,15 +70,16 @@ def drop(
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         sizes.check_size(pool, seconds)
+        gateways = workers or max(1, (os.cpu_count() or 1) - 1)
         carriers = connections or sizes.connections_for(pool)
         visitors = sizes.app_users_for(pool) if app_users is None else app_users
         sizes.allow_files(carriers + visitors + _SPARE_FILES)
         folder = (out or report.new_folder()).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        console.print(f"a drop of {pool:,} packs in {seconds:g} s: {workers} gateway workers, {carriers} connections")
+        console.print(f"a drop of {pool:,} packs in {seconds:g} s: {gateways} gateway workers, {carriers} connections")
         size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
         size += [f"--seed={seed}", *_distribution(generators)]
-        result = _run(folder, workers, size, keep, console)
+        result = _run(folder, gateways, size, keep, console)
     except (DropError, sizes.SizeError) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(Verdict.FAIL.exit_code) from None
@@ -99,7 +103,9 @@ def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Conso
         data_dir, jwks = home / "data", home / "jwks.json"
         jwks.write_text(new_jwks())
         claimd_up = [
-            *(sys.executable, "-m", "claimd", "up", f"--data-dir={data_dir}", f"--workers={workers}"),
+            # The crowd is not on the server's machine where it matters; here at least it must not be starved by it.
+            *("nice", "-n", str(_CLAIMD_NICENESS), sys.executable, "-m", "claimd", "up"),
+            *(f"--data-dir={data_dir}", f"--workers={workers}"),
             *("--host=127.0.0.1", f"--port={port}", "--console-host=127.0.0.1", f"--console-port={console_port}"),
         ]
         up = stack.enter_context(

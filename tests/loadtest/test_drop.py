@@ -1,0 +1,98 @@
+"""The one command, against the real claimd: everything is started, crowded, recounted, reported and stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "loadtest.drop", *arguments]
+
+
+def drop(tmp_path, *arguments):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def left_behind(tmp_path):
+    """Processes that were started for a drop in `tmp_path`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(str(tmp_path) in word for word in process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_small_drop_end_to_end(tmp_path):
+    """Every promise is kept, every answer is right, and nothing is left behind but the report.
+
+    Whether it was fast enough to pass depends on the machine; that the books agree does not.
+    """
+    out = tmp_path / "out"
+    done = drop(tmp_path, "--pool=300", "--seconds=2", f"--out={out}")
+    report = json.loads((out / "report.json").read_text())
+    assert done.returncode == {"pass": 0, "fail": 1, "invalid": 2}[report["verdict"]]
+    assert (report["granted"], report["errors"], report["offered"]) == (300, 0, 385)
+    assert report["audit"]["ok"]
+    assert report["recount"]["violations"] == {}
+    assert report["generator"]["app_users"] == 3
+    assert {"valkey", "gateway-0", "console", "locust"} <= set(report["processes"])
+    assert report["verdict"].upper() in done.stdout
+    assert "report.html" in done.stdout
+    assert left_behind(tmp_path) == []
+    assert not list(tmp_path.glob("claimd-drop-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_drop_stops_everything(tmp_path, number):
+    """Whenever it comes; here as soon as the crowd gathers."""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        command("--pool=300", "--seconds=60", f"--out={tmp_path / 'out'}"),
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "gathers" in line:
+            process.send_signal(number)
+            break
+    rest = process.stdout.read()
+    assert process.wait(60) == 130
+    assert "interrupted" in rest
+    assert left_behind(tmp_path) == []
+    assert not list(tmp_path.glob("claimd-drop-*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--pool=0",), "POOL=0"),
+        (("--pool=-5",), "POOL=-5"),
+        (("--pool=many",), "--pool"),
+        (("--seconds=0",), "not there yet"),
+        (("--seconds=-1",), "SECONDS=-1"),
+        (("--seconds=soon",), "--seconds"),
+        (("--seconds=nan",), "SECONDS=nan"),
+        (("--connections=100000000",), "hard limit"),
+    ],
+)
+def test_what_cannot_be_run_is_said(tmp_path, arguments, sentence):
+    """Before anything is started, in a sentence, and not with the exit code of an invalid run."""
+    done = drop(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert sentence in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
