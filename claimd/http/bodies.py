@@ -5,6 +5,7 @@ Parsed by the standard library, not by orjson: that one takes the last of two eq
 
 import asyncio
 import json
+import math
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -27,7 +28,9 @@ async def read_object(request: web.Request, limit: int = MAX_BODY_BYTES) -> dict
     if request.content_type != "application/json":
         raise refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
     try:
-        document = json.loads(raw.decode(), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        document = json.loads(
+            raw.decode(), object_pairs_hook=_without_duplicates, parse_float=_finite, parse_constant=_no_constant
+        )
         # Numbers of more than 64 bits, halves of characters, abysmal nesting: what could not be written again.
         orjson.dumps(document)
     except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
@@ -54,6 +57,14 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         raise ValueError("a name is there twice in one object")
     return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        # It would be written again as null.
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:
