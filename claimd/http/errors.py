@@ -40,7 +40,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         _log.warning("%s %s could not be answered: %s", request.method, request.path, error)
         problem = Problem(503, "unavailable", headers=retry_after())
     except web.HTTPException as error:
-        problem = _of_aiohttp(error)
+        problem = problem_of(error)
     except Exception:
         # A bug. What it was doing is unknown, and asking again is safe: just what `unavailable` says.
         _log.exception("%s %s failed", request.method, request.path)
@@ -49,7 +49,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     return problem.response()
 
 
-def _of_aiohttp(error: web.HTTPException) -> Problem:
+def problem_of(error: web.HTTPException) -> Problem:
     """The library's own refusals: no such route or method, an expectation it does not meet, …"""
     status = HTTPStatus(error.status)
     code = _CODES.get(status)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from claimd.http.errors import problem_of
 from claimd.http.problems import Problem
 
 _BACKLOG = 4096
@@ -47,6 +48,13 @@ class _Connection(web.RequestHandler):
         response = problem.response()
         response.force_close()
         return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer; what the library refused before any middleware was asked, an expectation say, as a problem."""
+        answer = problem_of(resp).response() if isinstance(resp, web.HTTPException) else resp
+        return await super().finish_response(request, answer, start_time)
 
 
 class Door(Protocol):
