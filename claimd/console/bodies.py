@@ -107,7 +107,8 @@ def validated(model: type[_AnyBody], document: dict[str, Any]) -> _AnyBody:
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
-        field = ".".join(map(str, first["loc"])) or message.partition(" ")[0].rstrip(":")
+        # A body as a whole has no place; its message begins with the field. (The place may be a name without letters.)
+        field = ".".join(map(str, first["loc"])) if first["loc"] else message.partition(" ")[0].rstrip(":")
         raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", f"{field}: {message}", field=field) from None
 
 
