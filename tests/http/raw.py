@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,51 +31,61 @@ class Answer:
 
 
 class Raw:
-    """A connection."""
+    """A connection. On a bare socket: a stream would drop what was answered as soon as it cannot send any more."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
+    def __init__(self, client: socket.socket) -> None:
+        self._socket = client
+        self._loop = asyncio.get_running_loop()
+        self._unread = b""
 
-    async def send(self, data: bytes) -> None:
-        """Send bytes; a server that has hung up already is not an error here."""
+    async def send(self, data: bytes) -> bool:
+        """Send bytes; False where the server has hung up already."""
         try:
-            self.writer.write(data)
-            await self.writer.drain()
+            await self._loop.sock_sendall(self._socket, data)
         except ConnectionError:
-            pass
+            return False
+        return True
 
     async def answer(self, *, bodiless: bool = False) -> Answer | None:
         """The next answer, or None where the server has hung up. `bodiless` for the answer to HEAD."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            try:
-                head = await self.reader.readuntil(b"\r\n\r\n")
-            except ConnectionError:
-                return None
-            except asyncio.IncompleteReadError as error:
-                if error.partial:
-                    raise
-                return None
-            line, *fields = head.decode("latin-1").split("\r\n")[:-2]
+            while b"\r\n\r\n" not in self._unread:
+                if not await self._receive():
+                    assert not self._unread, f"cut off: {self._unread!r}"
+                    return None
+            head, _, self._unread = self._unread.partition(b"\r\n\r\n")
+            line, *fields = head.decode("latin-1").split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
             assert len(headers) == len(fields), f"a header is there twice: {fields}"
             length = 0 if bodiless else int(headers.get("content-length", "0"))
-            return Answer(line, headers, await self.reader.readexactly(length))
+            while len(self._unread) < length:
+                assert await self._receive(), f"cut off: {head!r} {self._unread!r}"
+            body, self._unread = self._unread[:length], self._unread[length:]
+            return Answer(line, headers, body)
 
     async def has_ended(self) -> bool:
         """Whether the server hangs up, without another byte."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            try:
-                return await self.reader.read(1) == b""
-            except ConnectionError:
-                return True
+            return not self._unread and not await self._receive()
+
+    def hang_up(self) -> None:
+        """Close at once."""
+        self._socket.close()
+
+    async def _receive(self) -> bool:
+        try:
+            data = await self._loop.sock_recv(self._socket, 65_536)
+        except ConnectionError:
+            return False
+        self._unread += data
+        return bool(data)
 
 
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Raw]:
     """A connection to a server of the tests."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield Raw(reader, writer)
-    finally:
-        writer.close()
+    with socket.socket() as client:
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+        yield Raw(client)
