@@ -1,0 +1,111 @@
+"""`python -m tests.mutants`: breaks claimd on purpose, one way at a time, and shows that the suite notices each.
+
+Works on copies in a temporary folder; nothing here is changed. Exit 0 if every mutant was killed.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`old` in `file` becomes `new`; `tests` are the ones that must notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str = "tests/store/test_conformance.py"
+
+
+MUTANTS = (
+    Mutant("deduct without check", "lua/claim.lua", "elseif count < available then", "elseif available > -1e9 then"),
+    Mutant("no identity check", "lua/claim.lua", "local holds = held[i] or fresh[identity]", "local holds = false"),
+    Mutant("no check within a batch", "lua/claim.lua", "held[i] or fresh[identity]", "held[i]"),
+    Mutant("window not checked", "lua/claim.lua", "elseif now_ms < opens_at_ms then", "elseif false then"),
+    Mutant("pause not checked", "lua/claim.lua", "elseif state[5] == '1' then", "elseif false then"),
+    Mutant("refusals before replays", "lua/claim.lua", "if holds then", "if holds and available > 0 then"),
+    Mutant("a gap in the serials", "lua/claim.lua", "'issued', issued + count,", "'issued', issued + count + 1,"),
+    Mutant("grants not logged", "lua/claim.lua", "if count > 0 then", "if count > 0 and count ~= 1 then"),
+    Mutant("total below issued", "lua/round_edit.lua", "tonumber(after.total) < tonumber(state[2])", "false"),
+    Mutant("edit written half", "lua/round_edit.lua", "'version', version, unpack(ARGV, 4)", "unpack(ARGV, 4, 5)"),
+    Mutant("round created twice", "lua/round_create.lua", "redis.call('EXISTS', round) == 1", "false"),
+    Mutant(
+        "deadline not checked",
+        "claimd/engine/batcher.py",
+        "while waiting and waiting[0].since <= too_old:",
+        "while waiting and waiting[0].since < 0 * too_old:",
+        "tests/engine",
+    ),
+    Mutant(
+        "answers in the wrong order",
+        "claimd/engine/batcher.py",
+        "for item, decision in zip(batch, decisions, strict=True):\n                _deliver",
+        "for item, decision in zip(batch, decisions[::-1], strict=True):\n                _deliver",
+        "tests/engine",
+    ),
+    Mutant("bounded queue", "claimd/engine/batcher.py", "if len(self._waiting) >= ", "if 0 > ", "tests/engine"),
+    Mutant("audit trusts the counter", "claimd/audit/audit.py", "held.grants == state.issued", "True", "tests/audit"),
+    Mutant(
+        "pass not bound to round",
+        "claimd/identity/passes.py",
+        "mac.update(round_id.encode())",
+        "pass",
+        "tests/identity",
+    ),
+    Mutant(
+        "pass never expires",
+        "claimd/identity/passes.py",
+        'int.from_bytes(payload[1:8], "big") <= now_ms',
+        "False",
+        "tests/identity",
+    ),
+)
+
+
+def killed(mutant: Mutant, folder: Path) -> bool:
+    """Whether the tests fail on a copy with the mutant in it."""
+    ignore = shutil.ignore_patterns(".git", ".venv", "out", "__pycache__", ".*_cache", "*.egg-info", ".hypothesis")
+    copy = folder / "claimd"
+    shutil.copytree(CHECKOUT, copy, ignore=ignore)
+    path = copy / mutant.file
+    source = path.read_text()
+    if source.count(mutant.old) != 1:
+        sys.exit(f"the mutant '{mutant.name}' does not fit {mutant.file} any more")
+    path.write_text(source.replace(mutant.old, mutant.new))
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", mutant.tests]
+    done = subprocess.run(command, cwd=copy, env={"PYTHONPATH": str(copy), "PATH": ""}, capture_output=True)
+    # 1 is "tests failed"; anything else is a suite that did not even run.
+    if done.returncode not in (0, 1):
+        sys.exit(f"the suite did not run on '{mutant.name}':\n{done.stdout.decode()[-2000:]}")
+    return done.returncode == 1
+
+
+def main() -> None:
+    """Try the mutants whose names contain the word that was given, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("word", nargs="?", default="", help="only mutants whose name contains this")
+    word = parser.parse_args().word
+    survivors = 0
+    for mutant in MUTANTS:
+        if word in mutant.name:
+            begun = time.monotonic()
+            with tempfile.TemporaryDirectory() as folder:
+                dead = killed(mutant, Path(folder))
+            survivors += not dead
+            print(
+                f"{'killed  ' if dead else 'SURVIVED'}  {mutant.name:30} {time.monotonic() - begun:5.1f} s", flush=True
+            )
+    sys.exit(survivors > 0)
+
+
+if __name__ == "__main__":
+    main()

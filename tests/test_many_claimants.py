@@ -1,0 +1,41 @@
+"""Far more people than packs, from several processes at once, against the real thing as a user would start it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.processes.running import Up
+
+STOCK = 150
+PROCESSES = 4
+PEOPLE_EACH = 200
+# Each process begins where the one before is half through: most people tap in two processes at once.
+STEP = PEOPLE_EACH // 2
+
+
+def test_exactly_the_stock_wins(tmp_path: Path) -> None:
+    """500 people in 4 processes, each tapping up to four times at once, through 2 workers: 150 different winners."""
+    with Up(tmp_path / "data", "--workers", "2").until_ready() as up:
+        up.create_round("rush", STOCK)
+        gateway = up.record()["gateway"]
+        secret = (tmp_path / "data" / "secret").read_text().strip()
+        claimants = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.claimants", f"http://{gateway['host']}:{gateway['port']}", "rush", secret]
+                + [str(number * STEP), str(PEOPLE_EACH)],
+                stdout=subprocess.PIPE,
+            )
+            for number in range(PROCESSES)
+        ]
+        heard = [answer for claimant in claimants for answer in json.loads(claimant.communicate(timeout=60)[0])]
+        _, audit = up.console("GET", "/admin/v1/rounds/rush/audit")
+    serials: dict[int, set[int]] = {}
+    for person, status, serial in heard:
+        assert status in (200, 201, 409), heard
+        if serial:
+            serials.setdefault(person, set()).add(serial)
+    assert all(len(held) == 1 for held in serials.values())
+    assert sorted(serial for held in serials.values() for serial in held) == list(range(1, STOCK + 1))
+    assert sum(status == 201 for _, status, _ in heard) == STOCK
+    assert audit["ok"], audit
