@@ -8,6 +8,7 @@ import gc
 import logging
 from array import array
 from collections import deque
+from pathlib import Path
 from time import monotonic, process_time
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from loadtest import lateness, locust_stats, options
 from loadtest.api import ApiError, Clock
 from loadtest.check import REFUSED, UNKNOWN, Judge, Told
 from loadtest.connection import Connection
-from loadtest.credentials import mint
+from loadtest.credentials import TokenIssuer, mint
 from loadtest.crowd import Kind, Schedule, gather
 from loadtest.dispatcher import Dispatcher
 from loadtest.machine import runqueue_seconds
@@ -125,14 +126,17 @@ class Generator:
 
     def _prepare(self, plan: Prepare) -> None:
         self.plan = plan
-        self._keys = options.keys(options.of(self._environment))
+        given = options.of(self._environment)
+        keys = options.keys(given)
+        if plan.app_users:
+            self.token = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience).token
         self._await_connections()
         schedule = gather(plan.pool, plan.seconds, plan.seed, plan.app_users).slice(plan.index, plan.count)
         crowd, app = self._share_out(schedule)
         self.records, self.app_records = Records(crowd), Records(app)
         # A person's taps show the same pass.
         shown, which = np.unique(crowd.persons, return_inverse=True)
-        self._passes = mint(self._keys, plan.round_id, plan.seed, shown, crowd.people, lambda: gevent.sleep(0))
+        self._passes = mint(keys, plan.round_id, plan.seed, shown, crowd.people, lambda: gevent.sleep(0))
         self._pass_starts = array("q", (which.astype(np.int64) * PASS_CHARACTERS).tobytes())
         self._runner.send_message(READY, {"index": plan.index})
 

@@ -2,7 +2,6 @@
 or with `--processes` or workers. Users, spawn rate and the end of the test take care of themselves; see also `--help`.
 """
 
-from pathlib import Path
 from typing import Any
 
 from locust import events
@@ -11,7 +10,6 @@ from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 
 from loadtest import options, sizes
 from loadtest.conductor import Conductor
-from loadtest.credentials import TokenIssuer
 from loadtest.generator import Generator
 from loadtest.users import AppUser, CrowdUser
 
@@ -30,7 +28,8 @@ def compose(environment: Environment, runner: Runner, **_: Any) -> None:
     if isinstance(runner, (LocalRunner, WorkerRunner)):
         CrowdUser.generator = AppUser.generator = generator = Generator(environment, runner)
         environment.events.test_start.add_listener(lambda **_: generator.forget())  # type: ignore[no-untyped-call]
-        if given.jwks:
-            AppUser.issuer = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience)
     if isinstance(runner, (LocalRunner, MasterRunner)):
+        if not AppUser.fixed_count and AppUser in environment.user_classes:
+            # To Locust a count of 0 means "no fixed count": half of all users would be app users with nothing to do.
+            environment.user_classes.remove(AppUser)
         Conductor(environment, runner)

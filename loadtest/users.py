@@ -10,7 +10,7 @@ from locust import FastHttpUser, User, task
 from claimd.domain.times import from_rfc3339
 from loadtest.api import Clock
 from loadtest.check import UNKNOWN, Finding, Told
-from loadtest.credentials import TokenIssuer, subject
+from loadtest.credentials import subject
 from loadtest.crowd import Kind
 from loadtest.generator import Generator
 
@@ -39,7 +39,6 @@ class AppUser(FastHttpUser):
     """
 
     generator: ClassVar[Generator]
-    issuer: ClassVar[TokenIssuer | None] = None
     fixed_count = 0
     connection_timeout = 10.0
     network_timeout = 20.0
@@ -62,14 +61,12 @@ class AppUser(FastHttpUser):
         gevent.sleep(float("inf"))
 
     def _claim_as_a_person_would(self, slot: int) -> Finding:
-        if self.issuer is None:
-            raise _Unexpected("no key to sign a token with")
         person, tap_offset = self.generator.app_row(slot)
         plan = self.generator.plan
         path = f"/v1/rounds/{plan.round_id}"
         clock = Clock.read(self.host or "", plan.round_id)
         page = self._ask("GET", path, "app: round", {200})
-        bearer = f"Bearer {self.issuer.token(subject(plan.seed, person))}"
+        bearer = f"Bearer {self.generator.token(subject(plan.seed, person))}"
         shown = self._ask("POST", f"{path}/passes", "app: pass", {201}, bearer)["pass"]
 
         # Until it is open for sure, as far as this phone can know.
