@@ -68,9 +68,12 @@ class Raw:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return not self._unread and not await self._receive()
 
-    def hang_up(self) -> None:
-        """Close at once."""
-        self._socket.close()
+    async def rest(self) -> bytes:
+        """All there is until the server hangs up."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self._receive():
+                pass
+            return self._unread
 
     async def _receive(self) -> bool:
         try:

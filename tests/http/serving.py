@@ -77,11 +77,12 @@ async def open_round(store: RedisStore, round_id: str = "night", total: int = 10
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A gateway or console that listens on `port`, and the store behind it."""
+    """A gateway or console that listens on `port`, the store behind it and the door in front of it."""
 
     port: int
     store: RedisStore
     http: aiohttp.ClientSession
+    front: Any
     reporter: Reporter | None = None
 
 
@@ -138,7 +139,7 @@ async def _serving(
     connector = aiohttp.TCPConnector(limit=0)
     try:
         async with aiohttp.ClientSession(base, timeout=timeout, connector=connector) as session:
-            yield Served(port, store, session, reporter)
+            yield Served(port, store, session, front, reporter)
     finally:
         server.close()
         await front.stop()

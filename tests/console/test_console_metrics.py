@@ -1,0 +1,165 @@
+"""Metrics: all families, merged over gateways, never going down, and no person in them."""
+
+from contextlib import AsyncExitStack
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from claimd.domain.rounds import Status
+from claimd.engine.batcher import BatchLimits
+from tests.http import serving
+from tests.http.answers import problem
+from tests.http.serving import HOUR_MS, Served, identity_of, now_ms, open_round, pass_for, with_pass
+from tests.servers import Server
+
+CLAIMS = "/v1/rounds/night/claims"
+FAMILIES = {
+    "claimd_stock_total": "gauge",
+    "claimd_stock_issued": "gauge",
+    "claimd_stock_remaining": "gauge",
+    "claimd_round_status": "gauge",
+    "claimd_round_sold_out_timestamp_seconds": "gauge",
+    "claimd_claims": "counter",
+    "claimd_refusals": "counter",
+    "claimd_claim_latency_seconds": "histogram",
+    "claimd_server_round_trip_seconds": "histogram",
+    "claimd_batch_claims": "histogram",
+    "claimd_queue_depth": "gauge",
+    "claimd_gateways": "gauge",
+}
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+async def _text(console: Served) -> str:
+    answer = await console.http.get("/metrics")
+    assert answer.status == 200
+    assert answer.content_type == "text/plain"
+    return await answer.text()
+
+
+async def _samples(console: Served) -> Samples:
+    families = text_string_to_metric_families(await _text(console))
+    return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+
+def _value(samples: Samples, name: str, **labels: str) -> float:
+    return samples.get((name, frozenset(labels.items())), 0.0)
+
+
+async def _claims(gateway: Served, *subs: str) -> None:
+    for sub in subs:
+        await gateway.http.post(CLAIMS, headers=with_pass(sub))
+    assert gateway.reporter is not None
+    await gateway.reporter.report()
+
+
+async def test_every_family_is_there(console: Served, gateway: Served) -> None:
+    """It parses, with each family of its type, from the very first scrape on; no token is asked for."""
+    for _ in range(2):
+        families = {f.name: f for f in text_string_to_metric_families(await _text(console))}
+        assert {name: families[name].type for name in FAMILIES} == FAMILIES
+        assert all(family.documentation for family in families.values())
+        await open_round(gateway.store)
+        await _claims(gateway, "ada")
+
+
+async def test_a_round_is_told_as_it_is(console: Served, gateway: Served) -> None:
+    """Stock, exactly one status, and the time of the sell-out once there is one."""
+    await open_round(gateway.store, total=2)
+    await open_round(gateway.store, "later", opens_at_ms=now_ms() + HOUR_MS // 2)
+    await _claims(gateway, "ada")
+    samples = await _samples(console)
+    stock = [_value(samples, f"claimd_stock_{name}", round="night") for name in ("total", "issued", "remaining")]
+    assert stock == [2, 1, 1]
+    for round_id, expected in (("night", Status.OPEN), ("later", Status.SCHEDULED)):
+        told = {status: _value(samples, "claimd_round_status", round=round_id, status=status) for status in Status}
+        assert told == {status: float(status is expected) for status in Status}
+    assert ("claimd_round_sold_out_timestamp_seconds", frozenset({("round", "night")})) not in samples
+    await _claims(gateway, "bob", "eve")
+    samples = await _samples(console)
+    assert _value(samples, "claimd_round_status", round="night", status="sold_out") == 1
+    sold_out_at = _value(samples, "claimd_round_sold_out_timestamp_seconds", round="night")
+    last = max([claim.claimed_at_ms async for _, claim in gateway.store.claims("night")])
+    assert sold_out_at == last / 1000
+
+
+async def test_claims_are_counted_by_what_became_of_them(console: Served, gateway: Served) -> None:
+    """Grants, replays and refusals of a batch, and refusals before it; histograms have as many."""
+    await open_round(gateway.store, total=2)
+    await gateway.http.post(CLAIMS, headers={"Authorization": "Pass no"})
+    await problem(await gateway.http.get("/nowhere"), 404, "not_found")
+    await _claims(gateway, "ada", "bob", "eve", "ada")
+    samples = await _samples(console)
+    counted = {
+        outcome: _value(samples, "claimd_claims_total", round="night", outcome=outcome)
+        for outcome in ("granted", "replayed", "sold_out", "paused")
+    }
+    assert counted == {"granted": 2, "replayed": 1, "sold_out": 1, "paused": 0}
+    assert _value(samples, "claimd_refusals_total", code="unauthenticated") == 1
+    assert _value(samples, "claimd_refusals_total", code="not_found") == 1
+    assert _value(samples, "claimd_claim_latency_seconds_count") == 4
+    assert _value(samples, "claimd_batch_claims_sum") == 4
+    calls = _value(samples, "claimd_batch_claims_count")
+    assert 1 <= calls <= 4
+    assert _value(samples, "claimd_server_round_trip_seconds_count") == calls
+    assert _value(samples, "claimd_queue_depth") == 0
+
+
+async def test_refusals_for_overload_are_counted(console: Served, valkey: Server) -> None:
+    """One for each claim that found the queue full."""
+    async with serving.gateway(valkey.url, limits=BatchLimits(max_waiting=0)) as full:
+        await open_round(full.store)
+        await _claims(full, "ada", "bob")
+    assert _value(await _samples(console), "claimd_claims_total", round="night", outcome="overloaded") == 2
+
+
+async def test_gateways_are_merged(console: Served, valkey: Server) -> None:
+    """Two gateways, one sum."""
+    async with AsyncExitStack() as stack:
+        one, two = [await stack.enter_async_context(serving.gateway(valkey.url, worker=f"host-{n}")) for n in range(2)]
+        await open_round(one.store)
+        await _claims(one, "ada", "bob")
+        await _claims(two, "eve", "ada", "ada")
+        samples = await _samples(console)
+    assert _value(samples, "claimd_claims_total", round="night", outcome="granted") == 3
+    assert _value(samples, "claimd_claims_total", round="night", outcome="replayed") == 2
+    assert _value(samples, "claimd_claim_latency_seconds_count") == 5
+    assert _value(samples, "claimd_gateways") == 2
+
+
+async def test_counters_survive_a_restart(console: Served, valkey: Server) -> None:
+    """A gateway that comes back counts on: no counter ever goes down, not even in its first report."""
+    before: Samples = {}
+    for life in range(3):
+        async with serving.gateway(valkey.url, worker="host-0") as gateway:
+            if not life:
+                await open_round(gateway.store)
+            await _claims(gateway)
+            await _claims(gateway, f"person {life}", "ada")
+            samples = await _samples(console)
+        fallen = {
+            key: (value, samples.get(key))
+            for key, value in before.items()
+            if key[0].endswith(("_total", "_count", "_sum", "_bucket")) and samples.get(key, 0.0) < value
+        }
+        assert not fallen
+        before = samples
+    assert _value(before, "claimd_claims_total", round="night", outcome="granted") == 4
+    assert _value(before, "claimd_claims_total", round="night", outcome="replayed") == 2
+    assert _value(before, "claimd_gateways") == 1
+
+
+@pytest.mark.parametrize("sub", ["ada"])
+async def test_nobody_is_named(console: Served, gateway: Served, sub: str) -> None:
+    """Neither identities nor their digests nor passes are labels; only rounds, outcomes, codes, statuses and bounds."""
+    await open_round(gateway.store)
+    await _claims(gateway, sub)
+    await gateway.http.get(f"/v1/rounds/{sub}")
+    text = await _text(console)
+    labels = {
+        name for family in text_string_to_metric_families(text) for sample in family.samples for name in sample.labels
+    }
+    assert labels <= {"round", "outcome", "code", "status", "le"}
+    for secret in (sub, identity_of(sub).hex(), pass_for(sub)[:40]):
+        assert secret not in text

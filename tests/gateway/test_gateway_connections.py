@@ -1,0 +1,120 @@
+"""Connections that end at the wrong moment: what was granted stays granted, and asking again tells."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from claimd.domain.outcomes import Decision
+from claimd.gateway.lane import Lane
+from claimd.http.server import AiohttpDoor
+from tests.http import serving
+from tests.http.answers import good
+from tests.http.raw import connected
+from tests.http.serving import Served, open_round, pass_for, with_pass
+from tests.servers import Server
+
+CLAIMS = "/v1/rounds/night/claims"
+
+
+class Gate:
+    """Holds a store's claims back, before or after they are decided, until it is opened."""
+
+    def __init__(self, served: Served, monkeypatch: pytest.MonkeyPatch, *, decided: bool) -> None:
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+        self.passed = asyncio.Event()
+        claim = served.store.claim
+
+        async def held_back(round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+            decisions = await claim(round_id, identities) if decided else []
+            self.reached.set()
+            await self.open.wait()
+            decisions = decisions or await claim(round_id, identities)
+            self.passed.set()
+            return decisions
+
+        monkeypatch.setattr(served.store, "claim", held_back)
+
+
+def _request(sub: str) -> bytes:
+    return f"POST {CLAIMS} HTTP/1.1\r\nHost: x\r\nAuthorization: Pass {pass_for(sub)}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("door", [Lane, AiohttpDoor])
+@pytest.mark.parametrize("decided", [False, True])
+async def test_who_leaves_in_the_middle_of_a_claim_is_told_when_asking_again(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch, door: Any, decided: bool
+) -> None:
+    """A claim that was sent is decided, whether anybody waits for it or not; the next request replays it."""
+    async with serving.gateway(valkey.url, door=door) as gateway:
+        await open_round(gateway.store)
+        gate = Gate(gateway, monkeypatch, decided=decided)
+        async with connected(gateway.port) as raw:
+            await raw.send(_request("ada"))
+            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+        gate.open.set()
+        await asyncio.wait_for(gate.passed.wait(), serving.PATIENCE_SECONDS)
+        document = await good(await gateway.http.post(CLAIMS, headers=with_pass("ada")), 200)
+        assert document["replayed"] is True
+        assert document["claim"]["serial"] == 1
+
+
+@pytest.mark.parametrize("door", [Lane, AiohttpDoor])
+async def test_who_pipelines_is_answered_in_order(valkey: Server, monkeypatch: pytest.MonkeyPatch, door: Any) -> None:
+    """Requests that arrive while one is being decided are answered after it, each with its own answer."""
+    async with serving.gateway(valkey.url, door=door) as gateway:
+        await open_round(gateway.store)
+        gate = Gate(gateway, monkeypatch, decided=False)
+        async with connected(gateway.port) as raw:
+            await raw.send(_request("ada"))
+            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            for sub in ("bob", "ada", "eve"):
+                await raw.send(_request(sub))
+            await raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            gate.open.set()
+            answers = [await raw.answer() for _ in range(5)]
+        told = [(answer.status, answer.document.get("claim", {}).get("serial")) for answer in answers if answer]
+        assert told == [(201, 1), (201, 2), (200, 1), (201, 3), (200, None)]
+
+
+async def test_a_door_that_closes_answers_first(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a gateway stops, a claim that is being decided is answered, and then the connection is closed."""
+    async with serving.gateway(valkey.url) as gateway:
+        await open_round(gateway.store)
+        gate = Gate(gateway, monkeypatch, decided=False)
+        lane = gateway.front
+        async with connected(gateway.port) as raw, connected(gateway.port) as idle:
+            await idle.send(_request("bob"))
+            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            gate.open.set()
+            assert (await idle.answer()).status == 201
+            gate.reached.clear()
+            gate.open.clear()
+            await raw.send(_request("ada"))
+            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            stopping = asyncio.create_task(lane.stop())
+            assert await idle.has_ended()
+            assert not stopping.done()
+            gate.open.set()
+            assert (await raw.answer()).status == 201
+            assert await raw.has_ended()
+            await asyncio.wait_for(stopping, serving.PATIENCE_SECONDS)
+
+
+async def test_idle_connections_are_closed(gateway: Served) -> None:
+    """Those on which nothing was asked for a while, and no others."""
+    await open_round(gateway.store)
+    async with connected(gateway.port) as old, connected(gateway.port) as busy:
+        for raw in (old, busy):
+            await raw.send(_request("ada"))
+            assert (await raw.answer()).status in (200, 201)
+        between = asyncio.get_running_loop().time()
+        await busy.send(_request("bob"))
+        assert (await busy.answer()).status == 201
+        for connection in list(gateway.front.connections):
+            connection.close_if_idle(between)
+        assert await old.has_ended()
+        await busy.send(_request("bob"))
+        assert (await busy.answer()).status == 200
