@@ -1,4 +1,4 @@
-"""`python -m tests.claimants BASE ROUND SECRET FIRST COUNT`: so many people claim at once, each twice; prints it all."""
+"""`python -m tests.claimants BASE ROUND SECRET FIRST COUNT`: so many people claim at once, twice each; prints all."""
 
 import asyncio
 import json

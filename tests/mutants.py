@@ -4,6 +4,7 @@ Works on copies in a temporary folder; nothing here is changed. Exit 0 if every 
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -71,22 +72,28 @@ MUTANTS = (
 )
 
 
-def killed(mutant: Mutant, folder: Path) -> bool:
-    """Whether the tests fail on a copy with the mutant in it."""
+def passes(tests: str, mutant: Mutant | None = None) -> bool:
+    """Whether these tests pass on a copy, with the mutant in it if there is one."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _passes(tests, mutant, Path(folder))
+
+
+def _passes(tests: str, mutant: Mutant | None, folder: Path) -> bool:
     ignore = shutil.ignore_patterns(".git", ".venv", "out", "__pycache__", ".*_cache", "*.egg-info", ".hypothesis")
     copy = folder / "claimd"
     shutil.copytree(CHECKOUT, copy, ignore=ignore)
-    path = copy / mutant.file
-    source = path.read_text()
-    if source.count(mutant.old) != 1:
-        sys.exit(f"the mutant '{mutant.name}' does not fit {mutant.file} any more")
-    path.write_text(source.replace(mutant.old, mutant.new))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", mutant.tests]
-    done = subprocess.run(command, cwd=copy, env={"PYTHONPATH": str(copy), "PATH": ""}, capture_output=True)
+    if mutant is not None:
+        path = copy / mutant.file
+        source = path.read_text()
+        if source.count(mutant.old) != 1:
+            sys.exit(f"the mutant '{mutant.name}' does not fit {mutant.file} any more")
+        path.write_text(source.replace(mutant.old, mutant.new))
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", tests]
+    done = subprocess.run(command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True)
     # 1 is "tests failed"; anything else is a suite that did not even run.
     if done.returncode not in (0, 1):
-        sys.exit(f"the suite did not run on '{mutant.name}':\n{done.stdout.decode()[-2000:]}")
-    return done.returncode == 1
+        sys.exit(f"the tests in {tests} did not run:\n{done.stdout.decode()[-2000:]}")
+    return done.returncode == 0
 
 
 def main() -> None:
@@ -94,16 +101,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("word", nargs="?", default="", help="only mutants whose name contains this")
     word = parser.parse_args().word
+    chosen = [mutant for mutant in MUTANTS if word in mutant.name]
+    for tests in sorted({mutant.tests for mutant in chosen}):
+        # Tests that fail by themselves would kill anything.
+        if not passes(tests):
+            sys.exit(f"{tests} fails without any mutant")
     survivors = 0
-    for mutant in MUTANTS:
-        if word in mutant.name:
-            begun = time.monotonic()
-            with tempfile.TemporaryDirectory() as folder:
-                dead = killed(mutant, Path(folder))
-            survivors += not dead
-            print(
-                f"{'killed  ' if dead else 'SURVIVED'}  {mutant.name:30} {time.monotonic() - begun:5.1f} s", flush=True
-            )
+    for mutant in chosen:
+        begun = time.monotonic()
+        dead = not passes(mutant.tests, mutant)
+        survivors += not dead
+        print(f"{'killed  ' if dead else 'SURVIVED'}  {mutant.name:30} {time.monotonic() - begun:5.1f} s", flush=True)
     sys.exit(survivors > 0)
 
 

@@ -20,12 +20,10 @@ def test_exactly_the_stock_wins(tmp_path: Path) -> None:
         up.create_round("rush", STOCK)
         gateway = up.record()["gateway"]
         secret = (tmp_path / "data" / "secret").read_text().strip()
+        base = f"http://{gateway['host']}:{gateway['port']}"
+        command = [sys.executable, "-m", "tests.claimants", base, "rush", secret]
         claimants = [
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.claimants", f"http://{gateway['host']}:{gateway['port']}", "rush", secret]
-                + [str(number * STEP), str(PEOPLE_EACH)],
-                stdout=subprocess.PIPE,
-            )
+            subprocess.Popen([*command, str(number * STEP), str(PEOPLE_EACH)], stdout=subprocess.PIPE)
             for number in range(PROCESSES)
         ]
         heard = [answer for claimant in claimants for answer in json.loads(claimant.communicate(timeout=60)[0])]
