@@ -10,7 +10,7 @@ RUN python -m venv /opt/claimd \
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/claimd claimd
 COPY --from=build /opt/claimd /opt/claimd
-USER claimd
+USER 10001
 WORKDIR /var/lib/claimd
 ENV PATH=/opt/claimd/bin:$PATH \
     PYTHONUNBUFFERED=1 \
