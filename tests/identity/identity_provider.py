@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-OCT_SECRET = b"a shared secret of thirty-two or more bytes"
+OCT_SECRET = b"a shared secret that is long enough for every algorithm, so 64 bytes or more"
 
 
 @functools.cache

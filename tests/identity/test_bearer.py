@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
@@ -97,6 +98,19 @@ def test_another_algorithm_than_the_keys_is_refused(tokens: BearerTokens, algori
     """What the header says of its algorithm is never believed."""
     payload = json.dumps({"sub": "ada", "exp": _in_an_hour()}).encode()
     assert tokens.verify(raw_token({"alg": algorithm, "kid": "rsa"}, payload, "rsa")) is None
+
+
+@pytest.mark.parametrize(
+    ("kid", "algorithm"),
+    [("rsa", "RS384"), ("rsa", "RS512"), ("rsa", "PS256"), ("rsa", "PS512"), ("oct", "HS384"), ("oct", "HS512")],
+)
+def test_a_right_signature_of_another_algorithm_is_refused(tokens: BearerTokens, kid: str, algorithm: str) -> None:
+    """Signed with the very key, but not as the file says that this key signs."""
+    payload = {"sub": "ada", "exp": _in_an_hour()}
+    signed = jwt.encode(payload, private_key(kid), algorithm, headers={"kid": kid})
+    assert tokens.verify(signed) is None
+    usual = jwt.encode(payload, private_key(kid), ALGORITHMS[kid], headers={"kid": kid})
+    assert tokens.verify(usual) is not None
 
 
 @pytest.mark.parametrize("kid", ["stranger", "", None, 1, ["oct"], {"oct": 1}, "OCT", "oct "])
