@@ -1,5 +1,8 @@
 # Everything here sets itself up: a Python of 3.11 or newer with venv, and a package registry, are all it takes.
-PYTHON ?= python3
+# The distribution's own is preferred: it is built with profile-guided optimisation, which most version managers leave
+# out, and takes a tenth off every claim. Where it is too old, or lacks venv, it is the first on the PATH.
+PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo /usr/bin/python3 || echo python3)
 POOL ?= 1500000
 SECONDS ?= 105
 DROP_ARGS ?=
