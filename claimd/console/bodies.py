@@ -108,8 +108,12 @@ def validated(model: type[_AnyBody], document: dict[str, Any]) -> _AnyBody:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         # A body as a whole has no place; its message begins with the field. (The place may be a name without letters.)
-        field = ".".join(map(str, first["loc"])) if first["loc"] else message.partition(" ")[0].rstrip(":")
-        raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", f"{field}: {message}", field=field) from None
+        if first["loc"]:
+            field = ".".join(map(str, first["loc"]))
+            message = f"{field}: {message}"
+        else:
+            field = message.partition(" ")[0].rstrip(":")
+        raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", message, field=field) from None
 
 
 def _small_pack(value: dict[str, Any]) -> dict[str, Any]:

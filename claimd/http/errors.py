@@ -41,6 +41,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         problem = Problem(503, "unavailable", headers=retry_after())
     except web.HTTPException as error:
         problem = problem_of(error)
+    except ConnectionError:
+        # The client is gone, and with it whoever could be told.
+        raise
     except Exception:
         # A bug. What it was doing is unknown, and asking again is safe: just what `unavailable` says.
         _log.exception("%s %s failed", request.method, request.path)
