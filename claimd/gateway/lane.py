@@ -172,9 +172,9 @@ class LaneConnection(asyncio.Protocol):
         seen.add(name)
 
     def close_if_idle(self, idle_since: float) -> None:
-        """Close if nothing was asked since."""
-        if not self._waiting and self._asked_at < idle_since:
-            self.close()
+        """Hang up if nothing was asked since; also on who never read the last answer."""
+        if not self._waiting and self._asked_at < idle_since and self._transport is not None:
+            self._transport.abort()
 
     def close(self) -> None:
         """Close, after the answer that is being waited for."""

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -63,12 +62,13 @@ def test_a_missing_script_is_named() -> None:
 
 
 def test_an_installed_wheel_finds_its_scripts(tmp_path: Path) -> None:
-    """Built, unpacked elsewhere and imported from there, claimd loads the same scripts out of the wheel."""
+    """Built, installed elsewhere and imported from there, claimd loads the same scripts out of the wheel."""
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(CHECKOUT)]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"
-    zipfile.ZipFile(wheel).extractall(site)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
     program = (
         "import claimd.store.scripts as s; "
         f"print(s.script_folder(), *(s.load_script(n).sha for n in {SCRIPTS!r}), sep='\\n')"
