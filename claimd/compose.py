@@ -53,6 +53,7 @@ async def run_gateway(
     reporting = asyncio.create_task(reporter.run())
     try:
         await serve(gateway.create_app(context, counts), listener, on_ready, partial(Lane, context, counts))
+        await engine.drain()
     finally:
         reporting.cancel()
         with contextlib.suppress(Exception, asyncio.CancelledError):

@@ -81,15 +81,14 @@ class Lane:
         """Close each connection: now, or after the answer it is waiting for. Return when all are closed."""
         for connection in list(self.connections):
             connection.close()
-        if self.connections:
+        while self.connections:
+            self._all_closed.clear()
             await self._all_closed.wait()
 
     def forget(self, connection: "LaneConnection") -> None:
         """A connection is closed, or is aiohttp's now."""
         self.connections.discard(connection)
-        if self.connections:
-            self._all_closed.clear()
-        else:
+        if not self.connections:
             self._all_closed.set()
 
 
@@ -109,6 +108,7 @@ class LaneConnection(asyncio.Protocol):
         "_transport",
         "_unread",
         "_waiting",
+        "_writing_paused",
     )
 
     def __init__(self, lane: Lane) -> None:
@@ -119,6 +119,7 @@ class LaneConnection(asyncio.Protocol):
         self._unread = b""
         self._waiting = False
         self._closing = False
+        self._writing_paused = False
         self._asked_at = self._loop.time()
         self._round_id = ""
         self._authorization = b""
@@ -150,11 +151,13 @@ class LaneConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read: take nothing more from it."""
+        self._writing_paused = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It reads again."""
+        self._writing_paused = False
         if self._transport is not None and not self._unread:
             self._transport.resume_reading()
 
@@ -230,8 +233,8 @@ class LaneConnection(asyncio.Protocol):
         if self._closing and self._transport is not None:
             self._transport.close()
         elif self._unread:
-            unread, self._unread = self._unread, b""
-            self._hand_over(unread)
+            # With the next turn, when a connection that broke meanwhile is known to be lost.
+            self._loop.call_soon(self._hand_over, self._unread)
 
     def _refuse(self, problem: Problem) -> None:
         self._lane.counts.refusals[problem.code] += 1
@@ -244,12 +247,14 @@ class LaneConnection(asyncio.Protocol):
 
     def _hand_over(self, data: bytes) -> None:
         transport = self._transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
         self._lane.forget(self)
         self._transport = None
         door = self._lane.handed_to()
         transport.set_protocol(door)
         door.connection_made(transport)
+        if self._writing_paused:
+            door.pause_writing()
         transport.resume_reading()
         door.data_received(data)

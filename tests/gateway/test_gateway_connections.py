@@ -103,6 +103,34 @@ async def test_a_door_that_closes_answers_first(valkey: Server, monkeypatch: pyt
             await asyncio.wait_for(stopping, serving.PATIENCE_SECONDS)
 
 
+async def test_stopping_waits_for_claims_also_after_all_connections_were_closed_once(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the gateway once had no connection at all, after a health check say, does not make it leave early."""
+    async with serving.gateway(valkey.url) as gateway:
+        await open_round(gateway.store)
+        gate = Gate(gateway, monkeypatch, decided=False)
+        lane = gateway.front
+        gate.open.set()
+        async with connected(gateway.port) as first:
+            await first.send(_request("bob"))
+            assert (await first.answer()).status == 201
+        async with asyncio.timeout(serving.PATIENCE_SECONDS):
+            while lane.connections:  # noqa: ASYNC110 - nothing tells when the last one is gone
+                await asyncio.sleep(0)
+        gate.open.clear()
+        gate.reached.clear()
+        async with connected(gateway.port) as raw:
+            await raw.send(_request("ada"))
+            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            stopping = asyncio.create_task(lane.stop())
+            await asyncio.sleep(0)
+            assert not stopping.done()
+            gate.open.set()
+            assert (await raw.answer()).status == 201
+            await asyncio.wait_for(stopping, serving.PATIENCE_SECONDS)
+
+
 async def test_idle_connections_are_closed(gateway: Served) -> None:
     """Those on which nothing was asked for a while, and no others."""
     await open_round(gateway.store)
