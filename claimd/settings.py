@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from claimd.identity.secrets import MIN_SECRET_BYTES
+from claimd.store.redis_store import check_url
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -46,7 +47,19 @@ class Settings(BaseSettings):
     def _known_scheme(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(_REDIS_SCHEMES):
             raise ValueError(f"must start with one of {', '.join(_REDIS_SCHEMES)}")
+        if url is not None:
+            check_url(url)
         return url
+
+    @field_validator("admin_token")
+    @classmethod
+    def _not_empty(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is None:
+            return None
+        stripped = token.get_secret_value().strip()
+        if not stripped:
+            raise ValueError("must not be empty; `openssl rand -hex 32` makes one")
+        return SecretStr(stripped)
 
     @field_validator("secret")
     @classmethod

@@ -5,18 +5,22 @@ An evicting server is refused: it would forget claims in the middle of a drop. A
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError, ResponseError
 
 from claimd.processes.embedded import connect
-from claimd.processes.errors import StartError
+from claimd.processes.errors import ServerAwayError, StartError
 
 _ASKED = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
 _OLDEST = {"valkey": (7, 2), "redis": (7, 0)}
 
 
 async def check_own_server(url: str) -> tuple[str, str]:
-    """Its name with version, and a sentence on durability. Raises StartError when claimd must not run on it."""
+    """Its name with version, and a sentence on durability.
+
+    Raises StartError when claimd must not run on it, ServerAwayError when it does not answer.
+    """
     try:
         async with connect(url) as server:
             info = await server.info("server")
@@ -25,7 +29,7 @@ async def check_own_server(url: str) -> tuple[str, str]:
             except ResponseError:
                 configuration = None
     except (RedisError, OSError, ValueError) as error:
-        raise StartError(f"the server at {without_password(url)} does not answer: {error}") from None
+        raise ServerAwayError(f"the server at {without_password(url)} does not answer: {error}") from None
     name = _name(info)
     if configuration is None:
         return name, "it does not permit CONFIG, so what it keeps through a crash could not be checked"
@@ -39,10 +43,14 @@ async def check_own_server(url: str) -> tuple[str, str]:
 
 
 def without_password(url: str) -> str:
-    """The address as it may be shown."""
-    scheme, _, rest = url.partition("://")
-    credentials, at, place = rest.rpartition("@")
-    return f"{scheme}://{'***@' if at and credentials else ''}{place}"
+    """The address as it may be shown. The library takes a password before the host, and as a parameter."""
+    parts = urlsplit(url)
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        # What stands there for a port may be half a password.
+        return f"{parts.scheme}://…"
+    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{parts.hostname or ''}{port}{parts.path}"
 
 
 def _name(info: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 
-from claimd.domain.claims import Claim
+from claimd.domain.claims import IDENTITY_BYTES, Claim
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import Definition, Round
@@ -48,7 +48,7 @@ class RedisStore:
 
     @classmethod
     def connect(cls, url: str) -> "RedisStore":
-        """A store at a redis://, rediss:// or unix:// URL. Connects with the first call, so it cannot fail here."""
+        """A store at a redis://, rediss:// or unix:// URL (see `check_url`). Connects with the first call."""
         return cls(
             claiming=_client(url, _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
             reading=_client(url, _READ_CONNECTIONS, _READ_TIMEOUT_SECONDS),
@@ -133,9 +133,12 @@ class RedisStore:
                 return
 
     async def ping(self) -> None:
-        """See `Store.ping`."""
-        with translated_errors():
-            await _awaited(self._reading.ping())
+        """See `Store.ping`: the very script, on a round that cannot exist, so that it reads and changes nothing.
+
+        A server that is full, loading, or a replica answers PING, but refuses this one.
+        """
+        names = (keys.round_key(""), keys.claims_key(""), keys.log_key(""))
+        await self._call(self._reading, self._claim, names, ("", bytes(IDENTITY_BYTES)))
 
     async def save_counts(self, worker: str, counts: bytes) -> None:
         """Keep what a worker has counted so far, for whoever merges the counts of all workers."""
@@ -178,6 +181,17 @@ class RedisStore:
             except NoScriptError:
                 await client.script_load(script.source)
                 return await _awaited(client.evalsha(script.sha, len(names), *names, *args))
+
+
+def check_url(url: str) -> None:
+    """Raise ValueError, without the URL in it, where no connection could ever be made of it."""
+    try:
+        BlockingConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError):
+        # Their words may quote the password.
+        raise ValueError(
+            "is not an address the Redis library understands, such as redis://:password@host:6379/0"
+        ) from None
 
 
 def _client(url: str, max_connections: int, timeout_seconds: float) -> "Redis":

@@ -119,3 +119,28 @@ async def test_concurrent_batches_never_grant_more_than_the_stock(store: RedisSt
                 serials.setdefault(person, set()).add(decision.serial)
     assert granted == 150
     assert sorted(serial for held in serials.values() for serial in held) == list(range(1, 151))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["full", "a replica"],
+)
+async def test_a_server_that_answers_but_cannot_decide_is_not_ready(
+    store: RedisStore, server: Server, break_it: tuple[str, ...], mend_it: tuple[str, ...]
+) -> None:
+    """Being ready is being able to run the script, not being able to say PONG; and asking changes nothing."""
+    await store.ping()
+    with server.client() as client:
+        try:
+            client.execute_command(*break_it)
+            assert client.ping()
+            with pytest.raises(StoreUnavailable):
+                await store.ping()
+        finally:
+            client.execute_command(*mend_it)
+    await store.ping()
+    assert dump(server) == {}
