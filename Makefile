@@ -15,7 +15,7 @@ READY := $(VENV)/.ready
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help drop test bench check clean
+.PHONY: help drop test check clean
 
 help: ## say this
 	@echo "claimd: the engine under the button of a public drop"

@@ -80,7 +80,9 @@ async def audit_round(store: Store, round_id: str) -> Audit | None:
     issued_meanwhile = (await _issued(store, round_id)) or 0
     suspects = await _holders(store, round_id, held, issued_meanwhile)
     shared = sum(len(suspects[serial]) - 1 for serial in held.repeated)
-    beyond = sum(len(holders) for serial, holders in suspects.items() if serial > issued_meanwhile)
+    # Once more: people may have claimed while the suspects were looked for.
+    issued_at_last = (await _issued(store, round_id)) or 0
+    beyond = sum(len(holders) for serial, holders in suspects.items() if serial > issued_at_last)
     claims = held.grants + shared + beyond
     return Audit(
         total=state.definition.total,

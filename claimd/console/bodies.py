@@ -117,6 +117,11 @@ def validated(model: type[_AnyBody], document: dict[str, Any]) -> _AnyBody:
 
 
 def _small_pack(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        # As deep as it will stand in the answers that carry it: what can be taken must be sayable.
+        orjson.dumps({"rounds": [{"pack": value}]})
+    except orjson.JSONEncodeError:
+        raise ValueError("is nested too deeply") from None
     if len(orjson.dumps(value)) > MAX_PACK_BYTES:
         raise ValueError(f"must have at most {MAX_PACK_BYTES} bytes as JSON")
     return value

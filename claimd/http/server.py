@@ -14,6 +14,7 @@ from aiohttp import web
 
 from claimd.http.errors import problem_of
 from claimd.http.problems import Problem
+from claimd.http.replies import retry_after
 
 _BACKLOG = 4096
 _KEEPALIVE_SECONDS = 75.0
@@ -41,7 +42,7 @@ class _Connection(web.RequestHandler):
             raise ConnectionError("an answer has begun; all that is left is to hang up")
         if status == 500:
             _log.error("an answer failed", exc_info=exc)
-            problem = Problem(503, "unavailable")
+            problem = Problem(503, "unavailable", headers=retry_after())
         else:
             _log.debug("a request was not HTTP: %s", exc)
             problem = Problem(400, "bad_request", "This is not a well-formed HTTP request.")

@@ -36,7 +36,13 @@ class BearerTokens:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._options: Any = {"require": ["exp", "sub"], "verify_aud": audience is not None}
+        self._options: Any = {
+            "require": ["exp", "sub"],
+            "verify_aud": audience is not None,
+            # When it was made and what it is called decide nothing: a provider's clock may be a second ahead.
+            "verify_iat": False,
+            "verify_jti": False,
+        }
 
     @classmethod
     def from_file(cls, path: Path | None, issuer: str | None, audience: str | None) -> "BearerTokens":

@@ -292,3 +292,17 @@ async def test_head_answers_as_get_without_a_body(console: Served, path: str) ->
     assert (head.status, head.content_type) == (get.status, get.content_type)
     assert await head.read() == b""
     await good(await console.http.get("/healthz"))
+
+
+@pytest.mark.parametrize("depth", [200, 249, 250, 251, 252, 253, 254])
+async def test_what_is_taken_can_be_told(console: Served, depth: int) -> None:
+    """A pack is nested as deep as its round can still be listed; a deeper one is refused, and harms nobody."""
+    pack: Any = "bottom"
+    for _ in range(depth):
+        pack = [pack]
+    async with console.http.post(ROUNDS, json=new_round(pack={"a": pack}), headers=ADMIN) as answer:
+        assert answer.status in (201, 400, 422)
+        if answer.status == 422:
+            assert (await answer.json(content_type=None))["field"] == "pack"
+    async with console.http.get(ROUNDS, headers=ADMIN) as answer:
+        assert answer.status == 200

@@ -145,10 +145,9 @@ def test_the_same_kid_of_a_strangers_key_is_refused(tokens: BearerTokens) -> Non
         {"exp": float("nan")},
         {"nbf": int(time.time()) + 3600},
         {"nbf": "later"},
-        {"iat": "yesterday"},
     ],
     # Not by value: every test process must name them alike.
-    ids=range(11),
+    ids=range(10),
 )
 def test_a_token_out_of_its_time_is_refused(tokens: BearerTokens, claims: dict[str, Any]) -> None:
     """It must say when it expires, in a number, and that must be in the future."""
@@ -317,3 +316,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.json", tmp_path):
         with pytest.raises(JwksError, match="cannot be read"):
             BearerTokens.from_file(path, None, None)
+
+
+@pytest.mark.parametrize("claims", [{"iat": 2**33}, {"iat": "?"}, {"jti": 7}])
+def test_when_a_token_was_made_and_what_it_is_called_decide_nothing(
+    tokens: BearerTokens, claims: dict[str, Any]
+) -> None:
+    """A provider whose clock is a second ahead must not shut everybody out."""
+    text = _hmac_signed({"alg": "HS256", "kid": "oct"}, {"sub": "ada", "exp": _in_an_hour(), **claims}, OCT_SECRET)
+    assert tokens.verify(text) is not None
