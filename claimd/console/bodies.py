@@ -4,7 +4,16 @@ from http import HTTPStatus
 from typing import Annotated, Any, Self, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from claimd.domain.rounds import MAX_PACK_BYTES, MAX_TITLE_CHARACTERS, MAX_TOTAL, is_round_id
 from claimd.domain.times import from_rfc3339
@@ -19,9 +28,21 @@ def _time_ms(value: Any) -> int:
     return from_rfc3339(value)
 
 
+def _small_pack(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        # As deep as it will stand in the answers that carry it: what can be taken must be sayable.
+        orjson.dumps({"rounds": [{"pack": value}]})
+    except orjson.JSONEncodeError:
+        raise ValueError("is nested too deeply") from None
+    if len(orjson.dumps(value)) > MAX_PACK_BYTES:
+        raise ValueError(f"must have at most {MAX_PACK_BYTES} bytes as JSON")
+    return value
+
+
 _Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 _Total = Annotated[int, Field(ge=0, le=MAX_TOTAL)]
 _Time = Annotated[int, BeforeValidator(_time_ms)]
+_Pack = Annotated[dict[str, Any], AfterValidator(_small_pack)]
 _Eligibility = dict[Annotated[str, Field(min_length=1)], Annotated[list[str], Field(min_length=1)]]
 _Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARACTERS)]
 
@@ -38,7 +59,7 @@ class NewRound(_Body):
     total: _Total
     opens_at: _Time
     closes_at: _Time
-    pack: dict[str, Any] = Field(default_factory=dict)
+    pack: _Pack = Field(default_factory=dict)
     eligibility: _Eligibility = Field(default_factory=dict)
 
     @field_validator("id")
@@ -47,11 +68,6 @@ class NewRound(_Body):
         if not is_round_id(value):
             raise ValueError("must match [a-z0-9][a-z0-9-]{0,63}")
         return value
-
-    @field_validator("pack")
-    @classmethod
-    def _small(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _small_pack(value)
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
@@ -70,14 +86,9 @@ class RoundChanges(_Body):
     total: _Total = 0
     opens_at: _Time = 0
     closes_at: _Time = 0
-    pack: dict[str, Any] = Field(default_factory=dict)
+    pack: _Pack = Field(default_factory=dict)
     eligibility: _Eligibility = Field(default_factory=dict)
     reason: _Reason
-
-    @field_validator("pack")
-    @classmethod
-    def _small(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _small_pack(value)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -114,14 +125,3 @@ def validated(model: type[_AnyBody], document: dict[str, Any]) -> _AnyBody:
         else:
             field = message.partition(" ")[0].rstrip(":")
         raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", message, field=field) from None
-
-
-def _small_pack(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        # As deep as it will stand in the answers that carry it: what can be taken must be sayable.
-        orjson.dumps({"rounds": [{"pack": value}]})
-    except orjson.JSONEncodeError:
-        raise ValueError("is nested too deeply") from None
-    if len(orjson.dumps(value)) > MAX_PACK_BYTES:
-        raise ValueError(f"must have at most {MAX_PACK_BYTES} bytes as JSON")
-    return value

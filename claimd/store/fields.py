@@ -1,6 +1,6 @@
 """A round as the fields of a hash, and back: the one place that knows how each value is spelled on the server."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -48,9 +48,9 @@ def read_round(fields: Mapping[bytes, bytes]) -> Round | None:
     )
 
 
-def read_pairs(flat: list[bytes], value: Callable[[bytes], Any] = bytes) -> dict[bytes, Any]:
+def read_pairs(flat: list[bytes]) -> dict[bytes, bytes]:
     """A flat reply of field, value, field, value … as a mapping."""
-    return {flat[i]: value(flat[i + 1]) for i in range(0, len(flat), 2)}
+    return {flat[i]: flat[i + 1] for i in range(0, len(flat), 2)}
 
 
 def _spell(name: str, value: Any) -> str | bytes:

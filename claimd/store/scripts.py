@@ -23,10 +23,8 @@ class Script:
     name: str
     source: str
     sha: str
-    purpose: str
     keys: tuple[str, ...]
     args: tuple[str, ...]
-    writes: bool
 
 
 def load_script(name: str) -> Script:
@@ -52,10 +50,8 @@ def parse_script(name: str, source: str) -> Script:
         source=source,
         # Not for security: the server names scripts by SHA-1.
         sha=sha1(source.encode(), usedforsecurity=False).hexdigest(),
-        purpose=head[0].removeprefix("-- "),
         keys=tuple(word for kind, word, _, _ in declared if kind == "KEYS"),
         args=tuple(word for kind, word, _, _ in declared if kind == "ARGV"),
-        writes="no-writes" not in lines[0],
     )
 
 
