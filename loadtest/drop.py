@@ -8,12 +8,8 @@ import os
 import select
 import shutil
 import signal
-import socket
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -23,14 +19,12 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.console import Console
 
-from loadtest import children, report, sizes, terminal
-from loadtest.credentials import new_jwks
+from loadtest import children, claimd_up, report, sizes, terminal
 from loadtest.verdict import Verdict
 
-_ROOT: Final = Path(__file__).resolve().parent.parent
-_READY_SECONDS: Final = 60.0
 _EXIT_SECONDS: Final = 30.0
-_CLAIMD_NICENESS: Final = 5
+# The crowd is not on the server's machine where it matters; here at least it must not be starved by it.
+_NICE: Final = ("nice", "-n", "5")
 _LOG_WIDTH: Final = 120
 _INTERRUPTED: Final = 130
 # Beside the connections: standard streams, event loop, log, sockets of the store, a listener or two.
@@ -80,7 +74,7 @@ def drop(
         size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
         size += [f"--seed={seed}", *_distribution(generators)]
         result = _run(folder, gateways, size, keep, console)
-    except (DropError, sizes.SizeError) as error:
+    except (DropError, claimd_up.StartError, sizes.SizeError) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(Verdict.FAIL.exit_code) from None
     except KeyboardInterrupt:
@@ -93,31 +87,16 @@ def drop(
 
 def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Console) -> dict[str, Any]:
     """Start claimd, then the crowd; the report as read back. Raises DropError."""
-    port, console_port = _free_ports()
-    host, console_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{console_port}"
-    # Settings of the shell are for somebody's own claimd; this one is fresh.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLAIMD_", "LOCUST_"))}
     claimd_log, locust_log = folder / "claimd.log", folder / "locust.log"
     with ExitStack() as stack:
         home = stack.enter_context(_temporary_folder(keep, console))
-        data_dir, jwks = home / "data", home / "jwks.json"
-        jwks.write_text(new_jwks())
-        claimd_up = [
-            # The crowd is not on the server's machine where it matters; here at least it must not be starved by it.
-            *("nice", "-n", str(_CLAIMD_NICENESS), sys.executable, "-m", "claimd", "up"),
-            *(f"--data-dir={data_dir}", f"--workers={workers}"),
-            *("--host=127.0.0.1", f"--port={port}", "--console-host=127.0.0.1", f"--console-port={console_port}"),
-        ]
-        up = stack.enter_context(
-            children.running(claimd_up, inherited | {"CLAIMD_JWKS": str(jwks)}, claimd_log, cwd=_ROOT)
-        )
-        _await_ready([host, console_url], up, claimd_log)
+        claimd = stack.enter_context(claimd_up.running(home, claimd_log, workers, _NICE))
         locust = [
             *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
-            *(f"--host={host}", f"--console-url={console_url}", f"--data-dir={data_dir}", f"--jwks={jwks}"),
-            *(f"--out={folder}", *size),
+            *(f"--host={claimd.url}", f"--console-url={claimd.console_url}"),
+            *(f"--data-dir={claimd.data_dir}", f"--jwks={claimd.jwks}", f"--out={folder}", *size),
         ]
-        _bring_the_crowd(locust, inherited, locust_log, console)
+        _bring_the_crowd(locust, locust_log, console)
     try:
         result: dict[str, Any] = json.loads((folder / "report.json").read_text())
     except (OSError, ValueError):
@@ -125,13 +104,16 @@ def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Conso
     return result
 
 
-def _bring_the_crowd(command: list[str], environment: dict[str, str], log: Path, console: Console) -> None:
+def _bring_the_crowd(command: list[str], log: Path, console: Console) -> None:
     """Run Locust to its end and show how it goes."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb", buffering=0) as news, ExitStack() as stack:
         try:
             command = [*command, f"--progress-fd={writing}"]
-            locust = stack.enter_context(children.running(command, environment, log, cwd=_ROOT, pass_fds=(writing,)))
+            environment = claimd_up.inherited_environment()
+            locust = stack.enter_context(
+                children.running(command, environment, log, cwd=claimd_up.ROOT, pass_fds=(writing,))
+            )
         finally:
             os.close(writing)
         with terminal.display(console) as display:
@@ -158,44 +140,17 @@ def _lines(descriptor: int, child: children.Child) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, whole)
 
 
-def _await_ready(urls: list[str], up: children.Child, log: Path) -> None:
-    """Wait until claimd can decide claims, on both its sides. Raises DropError."""
-    give_up = time.monotonic() + _READY_SECONDS
-    while not all(map(_is_ready, urls)):
-        if up.poll() is not None:
-            raise DropError(f"claimd up ended with exit code {up.returncode}\n{children.tail(log)}")
-        if time.monotonic() > give_up:
-            raise DropError(f"claimd up is not ready after {_READY_SECONDS:g} s\n{children.tail(log)}")
-        time.sleep(0.1)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:
-            return bool(response.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
-
-
 def _distribution(generators: int) -> list[str]:
     """Locust's options for that many processes, and a port of their own to talk over."""
     if generators == 1:
         return []
-    port, _ = _free_ports()
+    (port,) = claimd_up.free_ports(1)
     return [
         f"--processes={generators}",
         "--master-bind-host=127.0.0.1",
         f"--master-bind-port={port}",
         f"--master-port={port}",
     ]
-
-
-def _free_ports() -> tuple[int, int]:
-    """Two ports that nobody has now."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
 
 
 @contextmanager

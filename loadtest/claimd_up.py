@@ -1,0 +1,122 @@
+"""A `claimd up` of the harness's own: in a fresh data directory, on free ports, stopped when it is no longer needed."""
+
+import json
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from claimd.identity.secrets import Keys
+from loadtest import children
+from loadtest.credentials import new_jwks
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_READY_SECONDS: Final = 60.0
+_PROBE_SECONDS: Final = 0.1
+
+
+class StartError(Exception):
+    """It did not start; the message says why, with the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimd:
+    """One that is ready."""
+
+    port: int
+    console_port: int
+    data_dir: Path
+    jwks: Path
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Of the gateway."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def console_url(self) -> str:
+        """Of the console."""
+        return f"http://127.0.0.1:{self.console_port}"
+
+    @property
+    def redis_url(self) -> str:
+        """Of the embedded server."""
+        return str(self._record()["valkey"]["url"])
+
+    @property
+    def admin_token(self) -> str:
+        """The console's."""
+        return (self.data_dir / "admin-token").read_text().strip()
+
+    @property
+    def keys(self) -> Keys:
+        """Those of its secret."""
+        return Keys.derive((self.data_dir / "secret").read_text().strip().encode())
+
+    def pid(self, name: str) -> int:
+        """Of `valkey`, `console`, `gateway-0` …"""
+        return int(self._record()[name]["pid"])
+
+    def _record(self) -> dict[str, dict[str, Any]]:
+        record: dict[str, dict[str, Any]] = json.loads((self.data_dir / "processes.json").read_text())
+        return record
+
+
+@contextmanager
+def running(home: Path, log: Path, workers: int, prefix: Sequence[str] = ()) -> Iterator[Claimd]:
+    """Run one in the folder `home`, by a command that starts with `prefix` (`nice`, say). Raises StartError."""
+    port, console_port = free_ports(2)
+    claimd = Claimd(port, console_port, home / "data", home / "jwks.json", log)
+    claimd.jwks.write_text(new_jwks())
+    command = [
+        *(*prefix, sys.executable, "-m", "claimd", "up"),
+        *(f"--data-dir={claimd.data_dir}", f"--workers={workers}", f"--jwks={claimd.jwks}"),
+        *("--host=127.0.0.1", f"--port={port}", "--console-host=127.0.0.1", f"--console-port={console_port}"),
+    ]
+    with children.running(command, inherited_environment(), log, cwd=ROOT) as up:
+        _await_ready([claimd.url, claimd.console_url], up, log)
+        yield claimd
+
+
+def inherited_environment() -> dict[str, str]:
+    """This process's, without settings: those of a shell are for somebody's own claimd, and this one is fresh."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("CLAIMD_", "LOCUST_"))}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _await_ready(urls: Sequence[str], up: children.Child, log: Path) -> None:
+    """Wait until claimd can decide claims, on both its sides. Raises StartError."""
+    give_up = time.monotonic() + _READY_SECONDS
+    while not all(map(_is_ready, urls)):
+        if up.poll() is not None:
+            raise StartError(f"claimd up ended with exit code {up.returncode}\n{children.tail(log)}")
+        if time.monotonic() > give_up:
+            raise StartError(f"claimd up is not ready after {_READY_SECONDS:g} s\n{children.tail(log)}")
+        time.sleep(_PROBE_SECONDS)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
