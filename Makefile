@@ -6,6 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys, venv; sys.exit(sys
 POOL ?= 1500000
 SECONDS ?= 105
 DROP_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,7 @@ READY := $(VENV)/.ready
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help drop test check clean
+.PHONY: help drop test bench check clean
 
 help: ## say this
 	@echo "claimd: the engine under the button of a public drop"
@@ -30,13 +31,16 @@ drop: $(READY) ## reproduce the drop: 1,500,000 packs in 105 s, audited (exit 0 
 test: $(READY) ## every test, on embedded servers (and on redis-server where one is installed)
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
+bench: $(READY) ## what a claim costs here and elsewhere: claimd and the usual ways, side by side, in about 6 minutes
+	@$(BIN)/python -m loadtest.bench $(BENCH_ARGS)
+
 check: $(READY) ## lint, types, layers, Lua, Dockerfile: what CI runs before the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
-	@if command -v luacheck >/dev/null; then luacheck --quiet lua; \
+	@if command -v luacheck >/dev/null; then luacheck --quiet lua loadtest/peers; \
 	else echo "luacheck is not installed (Debian: lua-check): the Lua lint was left out"; fi
 
 clean: ## remove the environment and what drops and tests left
@@ -45,5 +49,5 @@ clean: ## remove the environment and what drops and tests left
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "claimd needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[load,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[load,bench,dev]'
 	@touch $@

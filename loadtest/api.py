@@ -39,6 +39,10 @@ class Console:
         }
         self._request("/admin/v1/rounds", body).close()
 
+    def edit_round(self, round_id: str, changes: dict[str, Any]) -> None:
+        """Change a round; `changes` has a reason. Raises ApiError."""
+        self._request(f"/admin/v1/rounds/{round_id}", changes, method="PATCH").close()
+
     def round(self, round_id: str) -> dict[str, Any]:
         """A round as it stands. Raises ApiError."""
         return self._document(f"/admin/v1/rounds/{round_id}", _TIMEOUT_SECONDS)
@@ -58,10 +62,16 @@ class Console:
             document: dict[str, Any] = json.loads(response.read())
             return document
 
-    def _request(self, path: str, body: dict[str, Any] | None = None, timeout: float = _TIMEOUT_SECONDS) -> Any:
+    def _request(
+        self,
+        path: str,
+        body: dict[str, Any] | None = None,
+        timeout: float = _TIMEOUT_SECONDS,
+        method: str | None = None,
+    ) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        return _open(urllib.request.Request(self.url.rstrip("/") + path, data, headers), timeout)
+        return _open(urllib.request.Request(self.url.rstrip("/") + path, data, headers, method=method), timeout)
 
 
 @dataclass(frozen=True, slots=True)

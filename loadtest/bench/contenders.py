@@ -1,0 +1,98 @@
+"""Who runs: claimd by both its doors, the peers and the floor, all in front of one embedded Valkey, one at a time."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+from redis import Redis
+
+from claimd.identity.secrets import Keys
+from loadtest import children, claimd_up
+from loadtest.api import Console
+from loadtest.bench.rounds import ClaimdRounds, NoRounds, PeerRounds, Rounds
+
+LANE: Final = "claimd (lane)"
+DOOR: Final = "claimd (aiohttp door)"
+AIOHTTP: Final = "aiohttp + redis-py"
+FASTAPI: Final = "FastAPI/uvicorn + redis-py"
+CONSTANT: Final = "floor: httptools, a constant"
+
+# Whatever else a request says, the lane leaves to aiohttp; this says nothing that anybody minds.
+_NOT_FOR_THE_LANE: Final = b"TE: trailers\r\n"
+_ROOT: Final = Path(__file__).resolve().parent.parent.parent
+_READY_SECONDS: Final = 30.0
+_PROBE_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way of answering claims. `header` is what its requests say beside the usual."""
+
+    name: str
+    port: int
+    gateway: psutil.Process
+    rounds: Rounds
+    header: bytes = b""
+    decides: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """All contenders, and the server they share."""
+
+    contenders: list[Contender]
+    server: psutil.Process
+    redis: "Redis"
+    redis_url: str
+    keys: Keys
+
+
+@contextmanager
+def field(home: Path) -> Iterator[Field]:
+    """Start everything in the folder `home`; stop it at the end. Raises claimd_up.StartError."""
+    with ExitStack() as stack:
+        claimd = stack.enter_context(claimd_up.running(home, home / "claimd.log", workers=1))
+        redis = stack.enter_context(Redis.from_url(claimd.redis_url))
+        on_console = ClaimdRounds(Console(claimd.console_url, claimd.admin_token))
+        gateway = psutil.Process(claimd.pid("gateway-0"))
+        contenders = [
+            Contender(LANE, claimd.port, gateway, on_console),
+            Contender(DOOR, claimd.port, gateway, on_console, _NOT_FOR_THE_LANE),
+        ]
+        for name, module, rounds in (
+            (AIOHTTP, "aiohttp_redis", PeerRounds(redis)),
+            (FASTAPI, "fastapi_redis", PeerRounds(redis)),
+            (CONSTANT, "constant", NoRounds()),
+        ):
+            port = claimd_up.free_ports(1)[0]
+            command = [sys.executable, "-m", f"loadtest.peers.{module}", str(port), claimd.redis_url]
+            log = home / f"{module}.log"
+            child = stack.enter_context(children.running(command, os.environ, log, cwd=_ROOT))
+            process = _await_listening(child, port, log)
+            contenders.append(Contender(name, port, process, rounds, decides=not isinstance(rounds, NoRounds)))
+        server = psutil.Process(claimd.pid("valkey"))
+        yield Field(contenders, server, redis, claimd.redis_url, claimd.keys)
+
+
+def _await_listening(child: children.Child, port: int, log: Path) -> psutil.Process:
+    give_up = time.monotonic() + _READY_SECONDS
+    while not _listens(port):
+        if child.poll() is not None or time.monotonic() > give_up:
+            raise claimd_up.StartError(f"a contender does not start\n{children.tail(log)}")
+        time.sleep(_PROBE_SECONDS)
+    return psutil.Process(child.pid)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

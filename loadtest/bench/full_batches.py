@@ -1,0 +1,57 @@
+"""Floor: the batch script alone, always 512 claims at a time, as durable as everything else: what the server must do.
+
+The one place of the harness that speaks to claimd's store instead of its HTTP.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from claimd.domain.outcomes import Outcome
+from claimd.identity.secrets import identity_digest
+from claimd.store.protocol import MAX_BATCH
+from claimd.store.redis_store import RedisStore
+from loadtest.bench.contenders import Field
+from loadtest.bench.measuring import Measured, Reading
+from loadtest.bench.rounds import AuditError, Rounds
+
+NAME = "floor: the script, 512 at a time"
+
+_TOTAL = 2**31
+
+
+def measure(field: Field, rounds: Rounds, turn: int, seconds: float) -> Measured:
+    """Grant as many as one connection can for `seconds`, in a round of its own. Raises AuditError."""
+    round_id = f"bench-{turn}-full-batches"
+    rounds.create(round_id, _TOTAL)
+    measured = asyncio.run(_grant(field, round_id, seconds))
+    rounds.audit(round_id, measured.answers)
+    return measured
+
+
+async def _grant(field: Field, round_id: str, seconds: float) -> Measured:
+    store = RedisStore.connect(field.redis_url)
+    try:
+        latencies, before = [], Reading.take(None, field.server, field.redis)
+        until = time.perf_counter() + seconds
+        for batch in _batches(field.keys.identity_key):
+            sent_at = time.perf_counter()
+            if sent_at >= until:
+                break
+            decisions = await store.claim(round_id, batch)
+            latencies.append(time.perf_counter() - sent_at)
+            if any(decision.outcome is not Outcome.GRANTED for decision in decisions):
+                raise AuditError(f"{round_id}: a fresh identity was not granted a claim")
+        return before.until(Reading.take(None, field.server, field.redis), len(latencies) * MAX_BATCH, latencies)
+    finally:
+        with suppress(Exception):
+            await store.close()
+
+
+def _batches(key: bytes) -> Iterator[list[bytes]]:
+    """Identities nobody has seen, a batch at a time."""
+    number = 0
+    while True:
+        yield [identity_digest(key, str(number + index)) for index in range(MAX_BATCH)]
+        number += MAX_BATCH

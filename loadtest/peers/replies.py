@@ -1,0 +1,32 @@
+"""What the peers answer: byte for byte as long as claimd's answers, so that no contender writes less than another."""
+
+import orjson
+
+from claimd.domain.claims import claim_id
+from claimd.domain.times import to_rfc3339
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+_STATUS = {b"granted": 201, b"replayed": 200, b"round_not_found": 404}
+_CONFLICT = 409
+_TITLE = "All packs are claimed"
+
+
+def answer(round_id: str, outcome: bytes, claim: bytes) -> tuple[int, str, bytes]:
+    """Status, content type and body for a reply of `claim_one.lua`."""
+    status = _STATUS.get(outcome, _CONFLICT)
+    if not claim:
+        code = outcome.decode()
+        document = {"type": f"urn:claimd:problem:{code}", "title": _TITLE, "status": status, "code": code}
+        return status, PROBLEM, orjson.dumps(document)
+    serial, _, claimed_at_ms = claim.partition(b":")
+    document = {
+        "claim": {
+            "round": round_id,
+            "id": claim_id(round_id, int(serial)),
+            "serial": int(serial),
+            "claimed_at": to_rfc3339(int(claimed_at_ms)),
+        },
+        "replayed": outcome == b"replayed",
+    }
+    return status, JSON, orjson.dumps(document)
