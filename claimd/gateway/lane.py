@@ -3,6 +3,7 @@
 It answers in place only what is whole, plain and `POST /v1/rounds/{id}/claims` with a pass. At the first byte of
 anything else it hands the connection, bytes and all, to aiohttp for good, where the same claim route exists: so the
 lane never has to say what HTTP means, only to be sure that it understood. Both doors answer alike; a test says so.
+The beginning of what may be such a request waits here for its rest: who stalls costs no parser and no task.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from claimd.gateway.context import Context
 from claimd.http.problems import CONTENT_TYPE as PROBLEM_TYPE
 from claimd.http.problems import Problem, refused
 from claimd.http.replies import granted, refusal
+from claimd.http.timeouts import IDLE_SECONDS, REQUEST_SECONDS, UnreadAnswers
 from claimd.http.wire import answer
 from claimd.metrics.counts import Counts
 
@@ -28,6 +30,9 @@ _REST = b"/claims"
 _VERSION = b"/claims HTTP/1.1\r\n"
 _HEAD_END = b"\r\n\r\n"
 _MAX_HEAD_BYTES = 4096
+# Whole lines and at most one part of a line, none of them empty or folded, nothing but text: of anything else aiohttp
+# may have a complaint already.
+_HEAD_SO_FAR = re.compile(rb"(?:[!-~][\t -~\x80-\xff]*\r\n)*(?:[!-~][\t -~\x80-\xff]*)?\r?")
 
 # Where one request of a client differs from the next. Of these characters none means anything to HTTP.
 _CREDENTIALS = re.compile(rb"\r\nAuthorization: Pass ([A-Za-z0-9_-]{64})\r\n")
@@ -49,9 +54,6 @@ _NEVER_PLAIN = frozenset(
     )
 )
 _MAX_PLAIN_HEADERS = 64
-
-_IDLE_SECONDS = 75.0
-_SWEEP_SECONDS = 5.0
 
 _UNAUTHENTICATED = refused(401, "unauthenticated").problem
 _RATE_LIMITED = Decision(Outcome.RATE_LIMITED)
@@ -75,15 +77,6 @@ class Lane:
         """A protocol for a connection that was just accepted."""
         return LaneConnection(self)
 
-    async def watch(self) -> None:
-        """Close, for ever, connections on which nothing was asked for a while; instead of a timer for each of them."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            idle_since = clock() - _IDLE_SECONDS
-            for connection in list(self.connections):
-                connection.close_if_idle(idle_since)
-
     async def stop(self) -> None:
         """Close each connection: now, or after the answer it is waiting for. Return when all are closed."""
         for connection in list(self.connections):
@@ -103,17 +96,19 @@ class LaneConnection(asyncio.Protocol):
     """One connection: reads a request, waits for its decision, answers; then the next."""
 
     __slots__ = (
-        "_asked_at",
         "_authorization",
+        "_begun_at",
         "_closing",
         "_lane",
         "_loop",
         "_parser",
+        "_part",
         "_plain",
         "_round_id",
         "_seen",
         "_transport",
         "_unread",
+        "_unread_answers",
         "_waiting",
         "_writing_paused",
     )
@@ -123,11 +118,14 @@ class LaneConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._part = b""
         self._unread = b""
+        self._unread_answers = UnreadAnswers()
         self._waiting = False
         self._closing = False
         self._writing_paused = False
-        self._asked_at = self._loop.time()
+        # When the last request began to arrive; before the first, when the connection was made.
+        self._begun_at = self._loop.time()
         self._round_id = ""
         self._authorization = b""
         self._seen: set[bytes] = set()
@@ -151,8 +149,14 @@ class LaneConnection(asyncio.Protocol):
             self._unread += data
             if self._transport is not None:
                 self._transport.pause_reading()
-        elif self._understands(data):
+            return
+        if self._part:
+            data = self._part + data
+        if self._understands(data):
+            self._part = b""
             self._ask()
+        elif _may_become_a_claim(data):
+            self._await_the_rest(data)
         else:
             self._hand_over(data)
 
@@ -165,6 +169,7 @@ class LaneConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._writing_paused = False
+        self._unread_answers.taken()
         if self._transport is not None and not self._unread:
             self._transport.resume_reading()
 
@@ -181,10 +186,15 @@ class LaneConnection(asyncio.Protocol):
             self._authorization = value
         seen.add(name)
 
-    def close_if_idle(self, idle_since: float) -> None:
-        """Hang up if nothing was asked since; also on who never read the last answer."""
-        if not self._waiting and self._asked_at < idle_since and self._transport is not None:
-            self._transport.abort()
+    def sweep(self, now: float) -> None:
+        """Hang up on a request that does not end, on answers that nobody takes, and where nothing is asked any more."""
+        transport = self._transport
+        if transport is None or self._waiting:
+            return
+        patience_seconds = REQUEST_SECONDS if self._part else IDLE_SECONDS
+        unread = self._unread_answers.stuck(transport.get_write_buffer_size(), now)
+        if unread or self._begun_at < now - patience_seconds:
+            transport.abort()
 
     def close(self) -> None:
         """Close, after the answer that is being waited for."""
@@ -235,7 +245,7 @@ class LaneConnection(asyncio.Protocol):
 
     def _ask(self) -> None:
         context, round_id = self._lane.context, self._round_id
-        self._asked_at = self._loop.time()
+        self._begun_at = self._loop.time()
         text = self._authorization[5:].strip(b" \t").decode("latin-1")
         identity = context.passes.verify(round_id, text, time.time_ns() // 1_000_000)
         if identity is None:
@@ -269,6 +279,11 @@ class LaneConnection(asyncio.Protocol):
             body = problem.body()
             self._transport.write(answer(problem.status, PROBLEM_TYPE, body, int(time.time()), problem.headers))
 
+    def _await_the_rest(self, part: bytes) -> None:
+        if not self._part:
+            self._begun_at = self._loop.time()
+        self._part = part
+
     def _hand_over(self, data: bytes) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -282,3 +297,12 @@ class LaneConnection(asyncio.Protocol):
             door.pause_writing()
         transport.resume_reading()
         door.data_received(data)
+
+
+def _may_become_a_claim(data: bytes) -> bool:
+    """Whether this may be the beginning of a request that the lane answers."""
+    return (
+        len(data) <= _MAX_HEAD_BYTES
+        and data[: len(_START)] == _START[: len(data)]
+        and _HEAD_SO_FAR.fullmatch(data) is not None
+    )

@@ -8,16 +8,17 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, cast
 
 from aiohttp import web
 
+from claimd.http import timeouts
 from claimd.http.errors import problem_of
 from claimd.http.problems import Problem
 from claimd.http.replies import retry_after
+from claimd.http.timeouts import Door, UnreadAnswers
 
 _BACKLOG = 4096
-_KEEPALIVE_SECONDS = 75.0
 # How long to read on, after an answer, what a client still sends of its body; then the connection is closed.
 _LINGERING_SECONDS = 1.0
 _DRAIN_SECONDS = 10.0
@@ -26,9 +27,59 @@ _log = logging.getLogger(__name__)
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's own connection, except that its complaints are problems instead of text, and not worth a traceback."""
+    """aiohttp's own connection, except that it has time limits and write back-pressure, and that its complaints are
+    problems instead of text, and not worth a traceback.
+    """
 
-    __slots__ = ()
+    __slots__ = ("_arriving_since", "_being_answered", "_clock", "_open", "_unread_answers", "_wire")
+
+    def __init__(
+        self, server: web.Server, loop: asyncio.AbstractEventLoop, connections: "set[_Connection]", **options: Any
+    ) -> None:
+        super().__init__(server, loop=loop, **options)
+        self._clock = loop.time
+        self._open = connections
+        # The library lets go of its transport when it closes it; it may take for ever until it is closed.
+        self._wire: asyncio.Transport | None = None
+        self._arriving_since: float | None = None
+        self._being_answered = False
+        self._unread_answers = UnreadAnswers()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accepted, or handed over."""
+        self._wire = cast(asyncio.Transport, transport)
+        self._open.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Gone."""
+        self._wire = None
+        self._open.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes; while a request is being answered they are its body's, which has a limit of its own, or pipelined."""
+        if data and self._arriving_since is None and not self._being_answered:
+            self._arriving_since = self._clock()
+        super().data_received(data)
+
+    def answering(self) -> None:
+        """The head of a request is whole, or hopeless: from here on it is up to us."""
+        self._arriving_since = None
+        self._being_answered = True
+
+    def resume_writing(self) -> None:
+        """The client has read a good deal of what it was sent."""
+        self._unread_answers.taken()
+        super().resume_writing()
+
+    def sweep(self, now: float) -> None:
+        """Hang up on a head that does not come to an end, and on answers that nobody takes."""
+        if self._wire is None:
+            return
+        unread = self._unread_answers.stuck(self._wire.get_write_buffer_size(), now)
+        if unread or (self._arriving_since is not None and self._arriving_since < now - timeouts.REQUEST_SECONDS):
+            self._wire.abort()
 
     def handle_error(
         self,
@@ -55,47 +106,62 @@ class _Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Answer; what the library refused before any middleware was asked, an expectation say, as a problem."""
         answer = problem_of(resp).response() if isinstance(resp, web.HTTPException) else resp
-        return await super().finish_response(request, answer, start_time)
-
-
-class Door(Protocol):
-    """What stands in front of aiohttp's connections: makes its own, and closes them."""
-
-    def connection(self) -> asyncio.Protocol:
-        """A protocol for a connection that was just accepted."""
-        ...
-
-    async def watch(self) -> None:
-        """Run beside the server: close what was idle for too long."""
-        ...
-
-    async def stop(self) -> None:
-        """Close each connection: now, or after the answer it is waiting for. Return when all are closed."""
-        ...
+        finished = await super().finish_response(request, answer, start_time)
+        if self.writing_paused:
+            # The library waits for the client in the middle of a long answer only, never between short ones.
+            await request.writer.drain()
+        self._being_answered = False
+        return finished
 
 
 class AiohttpDoor:
-    """No door in front: every connection is aiohttp's."""
+    """Every connection is aiohttp's."""
 
-    def __init__(self, connections: Callable[[], asyncio.Protocol]) -> None:
-        self.connection = connections
+    def __init__(self, runner: web.AppRunner) -> None:
+        """`runner` is set up already."""
+        if runner.server is None:
+            raise RuntimeError("the runner is not set up")
+        self.connections: set[_Connection] = set()
+        self._server = runner.server
+        self._server.request_factory = _announced(self._server.request_factory)
+        self._loop = asyncio.get_running_loop()
 
-    async def watch(self) -> None:
-        """aiohttp has timers of its own."""
+    def connection(self) -> asyncio.Protocol:
+        """A protocol for a connection that was just accepted, or that another door hands over."""
+        return _Connection(
+            self._server,
+            self._loop,
+            self.connections,
+            keepalive_timeout=timeouts.IDLE_SECONDS,
+            lingering_time=_LINGERING_SECONDS,
+            auto_decompress=False,
+            # None is how the library spells "no access log".
+            access_log=None,
+        )
 
     async def stop(self) -> None:
-        """aiohttp closes its connections itself."""
+        """The runner closes its connections itself."""
+
+
+def _announced(make_request: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """The library makes a request when its turn has come to be answered, and says so to nobody."""
+
+    def announced(message: Any, payload: Any, connection: _Connection, *rest: Any) -> web.BaseRequest:
+        connection.answering()
+        return make_request(message, payload, connection, *rest)
+
+    return announced
 
 
 async def serve(
     app: web.Application,
     listener: socket.socket,
     on_ready: Callable[[], None],
-    door: Callable[[Callable[[], asyncio.Protocol]], Door] = AiohttpDoor,
+    in_front: Callable[[Callable[[], asyncio.Protocol]], Door] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is being decided, for at most 10 seconds, and hang up.
 
-    `door` is given what makes a connection of aiohttp's.
+    `in_front` makes the door before aiohttp's; it is given what makes a connection of aiohttp's.
     """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -104,33 +170,16 @@ async def serve(
     runner = web.AppRunner(app, shutdown_timeout=_DRAIN_SECONDS)
     await runner.setup()
     try:
-        front = door(_connections(runner, loop))
+        behind = AiohttpDoor(runner)
+        front = in_front(behind.connection) if in_front else behind
         server = await loop.create_server(front.connection, sock=listener, backlog=_BACKLOG)
-        watching = asyncio.create_task(front.watch())
+        sweeping = asyncio.create_task(timeouts.keep_sweeping({behind, front}))
         on_ready()
         await stopping.wait()
         server.close()
-        watching.cancel()
+        sweeping.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await front.stop()
     finally:
         await runner.cleanup()
-
-
-def _connections(runner: web.AppRunner, loop: asyncio.AbstractEventLoop) -> Callable[[], asyncio.Protocol]:
-    manager = runner.server
-    if manager is None:
-        raise RuntimeError("the runner is not set up")
-
-    def connection() -> asyncio.Protocol:
-        return _Connection(
-            manager,
-            loop=loop,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            lingering_time=_LINGERING_SECONDS,
-            auto_decompress=False,
-            access_log=None,  # type: ignore[arg-type] # None is how the library spells "no access log"
-        )
-
-    return connection

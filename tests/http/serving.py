@@ -26,6 +26,7 @@ from claimd.gateway import app as gateway_app
 from claimd.gateway.context import Context
 from claimd.gateway.lane import Lane
 from claimd.http import server as http_server
+from claimd.http import timeouts
 from claimd.identity.bearer import BearerTokens
 from claimd.identity.passes import Passes
 from claimd.identity.secrets import Keys, identity_digest
@@ -77,13 +78,18 @@ async def open_round(store: RedisStore, round_id: str = "night", total: int = 10
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A gateway or console that listens on `port`, the store behind it and the door in front of it."""
+    """A gateway or console that listens on `port`, the store behind it and the doors of its connections."""
 
     port: int
     store: RedisStore
     http: aiohttp.ClientSession
     front: Any
+    behind: http_server.AiohttpDoor
     reporter: Reporter | None = None
+
+    def sweep(self, now: float) -> None:
+        """What happens every few seconds, at a moment of the test's choice."""
+        timeouts.sweep({self.front, self.behind}, now)
 
 
 @asynccontextmanager
@@ -108,7 +114,7 @@ async def gateway(
         rate_limit=RateLimit(requests_per_identity, 3600.0, asyncio.get_running_loop().time),
     )
     reporter = Reporter(store, worker, counts, engine.queue_depth)
-    front = partial(Lane, context, counts) if door is Lane else door
+    front = partial(Lane, context, counts) if door is Lane else None
     async with _serving(gateway_app.create_app(context, counts), front, store, reporter) as served:
         yield served
 
@@ -118,19 +124,20 @@ async def console(url: str) -> AsyncIterator[Served]:
     """A console over the server at `url`."""
     store = RedisStore.connect(url)
     app = console_app.create_app(console_context.Context(store, ADMIN_TOKEN))
-    async with _serving(app, http_server.AiohttpDoor, store, None) as served:
+    async with _serving(app, None, store, None) as served:
         yield served
 
 
 @asynccontextmanager
 async def _serving(
-    app: web.Application, door: Any, store: RedisStore, reporter: Reporter | None
+    app: web.Application, in_front: Any, store: RedisStore, reporter: Reporter | None
 ) -> AsyncIterator[Served]:
     # `serve` itself waits for a signal of the whole process, and there are several servers in this one.
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    front = door(http_server._connections(runner, loop))
+    behind = http_server.AiohttpDoor(runner)
+    front = in_front(behind.connection) if in_front else behind
     listener = socket.create_server(("127.0.0.1", 0))
     server = await loop.create_server(front.connection, sock=listener, backlog=4096)
     port = listener.getsockname()[1]
@@ -139,7 +146,7 @@ async def _serving(
     connector = aiohttp.TCPConnector(limit=0)
     try:
         async with aiohttp.ClientSession(base, timeout=timeout, connector=connector) as session:
-            yield Served(port, store, session, front, reporter)
+            yield Served(port, store, session, front, behind, reporter)
     finally:
         server.close()
         await front.stop()

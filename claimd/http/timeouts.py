@@ -1,0 +1,78 @@
+"""How long a client may take over its part, and the sweep that holds every connection to it: no timer for each of
+thousands. What claimd itself takes, a long audit say, is not bounded here.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from typing import Protocol
+
+# A connection on which nothing is asked.
+IDLE_SECONDS = 75.0
+# From the first byte of a request to the end of its head: dripping does not help.
+REQUEST_SECONDS = 10.0
+# An answer of which nothing is taken. Whoever takes a little every now and then may be slow.
+ANSWER_SECONDS = 20.0
+
+_SWEEP_SECONDS = 5.0
+
+
+class Connection(Protocol):
+    """What is swept."""
+
+    def sweep(self, now: float) -> None:
+        """Hang up if the client took too long; `now` is the loop's time."""
+        ...
+
+
+class Door(Protocol):
+    """Makes the protocol of each connection that is accepted, and closes them."""
+
+    @property
+    def connections(self) -> Collection[Connection]:
+        """Those that are open."""
+        ...
+
+    def connection(self) -> asyncio.Protocol:
+        """A protocol for a connection that was just accepted."""
+        ...
+
+    async def stop(self) -> None:
+        """Close each connection: now, or after the answer it is waiting for. Return when all are closed."""
+        ...
+
+
+class UnreadAnswers:
+    """Whether a client takes what it is answered, seen from one sweep to the next."""
+
+    __slots__ = ("_bytes", "_since")
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._since = 0.0
+
+    def stuck(self, unread_bytes: int, now: float) -> bool:
+        """Whether the client took nothing for too long; `unread_bytes` wait to be written to it."""
+        if not self._bytes or unread_bytes < self._bytes:
+            self._since = now
+        self._bytes = unread_bytes
+        return unread_bytes > 0 and self._since < now - ANSWER_SECONDS
+
+    def taken(self) -> None:
+        """It took some: there may be more unread than before all the same."""
+        self._bytes = 0
+
+
+async def keep_sweeping(doors: Iterable[Door]) -> None:
+    """Sweep every few seconds, for ever."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        sweep(doors, clock())
+
+
+def sweep(doors: Iterable[Door], now: float) -> None:
+    """Hang up on every client that took too long."""
+    for door in doors:
+        # Hanging up may change the collection.
+        for connection in tuple(door.connections):
+            connection.sweep(now)
