@@ -31,7 +31,6 @@ from loadtest.verdict import Verdict
 LEAD_SECONDS: Final = 1.5
 _PREPARE_SECONDS: Final = 300
 _STAYS_OPEN_SECONDS: Final = 3600
-_OVERTIME_SECONDS: Final = 120
 
 logger = logging.getLogger(__name__)
 
@@ -144,9 +143,11 @@ class Conductor:
         watching = gevent.spawn(self._watch, pool, seconds)
         try:
             until_opening = max(0.0, opens_at_ms / 1000 - time.time())
-            self._await(self._all_done, until_opening + seconds * 2 + _OVERTIME_SECONDS, "finish")
+            patience = sizes.finish_seconds(people_for(pool), seconds)
+            self._await(self._all_done, until_opening + patience, "finish")
         finally:
             watching.kill()
+        self._sample_processes()
         rows = unpack([chunk for index in sorted(self._chunks) for chunk in self._chunks[index]])
         return self._report(console, round_id, pool, seconds, rows, everyone)
 
@@ -186,11 +187,14 @@ class Conductor:
         while True:
             latest = list(self._progress.values())
             if latest:
-                offset = max(p.offset for p in latest)
-                for process in self._processes.values():
-                    process.sample(offset)
+                self._sample_processes()
                 self._tell({"phase": "running", "pool": pool, "seconds": seconds, **merge(latest)})
             gevent.sleep(1)
+
+    def _sample_processes(self) -> None:
+        now = time.monotonic()
+        for process in self._processes.values():
+            process.sample(now)
 
     def _report(
         self, console: Console, round_id: str, pool: int, seconds: float, rows: Rows, everyone: Identities

@@ -4,7 +4,7 @@ People are numbered in the order of their arrival. Numbers from `people` on are 
 (`forgery_of` says which kind). The same pool, seconds, seed and app users always give the same schedule.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadtest.demand import Floats, arrivals
+from loadtest.loop import Loop, loop_of
 
 LATECOMERS: Final = 0.20
 DOUBLE_TAPS: Final = 0.05
@@ -20,6 +21,8 @@ EARLY_BIRDS: Final = 0.01
 EARLY_SECONDS: Final = (0.3, 5.0)  # the latter no more than the drop itself is long
 BAD_PASSES: Final = 0.005
 APP_SECONDS: Final = 2.0
+# A closed loop has no times: whatever the pool, its people stand in the order of a drop that takes as long as this.
+ORDER_SECONDS: Final = 105.0
 
 
 class Kind(IntEnum):
@@ -44,6 +47,7 @@ class Forgery(IntEnum):
 class Schedule:
     """Requests in the order they are meant to be sent: seconds after the opening, whose, and of what kind."""
 
+    loop: Loop
     people: int
     offsets: Floats
     persons: npt.NDArray[np.int32]
@@ -55,11 +59,11 @@ class Schedule:
     def slice(self, index: int, count: int) -> "Schedule":
         """The share of generator `index` of `count`: every count-th request, whoever else has the person's others."""
         own = np.s_[index::count]
-        return Schedule(self.people, self.offsets[own], self.persons[own], self.kinds[own])
+        return replace(self, offsets=self.offsets[own], persons=self.persons[own], kinds=self.kinds[own])
 
     def pick(self, chosen: npt.NDArray[np.bool_]) -> "Schedule":
         """The chosen requests, still in order."""
-        return Schedule(self.people, self.offsets[chosen], self.persons[chosen], self.kinds[chosen])
+        return replace(self, offsets=self.offsets[chosen], persons=self.persons[chosen], kinds=self.kinds[chosen])
 
 
 def forgery_of(number: int) -> Forgery:
@@ -79,6 +83,8 @@ def earliest(seconds: float) -> float:
 
 def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
     """The crowd of a drop. `app_users` of the first to come use the app itself; they count like everybody else."""
+    if loop_of(seconds) is Loop.CLOSED:
+        return _all_at_once(gather(pool, ORDER_SECONDS, seed, app_users))
     rng = np.random.default_rng(seed)
     people = people_for(pool)
     first = arrivals(pool, people, seconds, rng)
@@ -107,4 +113,10 @@ def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
         np.full(bad, Kind.BAD, np.int8),
     ])  # fmt: skip
     order = np.argsort(offsets, kind="stable")
-    return Schedule(people, offsets[order], persons[order], kinds[order])
+    return Schedule(Loop.OPEN, people, offsets[order], persons[order], kinds[order])
+
+
+def _all_at_once(schedule: Schedule) -> Schedule:
+    """The same crowd in the same order, all of it at the opening; before it there is nobody."""
+    staying = schedule.pick(schedule.kinds != Kind.EARLY)
+    return replace(staying, loop=Loop.CLOSED, offsets=np.zeros(len(staying)))

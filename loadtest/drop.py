@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 
 from loadtest import children, claimd_up, report, sizes, terminal
+from loadtest.loop import pace_of
 from loadtest.verdict import Verdict
 
 _EXIT_SECONDS: Final = 30.0
@@ -40,7 +41,7 @@ class DropError(Exception):
 @app.command()
 def drop(
     pool: Annotated[int, typer.Option(help="Packs to give away.")] = 1_500_000,
-    seconds: Annotated[float, typer.Option(help="When the last pack should be gone.")] = 105.0,
+    seconds: Annotated[float, typer.Option(help="When the last pack should be gone; 0: as fast as it goes.")] = 105.0,
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Gateway processes.", show_default="cores, less one for the crowd")
     ] = None,
@@ -70,7 +71,9 @@ def drop(
         sizes.allow_files(carriers + visitors + _SPARE_FILES)
         folder = (out or report.new_folder()).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        console.print(f"a drop of {pool:,} packs in {seconds:g} s: {gateways} gateway workers, {carriers} connections")
+        console.print(
+            f"{pool:,} packs to give away {pace_of(seconds)}: {gateways} gateway workers, {carriers} connections"
+        )
         size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
         size += [f"--seed={seed}", *_distribution(generators)]
         result = _run(folder, gateways, size, keep, console)

@@ -241,7 +241,7 @@ class Generator:
         """How the run stands. `fresh`: rows answered since the last time; `totals`: answers before those, by `Told`."""
         records, app = self.records, self.app_records
         done, told = np.frombuffer(records.done), np.frombuffer(records.told, np.uint8)
-        latency = done[fresh] - records.schedule.offsets[fresh]
+        latency = done[fresh] - records.intended(fresh)
         locust_stats.feed(self._environment, records.schedule.kinds[fresh], told[fresh], latency)
         totals += np.bincount(told[fresh], minlength=len(Told))
         counts = totals + np.bincount([app.told[row] for row in app.completed], minlength=len(Told))

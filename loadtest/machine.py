@@ -58,37 +58,37 @@ def runqueue_seconds() -> float | None:
 
 @dataclass
 class ProcessLog:
-    """Processor time and memory of one process over the run; times are seconds after the opening."""
+    """Processor time and memory of one process over the run; its moments are of any one clock, in seconds."""
 
     process: psutil.Process
-    offsets: list[float] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
     rss_bytes: list[int] = field(default_factory=list)
 
-    def sample(self, offset: float) -> None:
+    def sample(self, moment: float) -> None:
         """Note how it stands; a process that is gone is left as it was."""
         try:
             with self.process.oneshot():
                 times, memory = self.process.cpu_times(), self.process.memory_info()
         except psutil.Error:
             return
-        self.offsets.append(offset)
+        self.moments.append(moment)
         self.cpu_seconds.append(times.user + times.system)
         self.rss_bytes.append(memory.rss)
 
     def summary(self) -> dict[str, float] | None:
         """CPU seconds, mean and highest share of a core, and peak memory; None without two samples."""
-        if len(self.offsets) < 2:
+        if len(self.moments) < 2:
             return None
         used = self.cpu_seconds[-1] - self.cpu_seconds[0]
         shares = [
-            (self.cpu_seconds[i] - self.cpu_seconds[i - 1]) / (self.offsets[i] - self.offsets[i - 1])
-            for i in range(1, len(self.offsets))
-            if self.offsets[i] > self.offsets[i - 1]
+            (self.cpu_seconds[i] - self.cpu_seconds[i - 1]) / (self.moments[i] - self.moments[i - 1])
+            for i in range(1, len(self.moments))
+            if self.moments[i] > self.moments[i - 1]
         ]
         return {
             "cpu_seconds": round(used, 2),
-            "cpu_fraction": round(used / (self.offsets[-1] - self.offsets[0]), 3),
+            "cpu_fraction": round(used / (self.moments[-1] - self.moments[0]), 3),
             "cpu_fraction_peak": round(max(shares), 3),
             "rss_peak_mib": round(max(self.rss_bytes) / 2**20, 1),
         }

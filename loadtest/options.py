@@ -22,7 +22,9 @@ class OptionError(ValueError):
 def add_options(parser: LocustArgumentParser) -> None:
     """Called by Locust before it reads its command line."""
     parser.add_argument("--pool", type=int, default=DEFAULT_POOL, help="packs in the round")
-    parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS, help="when the pool-th person comes")
+    parser.add_argument(
+        "--seconds", type=float, default=DEFAULT_SECONDS, help="when the pool-th person comes; 0: as fast as it goes"
+    )
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same crowd")
     parser.add_argument(
         "--app-users", type=int, default=-1, help="people who use the app (default: one in 100, at most 50)"

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from loadtest.crowd import Schedule
+from loadtest.demand import Floats
+from loadtest.loop import Loop
 
 ROW: Final = np.dtype([
     ("intended", "f8"),
@@ -28,6 +30,7 @@ ROW: Final = np.dtype([
 Rows = npt.NDArray[np.void]
 
 _CHUNK_ROWS: Final = 100_000
+_ALL: Final = slice(None)
 
 
 @dataclass(slots=True)
@@ -59,10 +62,18 @@ class Records:
         self.claimed_at_ms[row] = claimed_at_ms
         self.completed.append(row)
 
+    def intended(self, chosen: "slice | npt.NDArray[np.int64]" = _ALL) -> Floats:
+        """When the chosen rows were meant to leave: where latency begins. In a closed loop that is when they did."""
+        due = self.schedule.offsets[chosen]
+        if self.schedule.loop is Loop.OPEN:
+            return due
+        sent = np.frombuffer(self.sent)[chosen]
+        return np.where(np.isnan(sent), due, sent)
+
     def rows(self) -> Rows:
         """Everything as one structured array (`ROW`)."""
         rows = np.zeros(len(self.schedule), ROW)
-        rows["intended"] = self.schedule.offsets
+        rows["intended"] = self.intended()
         rows["person"] = self.schedule.persons
         rows["kind"] = self.schedule.kinds
         rows["sent"] = self.sent

@@ -11,6 +11,7 @@ import numpy as np
 
 from loadtest import figures, lateness, machine, verdict
 from loadtest.demand import Floats
+from loadtest.loop import Loop, loop_of, pace_of
 from loadtest.messages import Done
 from loadtest.records import Rows
 from loadtest.recount import Export, Recount
@@ -39,17 +40,24 @@ class Drop:
 def build(drop: Drop) -> dict[str, Any]:
     """The report as a dict, verdict first."""
     answered = figures.answered(drop.rows)
+    took, outcomes = figures.seconds_to_sellout(drop.export, drop.pool), figures.outcomes(drop.rows)
+    loop, us_each = loop_of(drop.seconds), 1e6 / max(1, outcomes["offered"])
     body: dict[str, Any] = {
         "pool": drop.pool,
+        "loop": str(loop),
         "seconds_target": drop.seconds,
-        "seconds_to_sellout": figures.seconds_to_sellout(drop.export, drop.pool),
-        **figures.outcomes(drop.rows),
+        "seconds_to_sellout": took,
+        **outcomes,
         "latency_ms": figures.percentiles(figures.latency_ms(answered)),
         "generator": _generator(drop),
+        "capacity": _capacity(drop, took) if loop is Loop.CLOSED else None,
         "audit": drop.audit,
         "recount": {**drop.recount.as_dict(), "violations": drop.recount.violations()},
         "error_texts": _error_texts(drop.generators),
-        "processes": drop.processes,
+        "processes": {
+            name: {**process, "cpu_us_per_request": round(process["cpu_seconds"] * us_each, 2)}
+            for name, process in drop.processes.items()
+        },
         "machine": machine.facts(),
         "commit": machine.commit(),
         "round": drop.round_id,
@@ -78,6 +86,20 @@ def _generator(drop: Drop) -> dict[str, Any]:
         "app_users": sum(g.app_users for g in generators),
         "app_retries": sum(g.app_retries for g in generators),
         "clock_error_ms": round(max(g.clock_error_ms for g in generators), 3),
+    }
+
+
+def _capacity(drop: Drop, took: float | None) -> dict[str, Any]:
+    """How fast it went, and who had the least time to spare, where claimd's processes are seen from here."""
+    shares = {name: process["cpu_fraction"] for name, process in drop.processes.items() if name != "locust"}
+    busiest = None
+    if shares:
+        shares["generator"] = max(g.cpu_fraction for g in drop.generators)
+        busiest = max(shares, key=lambda name: shares[name])
+    return {
+        "packs_per_second": round(drop.pool / took) if took else None,
+        "busiest": busiest,
+        "busiest_cpu_fraction": shares[busiest] if busiest else None,
     }
 
 
@@ -139,5 +161,8 @@ def render(report: dict[str, Any]) -> str:
     )
     template = environment.get_template("report.html.j2")
     return template.render(
-        report=report, tolerance=verdict.tolerance_seconds(report["seconds_target"]), plotly_js=get_plotlyjs()
+        report=report,
+        pace=pace_of(report["seconds_target"]),
+        tolerance=verdict.tolerance_seconds(report["seconds_target"]),
+        plotly_js=get_plotlyjs(),
     )

@@ -10,6 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from loadtest.loop import Loop, loop_of, pace_of
+
 _LINE_EVERY_SECONDS: Final = 5.0
 _COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow"}
 
@@ -88,14 +90,15 @@ class _Picture:
             f"{news['p50_ms']:,.1f} ms", "p50", f"{news['p99_ms']:,.1f} ms", "p99", f"{news['sold_out']:,}", "sold out",
             f"{news['errors']:,}", "errors",
         )  # fmt: skip
-        clock = f"opens in {-offset:.0f} s" if offset < 0 else f"{offset:.0f} s of {seconds:g} s"
+        clock = f"opens in {-offset:.0f} s" if offset < 0 else f"{offset:.0f} s"
         style = "red" if news["errors"] else "green"
-        return Group(
-            Text(clock, style="bold"),
-            ProgressBar(total=pool, completed=news["granted"], width=72, complete_style=style, finished_style=style),
-            ProgressBar(total=seconds, completed=min(max(offset, 0), seconds), width=72, complete_style="dim"),
-            grid,
-        )
+        bars = [
+            ProgressBar(total=pool, completed=news["granted"], width=72, complete_style=style, finished_style=style)
+        ]
+        if loop_of(seconds) is Loop.OPEN:
+            time_gone = min(max(offset, 0), seconds)
+            bars.append(ProgressBar(total=seconds, completed=time_gone, width=72, complete_style="dim"))
+        return Group(Text(f"{clock}, to be sold out {pace_of(seconds)}", style="bold"), *bars, grid)
 
 
 def sentence_for(news: dict[str, Any]) -> str | None:
@@ -124,9 +127,7 @@ def summary(report: dict[str, Any]) -> Group:
     table.add_column()
     took = report["seconds_to_sellout"]
     latency, generator = report["latency_ms"], report["generator"]
-    table.add_row(
-        "sold out in", "not sold out" if took is None else f"{took:.2f} s (target {report['seconds_target']:g} s)"
-    )
+    table.add_row("sold out in", "not sold out" if took is None else f"{took:.2f} s ({_against(report)})")
     table.add_row("granted", f"{report['granted']:,} of {report['pool']:,}")
     table.add_row("offered", f"{report['offered']:,} requests")
     refusals = f"{report['sold_out']:,} sold out, {report['refused']:,} refused as they should be"
@@ -135,8 +136,19 @@ def summary(report: dict[str, Any]) -> Group:
     table.add_row("latency", "   ".join(f"{name} {value:,.1f} ms" for name, value in latency.items()))
     table.add_row("audit", "ok" if report["audit"].get("ok") else "NOT OK")
     table.add_row("recount", "ok" if report["recount"].get("ok") else "NOT OK")
-    table.add_row("generator", f"{generator['late_fraction']:.3%} late, {generator['cpu_fraction']:.0%} of a core")
+    lateness = f"{generator['late_fraction']:.3%} late" if report["loop"] == Loop.OPEN else "closed loop, never late"
+    table.add_row("generator", f"{lateness}, {generator['cpu_fraction']:.0%} of a core")
     for name, process in report["processes"].items():
         table.add_row(name, f"{process['cpu_fraction']:.0%} of a core, {process['rss_peak_mib']:,.0f} MiB")
+    if report["capacity"] and report["capacity"]["busiest"]:
+        table.add_row("busiest", report["capacity"]["busiest"])
     reasons = [Text(f"  {reason}", style=colour) for reason in report["reasons"]]
     return Group(Text(report["verdict"].upper(), style=f"bold {colour}"), *reasons, table)
+
+
+def _against(report: dict[str, Any]) -> str:
+    """What the time to the sell-out is to be held against."""
+    if report["loop"] == Loop.OPEN:
+        return f"target {report['seconds_target']:g} s"
+    rate = report["capacity"]["packs_per_second"]
+    return pace_of(0) if rate is None else f"{pace_of(0)}: {rate:,} packs a second"

@@ -1,7 +1,8 @@
 """A claimd of one process and no store, that can be told to misbehave: what the harness is tried against.
 
-`python stub_claimd.py PORT_FILE [--stall-after N --stall-seconds S] [--fail-every N] [--drop-every N] [--oversell N]`
-serves gateway and console on one port of its own choosing, which it writes to PORT_FILE. Its secret is `SECRET`.
+`python stub_claimd.py PORT_FILE [--stall-after N --stall-seconds S] [--fail-every N] [--drop-every N] [--oversell N]
+[--sell-short N]` serves gateway and console on one port of its own choosing, which it writes to PORT_FILE. Its secret
+is `SECRET`.
 """
 
 import argparse
@@ -71,7 +72,7 @@ class Stub:
             return 200, {"claim": self.claim(held), "replayed": True}
         if now_ms() < self.opens_at_ms:
             return 409, problem("not_open", opens_at=to_rfc3339(self.opens_at_ms))
-        if len(self.claims) >= self.round["total"] + faults.oversell:
+        if len(self.claims) >= self.round["total"] + faults.oversell - faults.sell_short:
             return 409, problem("sold_out")
         self.claims[identity] = held = (len(self.claims) + 1, now_ms())
         return 201, {"claim": self.claim(held), "replayed": False}
@@ -142,5 +143,6 @@ if __name__ == "__main__":
     parser.add_argument("--fail-every", type=int, default=0)
     parser.add_argument("--drop-every", type=int, default=0)
     parser.add_argument("--oversell", type=int, default=0)
+    parser.add_argument("--sell-short", type=int, default=0)
     given = parser.parse_args()
     asyncio.run(serve(Stub(given), given.port_file))

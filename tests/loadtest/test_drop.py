@@ -56,6 +56,25 @@ def test_a_small_drop_end_to_end(tmp_path):
     assert not list(tmp_path.glob("claimd-drop-*"))
 
 
+def test_as_fast_as_it_goes(tmp_path):
+    """The whole pool at once: sold out to the last pack and every answer right, so it passes, on any machine."""
+    out = tmp_path / "out"
+    done = drop(tmp_path, "--pool=3000", "--seconds=0", f"--out={out}")
+    report = json.loads((out / "report.json").read_text())
+    assert (done.returncode, report["verdict"], report["reasons"]) == (0, "pass", [])
+    assert (report["loop"], report["seconds_target"], report["generator"]["late_fraction"]) == ("closed", 0, 0)
+    # 3,000 + 600 people, 180 double taps, 18 bad passes, and nobody early.
+    answers = [report[name] for name in ("offered", "granted", "sold_out", "refused", "errors")]
+    assert answers == [3798, 3000, 780 - report["replayed"], 18, 0]
+    assert report["replayed"] > 100
+    assert report["recount"]["violations"] == {}
+    assert report["generator"]["app_users"] == 30
+    assert report["capacity"]["packs_per_second"] == pytest.approx(3000 / report["seconds_to_sellout"], abs=1)
+    assert report["capacity"]["busiest"] in {*report["processes"], "generator"} - {"locust"}
+    assert "as fast as it goes" in done.stdout
+    assert "as fast as it goes" in (out / "report.html").read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_drop_stops_everything(tmp_path, number):
     """Whenever it comes; here as soon as the crowd gathers."""
@@ -82,8 +101,8 @@ def test_an_interrupted_drop_stops_everything(tmp_path, number):
         (("--pool=0",), "POOL=0"),
         (("--pool=-5",), "POOL=-5"),
         (("--pool=many",), "--pool"),
-        (("--seconds=0",), "not there yet"),
         (("--seconds=-1",), "SECONDS=-1"),
+        (("--seconds=0.5",), "SECONDS=0.5"),
         (("--seconds=soon",), "--seconds"),
         (("--seconds=nan",), "SECONDS=nan"),
         (("--connections=100000000",), "hard limit"),

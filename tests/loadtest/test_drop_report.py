@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from drops import OPENS_AT_MS, POOL, ROUND, SmallDrop
 
-from loadtest import report
+from loadtest import figures, report
 from loadtest.check import Told
+from loadtest.crowd import gather
+from loadtest.records import Records
 from loadtest.verdict import Verdict, judge, tolerance_seconds
 
 CONTRACT = {
@@ -16,7 +18,7 @@ CONTRACT = {
 }  # fmt: skip
 
 
-def build(drop, seconds=3.9, **fared):
+def build(drop, seconds=3.9, processes=None, **fared):
     return report.build(
         report.Drop(
             round_id=ROUND,
@@ -28,7 +30,7 @@ def build(drop, seconds=3.9, **fared):
             export=drop.export,
             audit=drop.audit,
             recount=drop.recount(),
-            processes={},
+            processes=processes or {},
             server_ms_at_zero=OPENS_AT_MS,
         )
     )
@@ -122,6 +124,72 @@ def test_packs_left_fail():
     """Sold out means to the last one."""
     built = build(SmallDrop()) | {"seconds_to_sellout": None}
     assert judge(built).verdict is Verdict.FAIL
+
+
+def closed(drop):
+    """What the generator of a closed loop makes of the same rows: sent when its connection is free, and due then."""
+    drop.rows["sent"] = drop.rows["free_since"] = drop.rows["intended"]
+    return drop
+
+
+def test_a_closed_loop_has_no_pace_to_keep():
+    """No target, no ceiling for latency, and a generator that uses up its core: all as meant, and told."""
+    drop = closed(SmallDrop())
+    drop.rows["done"] += 5.0
+    built = build(drop, seconds=0, busiest_cpu_fraction=1.0, blind=[[0.0, 3.0]])
+    assert (built["verdict"], built["reasons"]) == ("pass", [])
+    assert (built["loop"], built["seconds_target"]) == ("closed", 0)
+    assert built["generator"]["late_fraction"] == 0.0
+    assert built["capacity"]["packs_per_second"] == round(POOL / 3.9)
+    assert build(closed(SmallDrop()))["capacity"] is None
+
+
+@pytest.mark.parametrize(
+    ("cpu_fraction", "busiest"), [(0.7, "gateway-0"), (0.9, "generator")], ids=["claimd", "the generator"]
+)
+def test_a_closed_loop_says_who_was_busiest(cpu_fraction, busiest):
+    """A crowd that is busier than claimd has not found claimd's capacity, and the page says so."""
+    processes = {
+        name: {"cpu_seconds": 1.0, "cpu_fraction": share, "cpu_fraction_peak": 1.0, "rss_peak_mib": 1.0}
+        for name, share in [("valkey", 0.3), ("gateway-0", 0.8), ("locust", 0.99)]
+    }
+    built = build(closed(SmallDrop()), seconds=0, processes=processes, cpu_fraction=cpu_fraction)
+    assert built["capacity"]["busiest"] == busiest
+    assert built["processes"]["gateway-0"]["cpu_us_per_request"] == pytest.approx(1e6 / 54, abs=0.01)
+    assert ("claimd might do more" in report.render(built)) is (busiest == "generator")
+
+
+@pytest.mark.parametrize(
+    "corrupt", [lambda row: row.__setitem__("told", Told.WRONG), lambda row: row.__setitem__("serial", 9)]
+)
+def test_a_closed_loop_forgives_no_answer(corrupt):
+    """Wrong, or of another claim."""
+    drop = closed(SmallDrop())
+    corrupt(drop.row(3))
+    assert build(drop, seconds=0, errors={"500": 1})["verdict"] == "fail"
+
+
+def test_a_closed_loop_must_sell_out():
+    """To the last pack."""
+    built = build(closed(SmallDrop()), seconds=0) | {"seconds_to_sellout": None}
+    assert judge(built).verdict is Verdict.FAIL
+    drop = SmallDrop()
+    drop.edit_export(**{name: getattr(drop.export, name)[:-1] for name in ("serials", "identities", "claimed_at_ms")})
+    built = build(closed(drop), seconds=0)
+    assert built["capacity"]["packs_per_second"] is None
+    assert "as fast as it goes" in report.render(built)
+
+
+def test_latency_of_a_closed_loop_counts_from_sending():
+    """Everything was due at the opening; that it waited its turn is not the server's latency."""
+    records = Records(gather(POOL, 0, 1, 0))
+    for row in range(len(records.schedule) - 1):
+        records.sent[row] = row / 10
+        records.note(row, row / 10 + 0.005, Told.SOLD_OUT, 0, 0)
+    rows = records.rows()
+    assert figures.latency_ms(figures.answered(rows)) == pytest.approx(np.full(len(rows) - 1, 5.0))
+    assert records.intended()[-1] == 0.0
+    assert records.intended(np.array([3, 1])).tolist() == [0.3, 0.1]
 
 
 def test_exit_codes():

@@ -58,6 +58,34 @@ def test_a_misbehaving_claimd_fails(tmp_path, fault, reason):
     assert any(reason in sentence for sentence in ran.report["reasons"])
 
 
+@pytest.mark.parametrize(
+    ("faults", "reason"),
+    [
+        ((), None),
+        (("--fail-every=50",), "503 unavailable"),
+        (("--drop-every=50",), "connection dropped"),
+        (("--oversell=2",), "oversold"),
+        (("--sell-short=1",), "not sold out: 299 of 300"),
+    ],
+)
+def test_as_fast_as_it_goes(tmp_path, faults, reason):
+    """No target and no ceiling stands between a right answer and a pass; each wrong one still fails."""
+    with stub(tmp_path, *faults) as url:
+        ran = crowd(tmp_path, url, "--pool=300", "--seconds=0", "--app-users=0")
+    assert (ran.report["verdict"], ran.exit_code) == (("pass", 0) if reason is None else ("fail", 1))
+    assert (reason is None and ran.report["reasons"] == []) or any(reason in said for said in ran.report["reasons"])
+
+
+def test_several_processes_offer_it_all_at_once(tmp_path):
+    """The same crowd, whoever carries it."""
+    with stub(tmp_path) as url:
+        ran = crowd(tmp_path, url, "--pool=300", "--seconds=0", "--processes=2", *channel())
+    assert ran.report, ran.output
+    assert (ran.report["verdict"], ran.exit_code) == ("pass", 0)
+    assert (ran.report["loop"], ran.report["generator"]["processes"]) == ("closed", 2)
+    assert (ran.report["offered"], ran.report["granted"]) == (381, 300)
+
+
 def test_app_users_retry(tmp_path):
     """503 and dropped connections are an app's daily bread: it asks again, and gets the claim it holds."""
     with stub(tmp_path, "--fail-every=3") as url:
@@ -89,7 +117,7 @@ def test_a_stalled_server_is_latency_not_lateness(tmp_path):
     ("arguments", "sentence"),
     [
         (("--pool=0",), "POOL=0"),
-        (("--seconds=0",), "SECONDS=0"),
+        (("--seconds=-1",), "SECONDS=-1"),
         (("--secret=short",), "at least 32"),
         (("--round=was-claimed-in", *SIZE), "claims"),
     ],
