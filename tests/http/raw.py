@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +75,14 @@ class Raw:
                 pass
             return self._unread
 
+    async def some(self) -> bytes:
+        """What has come, whatever it is; nothing where the server has hung up."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            if not self._unread:
+                await self._receive()
+        some, self._unread = self._unread, b""
+        return some
+
     async def _receive(self) -> bool:
         try:
             data = await self._loop.sock_recv(self._socket, 65_536)
@@ -84,11 +92,21 @@ class Raw:
         return bool(data)
 
 
+async def until(condition: Callable[[], Any]) -> Any:
+    """The first true value of `condition`, which anything that happens in this loop may change."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not (value := condition()):  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0)
+    return value
+
+
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Raw]:
-    """A connection to a server of the tests."""
+async def connected(port: int, *, receive_bytes: int = 0) -> AsyncIterator[Raw]:
+    """A connection to a server of the tests; `receive_bytes` is the size of its receive buffer, if not the usual."""
     with socket.socket() as client:
         client.setblocking(False)
+        if receive_bytes:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
         yield Raw(client)
