@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 from contextlib import AsyncExitStack
+from email.utils import parsedate_to_datetime
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -30,7 +31,11 @@ from tests.servers import Server
 
 # How long to wait for a server that may hang up by itself, before asking it whether it is still there.
 QUIET_SECONDS = 0.3
+# Of the headers; a Date must be there and be one.
+COMPARED = ("content-type", "content-length", "connection", "allow", "www-authenticate")
 SENTINEL = b"GET /healthz HTTP/1.1\r\nHost: end\r\n\r\n"
+LAST = b"GET /healthz HTTP/1.1\r\nHost: end\r\nConnection: close\r\n\r\n"
+TIMES = re.compile(rb"\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT|\d{4}-\d\d-\d\dT[\d:.]{12}Z|(?<=\nRetry-After: )\d+")
 FAR_FUTURE_MS = 4_000_000_000_000
 GOOD_PASSES = [pass_for(sub, "{round}", FAR_FUTURE_MS) for sub in ("ada", "bob")]
 BEARER = with_bearer(token("ada", exp=FAR_FUTURE_MS // 1000))["Authorization"].removeprefix("Bearer ")
@@ -243,9 +248,17 @@ class Doors:
         self.rounds += 1
         round_id = f"r{self.rounds}"
         sent = [_filled(piece, round_id) for piece in pieces]
+        await self.open(round_id)
+        return [await _answers(door, round_id, sent) for door in self.doors]
+
+    async def open(self, round_id: str) -> None:
+        """The same round behind both."""
         for door in self.doors:
             await open_round(door.store, round_id, total=2)
-        return [await _answers(door, round_id, sent) for door in self.doors]
+
+    async def bytes_of(self, request: bytes) -> list[list[bytes]]:
+        """The lines that each door answers a request and its followers with, until it hangs up; without dates."""
+        return [await _lines(door, request) for door in self.doors]
 
 
 def _filled(piece: bytes, round_id: str) -> bytes:
@@ -268,11 +281,19 @@ async def _answers(door: Served, round_id: str, pieces: list[bytes]) -> list[Any
             if answer.status == 200 and answer.body == b'{"status":"ok"}':
                 seen.append("stays open")
                 break
-            kept = {name: answer.headers.get(name) for name in ("content-type", "allow", "www-authenticate")}
+            kept = {name: answer.headers.get(name) for name in COMPARED}
+            assert answer.status == 100 or parsedate_to_datetime(answer.headers["date"])
             seen.append((answer.line, kept, "retry-after" in answer.headers, _timeless(answer.body)))
     item = (await door.store.round(round_id)).round
     held = {identity: claim.serial async for identity, claim in door.store.claims(round_id)}
     return [*seen, item.issued, held]
+
+
+async def _lines(door: Served, request: bytes) -> list[bytes]:
+    async with connected(door.port) as raw:
+        await raw.send(request + LAST)
+        # Two servers may be a second apart, and write the same headers in another order.
+        return sorted(TIMES.sub(b"TIME", await raw.rest()).lower().split(b"\r\n"))
 
 
 async def _next_answer(raw: Raw, quiet_seconds: float) -> Answer | None:
@@ -357,3 +378,65 @@ def test_both_doors_answer_alike(doors: Doors) -> None:
     # It would prove nothing if the lane had handed on everything, or if nobody had ever been granted anything.
     assert answered["lane"] >= answered["examples"] / 10, answered
     assert answered["granted"] >= answered["examples"] / 10, answered
+
+
+CUT = {
+    "a claim": _plain(),
+    "a claim with a body": _plain(b"Content-Type: application/json\r\nContent-Length: 2\r\n") + b"{}",
+    "two claims": _plain() + _plain(authorization=b"Pass {pass1}"),
+    "a claim to close": _plain(b"Connection: close\r\n"),
+    "an old claim": _plain().replace(b"HTTP/1.1", b"HTTP/1.0"),
+}
+
+
+@pytest.mark.parametrize("template", CUT.values(), ids=CUT.keys())
+def test_a_good_claim_may_be_cut_anywhere(doors: Doors, template: bytes) -> None:
+    """Into two at every byte, and all into single bytes: both doors answer it alike, and as if it was whole."""
+    whole = _filled(template, "cut")
+    doors.runner.run(doors.open("cut"))
+    cuts = [(whole[:at], whole[at:]) for at in range(1, len(whole))]
+
+    async def each(pieces: tuple[bytes, ...]) -> list[Any]:
+        by_lane, by_aiohttp = [await _answers(door, "cut", list(pieces)) for door in doors.doors]
+        assert by_lane == by_aiohttp, pieces
+        return list(by_lane)
+
+    (line, *_), *_ = doors.runner.run(each((whole,)))
+    assert line.endswith("201 Created")
+    expected = doors.runner.run(each((whole,)))
+    for pieces in [*cuts, tuple(whole[at : at + 1] for at in range(len(whole)))]:
+        assert doors.runner.run(each(pieces)) == expected, pieces
+
+
+KEPT = {
+    "claim": _plain(),
+    "claims": _plain() + _plain(authorization=b"Pass {pass1}") + _plain(),
+    "bad pass": _plain(authorization=b"Pass " + b"A" * 64),
+    "keep-alive": _plain(b"Connection: keep-alive\r\n"),
+    "close": _plain(b"Connection: close\r\n"),
+    "HTTP/1.0": _plain().replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "HTTP/1.0 keep-alive": _plain(b"Connection: keep-alive\r\n").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "HEAD of a claim": _plain().replace(b"POST", b"HEAD"),
+    "GET of a claim": _plain().replace(b"POST", b"GET"),
+    "HEAD": b"HEAD /v1/rounds/{round}/claims/me HTTP/1.1\r\nHost: x\r\nAuthorization: Pass {pass0}\r\n\r\n",
+    "HEAD between claims": _plain() + b"HEAD /v1/rounds/{round} HTTP/1.1\r\nHost: x\r\n\r\n" + _plain(),
+    "length and chunked": _plain(b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n") + b"0\r\n\r\n",
+    "chunked and length": _plain(b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n") + b"0\r\n\r\n",
+    "bare line feeds": _plain().replace(b"\r\n", b"\n"),
+    "a bare line feed": _plain(b"X: y\n"),
+    "folded": _plain(b"X: y\r\n z\r\n"),
+    "folded credentials": _plain(authorization=b"Pass\r\n {pass0}"),
+}
+NO_HTTP = ("length and chunked", "chunked and length", "bare line feeds", "a bare line feed", "folded")
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_both_doors_answer_with_the_same_bytes(doors: Doors, name: str) -> None:
+    """Every line of every head, and every body, until the connection is closed. What is no HTTP gets 400, no more."""
+    request = _filled(KEPT[name], "kept")
+    doors.runner.run(doors.open("kept"))
+    by_lane, by_aiohttp = doors.runner.run(doors.bytes_of(request))
+    assert by_lane == by_aiohttp
+    assert b"date: time" in by_lane
+    if name in NO_HTTP:
+        assert [line[8:] for line in by_lane if line.startswith(b"http/")] == [b" 400 bad request"]

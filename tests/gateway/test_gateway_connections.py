@@ -89,6 +89,30 @@ async def test_who_pipelines_is_answered_in_order(valkey: Server, monkeypatch: p
         assert told == [(201, 1), (201, 2), (200, 1), (201, 3), (200, None)]
 
 
+@pytest.mark.parametrize("door", [Lane, AiohttpDoor])
+async def test_pipelined_claims_of_many_connections_are_never_mixed_up(valkey: Server, door: Any) -> None:
+    """30 connections with 20 people each, all at once and in odd pieces: everybody gets the claim the server has."""
+    async with serving.gateway(valkey.url, door=door) as gateway:
+        await open_round(gateway.store, total=1000)
+
+        async def one(connection: int) -> list[tuple[bytes, int]]:
+            people = [f"{connection}-{n}" for n in range(20)]
+            requests, piece_bytes = b"".join(map(_request, people)), 100 + 37 * connection
+            async with connected(gateway.port) as raw:
+                for at in range(0, len(requests), piece_bytes):
+                    await raw.send(requests[at : at + piece_bytes])
+                    await asyncio.sleep(0)
+                answers = [await raw.answer() for _ in people]
+            return [
+                (serving.identity_of(sub), answer.document["claim"]["serial"])
+                for sub, answer in zip(people, answers, strict=True)
+            ]
+
+        told = [pair for pairs in await asyncio.gather(*map(one, range(30))) for pair in pairs]
+        assert sorted(serial for _, serial in told) == list(range(1, 601))
+        assert dict(told) == {identity: claim.serial async for identity, claim in gateway.store.claims("night")}
+
+
 async def test_a_door_that_closes_answers_first(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a gateway stops, a claim that is being decided is answered, and then the connection is closed."""
     async with serving.gateway(valkey.url) as gateway:
