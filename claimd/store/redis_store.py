@@ -1,7 +1,6 @@
 """The store in Redis or Valkey: every change is one Lua script call, every answer is read back from the server.
 
-Never retries what may have happened: the library's own retries are off, and only NOSCRIPT, which says that nothing
-was done, is answered by loading the script and asking once more.
+Never retries what may have happened: the library's own retries are off.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -12,7 +11,6 @@ import orjson
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
 
 from claimd.domain.claims import IDENTITY_BYTES, Claim
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
@@ -22,6 +20,7 @@ from claimd.store import keys
 from claimd.store.errors import StoreUnavailable, translated_errors
 from claimd.store.fields import definition_fields, read_pairs, read_round, spelled
 from claimd.store.protocol import Edited, Held, Reading
+from claimd.store.script_calls import ScriptCalls
 from claimd.store.scripts import Script, load_script
 
 # A batch takes milliseconds; what takes seconds is a server that stalls, and its outcome is unknown.
@@ -30,6 +29,7 @@ _READ_TIMEOUT_SECONDS = 5.0
 _CONNECT_TIMEOUT_SECONDS = 2.0
 # Two calls a round at most; a drop is one round, or a few at once.
 _CLAIM_CONNECTIONS = 16
+_EDIT_CONNECTIONS = 4
 _READ_CONNECTIONS = 32
 _LOG_PAGE = 200
 _SCAN_PAGE = 1000
@@ -38,9 +38,10 @@ _SCAN_PAGE = 1000
 class RedisStore:
     """Implements `Store`. `connect` makes one; `close` gives its connections back."""
 
-    def __init__(self, claiming: "Redis", reading: "Redis") -> None:
-        """`claiming` is kept for batches of claims, so that no amount of reading can hold one up."""
+    def __init__(self, claiming: ScriptCalls, editing: ScriptCalls, reading: "Redis") -> None:
+        """`claiming` is kept for batches of claims, so that nothing else can hold one up."""
         self._claiming = claiming
+        self._editing = editing
         self._reading = reading
         self._claim = load_script("claim")
         self._round_create = load_script("round_create")
@@ -50,23 +51,22 @@ class RedisStore:
     def connect(cls, url: str) -> "RedisStore":
         """A store at a redis://, rediss:// or unix:// URL (see `check_url`). Connects with the first call."""
         return cls(
-            claiming=_client(url, _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
-            reading=_client(url, _READ_CONNECTIONS, _READ_TIMEOUT_SECONDS),
+            claiming=ScriptCalls(_pool(url, _CLAIM_CONNECTIONS, None), _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
+            editing=ScriptCalls(_pool(url, _EDIT_CONNECTIONS, None), _EDIT_CONNECTIONS, _READ_TIMEOUT_SECONDS),
+            reading=Redis.from_pool(_pool(url, _READ_CONNECTIONS, _READ_TIMEOUT_SECONDS)),
         )
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._claiming.aclose()
+        await self._claiming.close()
+        await self._editing.close()
         await self._reading.aclose()
 
     async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
         """See `Store.claim`."""
-        reply = await self._call(
-            self._claiming,
-            self._claim,
-            (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id)),
-            (round_id, b"".join(identities)),
-        )
+        names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
+        with translated_errors():
+            reply = await self._claiming.call(self._claim, names, (round_id, b"".join(identities)))
         return _read_decisions(reply, len(identities))
 
     async def round_create(self, definition: Definition, reason: str) -> Edited:
@@ -138,7 +138,8 @@ class RedisStore:
         A server that is full, loading, or a replica answers PING, but refuses this one.
         """
         names = (keys.round_key(""), keys.claims_key(""), keys.log_key(""))
-        await self._call(self._reading, self._claim, names, ("", bytes(IDENTITY_BYTES)))
+        with translated_errors():
+            await self._editing.call(self._claim, names, ("", bytes(IDENTITY_BYTES)))
 
     async def save_counts(self, worker: str, counts: bytes) -> None:
         """Keep what a worker has counted so far, for whoever merges the counts of all workers."""
@@ -154,12 +155,11 @@ class RedisStore:
     async def _edit(self, script: Script, round_id: str, fields: Mapping[str, str | bytes], reason: str) -> Edited:
         logged = {name: value.decode() if isinstance(value, bytes) else value for name, value in fields.items()}
         flat = [part for pair in fields.items() for part in pair]
-        now_ms, outcome, *pairs = await self._call(
-            self._reading,
-            script,
-            (keys.round_key(round_id), keys.log_key(round_id)),
-            (round_id, reason, orjson.dumps(logged), *flat),
-        )
+        names = (keys.round_key(round_id), keys.log_key(round_id))
+        with translated_errors():
+            now_ms, outcome, *pairs = await self._editing.call(
+                script, names, (round_id, reason, orjson.dumps(logged), *flat)
+            )
         return Edited(EditOutcome(outcome.decode()), now_ms, read_round(read_pairs(pairs)))
 
     async def _read_rounds(self, round_ids: list[str]) -> tuple[int, list[Round | None]]:
@@ -171,16 +171,6 @@ class RedisStore:
                 pipeline.hgetall(keys.round_key(round_id))
             (seconds, microseconds), *found = await pipeline.execute()
         return seconds * 1000 + microseconds // 1000, [read_round(fields) for fields in found]
-
-    async def _call(self, client: "Redis", script: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
-        if len(names) != len(script.keys) or len(args) < len(script.args):
-            raise TypeError(f"{script.name}.lua takes {script.keys} and {script.args}")
-        with translated_errors():
-            try:
-                return await _awaited(client.evalsha(script.sha, len(names), *names, *args))
-            except NoScriptError:
-                await client.script_load(script.source)
-                return await _awaited(client.evalsha(script.sha, len(names), *names, *args))
 
 
 def check_url(url: str) -> None:
@@ -194,8 +184,8 @@ def check_url(url: str) -> None:
         ) from None
 
 
-def _client(url: str, max_connections: int, timeout_seconds: float) -> "Redis":
-    pool = BlockingConnectionPool.from_url(
+def _pool(url: str, max_connections: int, timeout_seconds: float | None) -> "BlockingConnectionPool":
+    return BlockingConnectionPool.from_url(
         url,
         max_connections=max_connections,
         timeout=timeout_seconds,
@@ -205,7 +195,6 @@ def _client(url: str, max_connections: int, timeout_seconds: float) -> "Redis":
         protocol=2,
         client_name="claimd",
     )
-    return Redis.from_pool(pool)
 
 
 async def _awaited(reply: Awaitable[Any] | Any) -> Any:

@@ -4,6 +4,7 @@ The scripts lie in `lua/` of a checkout and in `claimd/lua/` of an installed whe
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
@@ -25,6 +26,12 @@ class Script:
     sha: str
     keys: tuple[str, ...]
     args: tuple[str, ...]
+
+    def command(self, names: Sequence[str], args: Sequence[str | bytes]) -> tuple[str | bytes | int, ...]:
+        """EVALSHA with these keys and arguments. Raises TypeError where the head declares others."""
+        if len(names) != len(self.keys) or len(args) < len(self.args):
+            raise TypeError(f"{self.name}.lua takes {self.keys} and {self.args}")
+        return ("EVALSHA", self.sha, len(names), *names, *args)
 
 
 def load_script(name: str) -> Script:

@@ -1,0 +1,89 @@
+"""Calls over the library's bare connections: no reply is ever taken for another call's, and a lost server is noticed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import ConnectionPool
+from redis.exceptions import ResponseError
+
+from claimd.store import keys
+from claimd.store.script_calls import ScriptCalls
+from claimd.store.scripts import Script, load_script
+from tests.rounds import identity
+from tests.servers import Server
+
+PATIENCE_SECONDS = 20.0
+NAMES = (keys.round_key("r1"), keys.claims_key("r1"), keys.log_key("r1"))
+ECHO = Script("echo", "#!lua\nreturn ARGV[1]", "", (), ("word",))
+
+
+@pytest.fixture
+def echo(server: Server) -> Script:
+    """A script that answers what it was given."""
+    with server.client() as client:
+        return Script(ECHO.name, ECHO.source, str(client.script_load(ECHO.source)), ECHO.keys, ECHO.args)
+
+
+@pytest.fixture
+async def calls(server: Server) -> AsyncIterator[ScriptCalls]:
+    """With one connection only, so that whatever is left on it meets the next call."""
+    made = ScriptCalls(ConnectionPool.from_url(server.url, socket_timeout=None, protocol=2), 1, PATIENCE_SECONDS)
+    yield made
+    await made.close()
+
+
+async def test_the_reply_to_a_call_that_was_given_up_is_never_anothers(
+    server: Server, calls: ScriptCalls, echo: Script
+) -> None:
+    """A caller that stops waiting leaves a reply under way; the next call gets its own all the same."""
+    assert await calls.call(echo, (), ("warm",)) == b"warm"
+    with server.client() as client:
+        client.client_pause(60_000, all=False)
+        try:
+            given_up = asyncio.create_task(calls.call(echo, (), ("stale",)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+        finally:
+            client.client_unpause()
+    assert [await calls.call(echo, (), (f"fresh-{n}",)) for n in range(3)] == [b"fresh-0", b"fresh-1", b"fresh-2"]
+
+
+async def test_a_call_is_given_up_after_its_time(server: Server, echo: Script) -> None:
+    """Also while it waits for a connection; and the connection it had is not used again."""
+    calls = ScriptCalls(ConnectionPool.from_url(server.url, socket_timeout=None, protocol=2), 1, 0.05)
+    with server.client() as client:
+        client.client_pause(60_000, all=False)
+        try:
+            results = await asyncio.gather(*(calls.call(echo, (), (f"{n}",)) for n in range(2)), return_exceptions=True)
+        finally:
+            client.client_unpause()
+    assert [type(result) for result in results] == [TimeoutError, TimeoutError]
+    await calls.close()
+
+
+async def test_a_server_that_was_restarted_in_between_is_not_noticed_by_callers(
+    server: Server, calls: ScriptCalls, echo: Script
+) -> None:
+    """A connection that ended while nobody used it is replaced before the next call, and the script loaded anew."""
+    assert await calls.call(echo, (), ("before",)) == b"before"
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.run)
+    assert await calls.call(echo, (), ("after",)) == b"after"
+
+
+async def test_a_script_that_fails_leaves_the_connection_usable(calls: ScriptCalls, echo: Script) -> None:
+    """An error is a reply: the next call goes over the same connection."""
+    broken = Script("broken", "#!lua\nerror('no')", "0" * 40, (), ())
+    with pytest.raises(ResponseError):
+        await calls.call(broken, (), ())
+    assert await calls.call(echo, (), ("still here",)) == b"still here"
+
+
+async def test_what_the_head_does_not_declare_is_not_sent(calls: ScriptCalls) -> None:
+    """The loader reads KEYS and ARGV from the head; a call with others is a mistake of ours."""
+    with pytest.raises(TypeError):
+        await calls.call(load_script("claim"), NAMES[:2], ("r1", identity(1)))
