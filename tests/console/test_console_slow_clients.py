@@ -44,7 +44,7 @@ async def test_an_export_is_not_cut_off_for_a_slow_reader(console: Served) -> No
         export = b""
         while not export.endswith(b"0\r\n\r\n"):
             now += ANSWER_SECONDS + 1
-            console.sweep(now)
+            await console.sweep(now)
             unread.add(transport.get_write_buffer_size())
             wanted = len(export) + 100_000
             while len(export) < wanted and not export.endswith(b"0\r\n\r\n"):
@@ -59,10 +59,10 @@ async def test_an_export_that_nobody_reads_is_ended(console: Served) -> None:
     """After a while in which nothing of it was taken."""
     async with _exporting(console) as (_, transport):
         now = asyncio.get_running_loop().time()
-        console.sweep(now)
-        console.sweep(now + ANSWER_SECONDS)
+        await console.sweep(now)
+        await console.sweep(now + ANSWER_SECONDS)
         assert not transport.is_closing()
-        console.sweep(now + ANSWER_SECONDS + 1)
+        await console.sweep(now + ANSWER_SECONDS + 1)
         await until(lambda: not console.front.connections)
 
 
@@ -81,7 +81,7 @@ async def test_an_audit_may_take_long(console: Served, monkeypatch: pytest.Monke
     async with connected(console.port) as raw:
         await raw.send(_get(""))
         await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
-        console.sweep(asyncio.get_running_loop().time() + HOUR_SECONDS)
+        await console.sweep(asyncio.get_running_loop().time() + HOUR_SECONDS)
         go_on.set()
         assert (await raw.answer()).status == 200
 
@@ -92,5 +92,5 @@ async def test_a_head_that_does_not_end_is_closed_here_too(console: Served) -> N
         await raw.send(_get("")[:-2])
         (connection,) = await until(lambda: console.front.connections)
         await until(lambda: connection._arriving_since)
-        console.sweep(asyncio.get_running_loop().time() + REQUEST_SECONDS + 1)
+        await console.sweep(asyncio.get_running_loop().time() + REQUEST_SECONDS + 1)
         assert await raw.has_ended()

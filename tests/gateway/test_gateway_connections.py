@@ -175,7 +175,7 @@ async def test_idle_connections_are_closed(gateway: Served) -> None:
         between = await _next_tick()
         await busy.send(_request("bob"))
         assert (await busy.answer()).status == 201
-        gateway.sweep(between + timeouts.IDLE_SECONDS)
+        await gateway.sweep(between + timeouts.IDLE_SECONDS)
         assert await old.has_ended()
         await busy.send(_request("bob"))
         assert (await busy.answer()).status == 200

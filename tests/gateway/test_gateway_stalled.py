@@ -98,11 +98,11 @@ async def test_a_request_that_does_not_end_is_closed(
         begun = await _tick()
         await raw.send(second)
         await arrivals.of(second)
-        gateway.sweep(begun + REQUEST_SECONDS / 2)
+        await gateway.sweep(begun + REQUEST_SECONDS / 2)
         await raw.send(third)
         await arrivals.of(third)
         assert _open(gateway) == 1
-        gateway.sweep(begun + REQUEST_SECONDS)
+        await gateway.sweep(begun + REQUEST_SECONDS)
         assert await raw.has_ended()
         await until(lambda: not _open(gateway))
 
@@ -116,7 +116,7 @@ async def test_who_ends_its_request_in_time_is_not_closed(gateway: Served, arriv
             await arrivals.of(CLAIM[90:100])
             await raw.send(CLAIM[100:])
             assert (await raw.answer()).status == status
-            gateway.sweep(await _tick() + REQUEST_SECONDS + 30)
+            await gateway.sweep(await _tick() + REQUEST_SECONDS + 30)
 
 
 async def test_half_a_claim_waits_in_the_lane(valkey: Server, arrivals: Arrivals) -> None:
@@ -232,10 +232,10 @@ async def test_who_pipelines_and_never_reads(gateway: Served, answered: list[int
         assert len(answered) == accepted + OTHERS
         assert transport.get_write_buffer_size() <= MOST_UNREAD_BYTES
         now = await _tick()
-        gateway.sweep(now)
-        gateway.sweep(now + ANSWER_SECONDS)
+        await gateway.sweep(now)
+        await gateway.sweep(now + ANSWER_SECONDS)
         assert _open(gateway) == 1
-        gateway.sweep(now + ANSWER_SECONDS + 1)
+        await gateway.sweep(now + ANSWER_SECONDS + 1)
         await until(lambda: not _open(gateway))
 
 
@@ -253,10 +253,10 @@ async def test_who_claims_again_and_again_and_never_reads(valkey: Server, answer
         assert len(answered) == before + OTHERS
         assert transport.get_write_buffer_size() <= MOST_UNREAD_BYTES
         now = await _tick()
-        gateway.sweep(now)
-        gateway.sweep(now + ANSWER_SECONDS)
+        await gateway.sweep(now)
+        await gateway.sweep(now + ANSWER_SECONDS)
         assert _open(gateway) == 1
-        gateway.sweep(now + ANSWER_SECONDS + 1)
+        await gateway.sweep(now + ANSWER_SECONDS + 1)
         await until(lambda: not _open(gateway))
 
 
@@ -269,7 +269,7 @@ async def test_who_reads_slowly_is_not_closed(gateway: Served, answered: list[in
             await until(lambda: any(connection.writing_paused for connection in gateway.behind.connections))
             unread, accepted = transport.get_write_buffer_size(), len(answered)
             now += ANSWER_SECONDS + 1
-            gateway.sweep(now)
+            await gateway.sweep(now)
             while transport.get_write_buffer_size() >= unread and len(answered) == accepted:
                 assert (await raw.answer()).status in (200, 201)
         assert _open(gateway) == 1
@@ -290,7 +290,7 @@ async def test_an_answer_that_nobody_takes_does_not_keep_a_closed_connection(
         await raw.send(b"nonsense\r\n\r\n")
         await until(transport.is_closing)
         now = await _tick()
-        gateway.sweep(now)
+        await gateway.sweep(now)
         assert _open(gateway) == 1
-        gateway.sweep(now + ANSWER_SECONDS + 1)
+        await gateway.sweep(now + ANSWER_SECONDS + 1)
         await until(lambda: not _open(gateway))

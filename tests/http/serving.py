@@ -87,9 +87,9 @@ class Served:
     behind: http_server.AiohttpDoor
     reporter: Reporter | None = None
 
-    def sweep(self, now: float) -> None:
-        """What happens every few seconds, at a moment of the test's choice."""
-        timeouts.sweep({self.front, self.behind}, now)
+    async def sweep(self, now: float) -> None:
+        """What happens every second, at a moment of the test's choice."""
+        await timeouts.sweep({self.front, self.behind}, now)
 
 
 @asynccontextmanager
