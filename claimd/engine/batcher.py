@@ -6,10 +6,10 @@ Must never drop a claim after it was sent: from then on only the server knows wh
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from operator import attrgetter
 
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.metrics.counts import Counts
@@ -20,6 +20,7 @@ CALLS_IN_FLIGHT = 2
 
 _OVERLOADED = Decision(Outcome.OVERLOADED)
 _UNAVAILABLE = Decision(Outcome.UNAVAILABLE)
+_OUTCOME = attrgetter("outcome")
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +37,8 @@ class BatchLimits:
 Deliver = Callable[[Decision], None]
 
 
-class _Waiting(NamedTuple):
-    identity: bytes
-    deliver: Deliver
-    since: float
+# Identity, who is told, and since when it waits: a plain tuple, as one is made for every claim.
+_Waiting = tuple[bytes, Deliver, float]
 
 
 class Batcher:
@@ -67,7 +66,7 @@ class Batcher:
         if len(self._waiting) >= self._limits.max_waiting:
             self._refuse(deliver)
             return
-        self._waiting.append(_Waiting(identity, deliver, self._clock()))
+        self._waiting.append((identity, deliver, self._clock()))
         if not self._scheduled and len(self._calls) < CALLS_IN_FLIGHT:
             self._scheduled = True
             self._loop.call_soon(self._send)
@@ -95,30 +94,31 @@ class Batcher:
 
     def _take(self) -> list[_Waiting]:
         waiting, too_old = self._waiting, self._clock() - self._limits.deadline_seconds
-        while waiting and waiting[0].since <= too_old:
-            self._refuse(waiting.popleft().deliver)
+        while waiting and waiting[0][2] <= too_old:
+            _, deliver, _ = waiting.popleft()
+            self._refuse(deliver)
         return [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
 
     async def _decide(self, batch: list[_Waiting]) -> None:
         decisions = [_UNAVAILABLE] * len(batch)
         sent_at = self._clock()
         try:
-            decisions = await self._store.claim(self._round_id, [item.identity for item in batch])
+            decisions = await self._store.claim(self._round_id, [identity for identity, _, _ in batch])
         except StoreError as error:
             _log.warning("a batch of %d claims of round %s has no answer: %s", len(batch), self._round_id, error)
         finally:
             # Also when a bug or a cancellation ends this call: nobody is left waiting for ever.
-            for item, decision in zip(batch, decisions, strict=True):
-                _deliver(item.deliver, decision)
+            for (_, deliver, _), decision in zip(batch, decisions, strict=True):
+                _deliver(deliver, decision)
             self._count(batch, decisions, sent_at)
 
     def _count(self, batch: list[_Waiting], decisions: list[Decision], sent_at: float) -> None:
         now, counts, round_id = self._clock(), self._counts, self._round_id
         counts.batch_claims.observe(len(batch))
         counts.round_trip_seconds.observe(now - sent_at)
-        counts.latency_seconds.observe_ages(now, [item.since for item in batch])
-        for decision in decisions:
-            counts.claims[round_id, decision.outcome] += 1
+        counts.latency_seconds.observe_ages(now, [since for _, _, since in batch])
+        for outcome, number in Counter(map(_OUTCOME, decisions)).items():
+            counts.claims[round_id, outcome] += number
 
     def _refuse(self, deliver: Deliver) -> None:
         self._counts.claims[self._round_id, Outcome.OVERLOADED] += 1

@@ -7,53 +7,18 @@ The beginning of what may be such a request waits here for its rest: who stalls 
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import cast
 
-import httptools
-
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.domain.rounds import is_round_id
+from claimd.gateway.claim_request import ClaimRequests, may_become_one
 from claimd.gateway.context import Context
-from claimd.http.problems import CONTENT_TYPE as PROBLEM_TYPE
 from claimd.http.problems import Problem, refused
-from claimd.http.replies import granted, refusal
+from claimd.http.replies import refusal
 from claimd.http.timeouts import IDLE_SECONDS, REQUEST_SECONDS, UnreadAnswers
-from claimd.http.wire import answer
+from claimd.http.wire import claim_answer, problem_answer
 from claimd.metrics.counts import Counts
-
-_START = b"POST /v1/rounds/"
-_REST = b"/claims"
-_VERSION = b"/claims HTTP/1.1\r\n"
-_HEAD_END = b"\r\n\r\n"
-_MAX_HEAD_BYTES = 4096
-# Whole lines and at most one part of a line, none of them empty or folded, nothing but text: of anything else aiohttp
-# may have a complaint already.
-_HEAD_SO_FAR = re.compile(rb"(?:[!-~][\t -~\x80-\xff]*\r\n)*(?:[!-~][\t -~\x80-\xff]*)?\r?")
-
-# Where one request of a client differs from the next. Of these characters none means anything to HTTP.
-_CREDENTIALS = re.compile(rb"\r\nAuthorization: Pass ([A-Za-z0-9_-]{64})\r\n")
-_MAX_SHAPES = 256
-
-# A request is plain when no header is there twice, those that decide something have just this value or are not there
-# at all (which headers aiohttp takes twice, and how many, is its own business), and a Host is named.
-_PLAIN_VALUES = {b"content-length": b"0", b"connection": b"keep-alive"}
-_NEVER_PLAIN = frozenset(
-    (
-        b"content-encoding",
-        b"expect",
-        b"proxy-connection",
-        b"sec-websocket-key1",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    )
-)
-_MAX_PLAIN_HEADERS = 64
 
 _UNAUTHENTICATED = refused(401, "unauthenticated").problem
 _RATE_LIMITED = Decision(Outcome.RATE_LIMITED)
@@ -69,8 +34,7 @@ class Lane:
         self.counts = counts
         self.handed_to = handed_to
         self.connections: set[LaneConnection] = set()
-        # Heads without their pass that the parser found plain, and the round each is for: parsing once is enough.
-        self.shapes: dict[bytes, str] = {}
+        self.requests = ClaimRequests()
         self._all_closed = asyncio.Event()
 
     def connection(self) -> "LaneConnection":
@@ -96,16 +60,12 @@ class LaneConnection(asyncio.Protocol):
     """One connection: reads a request, waits for its decision, answers; then the next."""
 
     __slots__ = (
-        "_authorization",
         "_begun_at",
         "_closing",
         "_lane",
         "_loop",
-        "_parser",
         "_part",
-        "_plain",
         "_round_id",
-        "_seen",
         "_transport",
         "_unread",
         "_unread_answers",
@@ -116,7 +76,6 @@ class LaneConnection(asyncio.Protocol):
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._part = b""
         self._unread = b""
@@ -127,9 +86,6 @@ class LaneConnection(asyncio.Protocol):
         # When the last request began to arrive; before the first, when the connection was made.
         self._begun_at = self._loop.time()
         self._round_id = ""
-        self._authorization = b""
-        self._seen: set[bytes] = set()
-        self._plain = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accepted."""
@@ -152,10 +108,11 @@ class LaneConnection(asyncio.Protocol):
             return
         if self._part:
             data = self._part + data
-        if self._understands(data):
+        request = self._lane.requests.read(data)
+        if request is not None:
             self._part = b""
-            self._ask()
-        elif _may_become_a_claim(data):
+            self._ask(*request)
+        elif may_become_one(data):
             self._await_the_rest(data)
         else:
             self._hand_over(data)
@@ -173,19 +130,6 @@ class LaneConnection(asyncio.Protocol):
         if self._transport is not None and not self._unread:
             self._transport.resume_reading()
 
-    def on_url(self, url: bytes) -> None:
-        """For the parser."""
-        self._round_id = url[len(_START) - len(b"POST ") : -len(_REST)].decode("ascii", "replace")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """For the parser: keeps the credentials, and notes what makes a request less than plain."""
-        name, seen = name.lower(), self._seen
-        if name in seen or name in _NEVER_PLAIN or (name in _PLAIN_VALUES and value.lower() != _PLAIN_VALUES[name]):
-            self._plain = False
-        elif name == b"authorization":
-            self._authorization = value
-        seen.add(name)
-
     def sweep(self, now: float) -> None:
         """Hang up on a request that does not end, on answers that nobody takes, and where nothing is asked any more."""
         transport = self._transport
@@ -202,82 +146,35 @@ class LaneConnection(asyncio.Protocol):
         if not self._waiting and self._transport is not None:
             self._transport.close()
 
-    def _understands(self, data: bytes) -> bool:
-        """Whether this is one whole, plain request to claim with a pass."""
-        match = _CREDENTIALS.search(data)
-        if match is None:
-            return self._parses(data)
-        start, end = match.span(1)
-        shape, credentials = data[:start] + data[end:], b"Pass " + data[start:end]
-        round_id = self._lane.shapes.get(shape)
-        if round_id is not None:
-            self._round_id, self._authorization = round_id, credentials
-            return True
-        plain = self._parses(data)
-        if plain and self._authorization == credentials:
-            if len(self._lane.shapes) >= _MAX_SHAPES:
-                self._lane.shapes.clear()
-            self._lane.shapes[shape] = self._round_id
-        return plain
-
-    def _parses(self, data: bytes) -> bool:
-        if (
-            not data.startswith(_START)
-            or data.find(_HEAD_END) != len(data) - len(_HEAD_END)
-            or len(data) > _MAX_HEAD_BYTES
-            or data.find(_VERSION, 0, data.find(b"\r\n") + 2) < 0
-        ):
-            return False
-        self._plain = True
-        self._authorization = b""
-        self._seen.clear()
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            return False
-        return (
-            self._plain
-            and b"host" in self._seen
-            and len(self._seen) <= _MAX_PLAIN_HEADERS
-            and self._authorization[:5].lower() == b"pass "
-            and is_round_id(self._round_id)
-        )
-
-    def _ask(self) -> None:
-        context, round_id = self._lane.context, self._round_id
+    def _ask(self, round_id: str, shown: str) -> None:
+        context = self._lane.context
         self._begun_at = self._loop.time()
-        text = self._authorization[5:].strip(b" \t").decode("latin-1")
-        identity = context.passes.verify(round_id, text, time.time_ns() // 1_000_000)
+        identity = context.passes.verify(round_id, shown, time.time_ns() // 1_000_000)
         if identity is None:
             self._refuse(_UNAUTHENTICATED)
         elif not context.rate_limit.admit(identity):
             self._refuse(refusal(_RATE_LIMITED))
         else:
             self._waiting = True
-            context.engine.submit(round_id, identity, partial(self._decided, round_id))
+            self._round_id = round_id
+            context.engine.submit(round_id, identity, self._decided)
 
-    def _decided(self, round_id: str, decision: Decision) -> None:
+    def _decided(self, decision: Decision) -> None:
         self._waiting = False
-        grant = granted(round_id, decision)
-        if grant is None:
-            self._tell(refusal(decision))
-        elif self._transport is not None:
-            status, body = grant
-            self._transport.write(answer(status, "application/json", body, int(time.time()), {}))
-        if self._closing and self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is None:
+            return
+        transport.write(claim_answer(self._round_id, decision, int(time.time())))
+        if self._closing:
+            transport.close()
         elif self._unread:
             # With the next turn, when a connection that broke meanwhile is known to be lost.
             self._loop.call_soon(self._hand_over, self._unread)
 
     def _refuse(self, problem: Problem) -> None:
         self._lane.counts.refusals[problem.code] += 1
-        self._tell(problem)
-
-    def _tell(self, problem: Problem) -> None:
         if self._transport is not None:
-            body = problem.body()
-            self._transport.write(answer(problem.status, PROBLEM_TYPE, body, int(time.time()), problem.headers))
+            self._transport.write(problem_answer(problem, int(time.time())))
 
     def _await_the_rest(self, part: bytes) -> None:
         if not self._part:
@@ -297,12 +194,3 @@ class LaneConnection(asyncio.Protocol):
             door.pause_writing()
         transport.resume_reading()
         door.data_received(data)
-
-
-def _may_become_a_claim(data: bytes) -> bool:
-    """Whether this may be the beginning of a request that the lane answers."""
-    return (
-        len(data) <= _MAX_HEAD_BYTES
-        and data[: len(_START)] == _START[: len(data)]
-        and _HEAD_SO_FAR.fullmatch(data) is not None
-    )

@@ -30,26 +30,27 @@ _GRANTS = {Outcome.GRANTED: (201, b"false"), Outcome.REPLAYED: (200, b"true")}
 
 def granted(round_id: str, decision: Decision) -> tuple[int, bytes] | None:
     """Status and body for a claim that is held; None for a refusal."""
-    grant = _GRANTS.get(decision.outcome)
-    if grant is None:
+    if decision.outcome not in _GRANTS:
         return None
-    status, replayed = grant
-    serial, claimed_at = decision.serial, to_rfc3339(decision.claimed_at_ms).encode()
-    # Spelled out, as this is written for every claim; a test holds it against `claim_json`.
-    return status, b'%b%d","serial":%d,"claimed_at":"%b"},"replayed":%b}' % (
-        _claim_beginning(round_id),
-        serial,
-        serial,
+    status, form = grant_form(round_id, decision.outcome, decision.claimed_at_ms)
+    serial = b"%d" % decision.serial
+    return status, form % (serial, serial)
+
+
+@lru_cache(maxsize=4096)
+def grant_form(round_id: str, outcome: Outcome, claimed_at_ms: int) -> tuple[int, bytes]:
+    """Status and body of all claims of one round and moment: its two `%b` are for the serial.
+
+    Spelled out, as this is written for every claim; a test holds it against `claim_json`.
+    """
+    status, replayed = _GRANTS[outcome]
+    beginning = orjson.dumps({"claim": {"round": round_id, "id": f"{claim_id_prefix(round_id)}-"}})
+    claimed_at = to_rfc3339(claimed_at_ms).encode()
+    return status, b'%b%%b","serial":%%b,"claimed_at":"%b"},"replayed":%b}' % (
+        beginning.removesuffix(b'"}}'),
         claimed_at,
         replayed,
     )
-
-
-@lru_cache(maxsize=1024)
-def _claim_beginning(round_id: str) -> bytes:
-    """Every claim of a round up to where its id ends with the serial."""
-    document = {"claim": {"round": round_id, "id": f"{claim_id_prefix(round_id)}-"}}
-    return orjson.dumps(document).removesuffix(b'"}}')
 
 
 def refusal(decision: Decision) -> Problem:

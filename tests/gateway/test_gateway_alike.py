@@ -19,7 +19,8 @@ import uvloop
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from claimd.gateway.lane import Lane, LaneConnection
+from claimd.gateway.claim_request import ClaimRequests
+from claimd.gateway.lane import Lane
 from claimd.http import bodies
 from claimd.http import server as http_server
 from claimd.http.server import AiohttpDoor
@@ -340,12 +341,12 @@ def doors(valkey: Server, tmp_path: Path, jwks: Path, monkeypatch: pytest.Monkey
 def test_both_doors_answer_alike(doors: Doors) -> None:
     """Status line, type, code, body, the number of answers, whether the connection stays open, and what was granted."""
     answered = {"lane": 0, "examples": 0, "granted": 0}
-    understands = LaneConnection._understands
+    read = ClaimRequests.read
 
-    def counted(connection: LaneConnection, data: bytes) -> bool:
-        understood = understands(connection, data)
-        answered["lane"] += understood
-        return understood
+    def counted(requests: ClaimRequests, data: bytes) -> tuple[str, str] | None:
+        request = read(requests, data)
+        answered["lane"] += request is not None
+        return request
 
     @settings(
         max_examples=150,
@@ -373,7 +374,7 @@ def test_both_doors_answer_alike(doors: Doors) -> None:
         answered["granted"] += bool(by_lane[-2])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LaneConnection, "_understands", counted)
+        patch.setattr(ClaimRequests, "read", counted)
         alike()
     # It would prove nothing if the lane had handed on everything, or if nobody had ever been granted anything.
     assert answered["lane"] >= answered["examples"] / 10, answered

@@ -1,4 +1,4 @@
-"""Calls over the library's bare connections: no reply is ever taken for another call's, and a lost server is noticed."""
+"""Calls over bare connections: no reply is ever taken for another call's, and a lost server is noticed."""
 
 import asyncio
 from collections.abc import AsyncIterator
