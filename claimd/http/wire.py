@@ -1,4 +1,4 @@
-"""Answers as bytes, for connections that are not aiohttp's: all but the serial is spelled once, the date each second."""
+"""Answers as bytes for connections not of aiohttp: all but the serial is spelled once, and the date once a second."""
 
 from email.utils import formatdate
 from functools import lru_cache
