@@ -1,0 +1,88 @@
+"""Clients that stall, each in one of four ways, and come back when they are hung up on. They claim nothing.
+
+`python -m loadtest.stallers PORT COUNT` runs until it is stopped: in a process of its own, so that whoever measures is
+not delayed by it.
+"""
+
+import itertools
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import Final
+
+_PORTIONS: Final = 50
+_CONNECT_SECONDS: Final = 5.0
+# Linux; the first byte of TCP_INFO is the state.
+_ESTABLISHED: Final = 1
+
+_CREDENTIALS: Final = b"Host: x\r\nAuthorization: Pass " + b"A" * 64 + b"\r\n"
+# One of the gateway's two doors is for claims, the other for the rest.
+_HEADS: Final = (
+    b"POST /v1/rounds/stalled/claims HTTP/1.1\r\n" + _CREDENTIALS,
+    b"GET /v1/rounds/stalled/claims/me HTTP/1.1\r\n" + _CREDENTIALS,
+)
+_UNREAD_REQUESTS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a client sends at once, and what once a second from then on. None of them ever reads."""
+
+    first: bytes
+    then: bytes = b""
+
+
+WAYS: Final = tuple(
+    itertools.chain.from_iterable(
+        (
+            Way(head[:-30]),
+            Way(head + b"X: ", b"a"),
+            Way(head, b"X: a\r\n"),
+            Way((head + b"\r\n") * _UNREAD_REQUESTS),
+        )
+        for head in _HEADS
+    )
+)
+
+
+class Staller:
+    """One of them, and its present connection."""
+
+    def __init__(self, port: int, way: Way) -> None:
+        self._address = ("127.0.0.1", port)
+        self._way = way
+        self._socket: socket.socket | None = None
+
+    def go_on(self) -> None:
+        """Do what it does once a second; connect again where it was hung up on."""
+        try:
+            if self._socket is None:
+                self._connect()
+            elif self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED:
+                self._socket.close()
+                self._connect()
+            elif self._way.then:
+                self._socket.send(self._way.then)
+        except OSError:
+            # Hung up on in between, or the server is too busy to accept: the next second will tell.
+            return
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(self._address, _CONNECT_SECONDS)
+        self._socket.setblocking(False)
+        self._socket.send(self._way.first)
+
+
+def main(port: int, count: int) -> None:
+    """Stall for ever."""
+    stallers = [Staller(port, way) for way, _ in zip(itertools.cycle(WAYS), range(count), strict=False)]
+    for portion in itertools.cycle(range(_PORTIONS)):
+        began = time.monotonic()
+        for staller in stallers[portion::_PORTIONS]:
+            staller.go_on()
+        time.sleep(max(0.0, began + 1 / _PORTIONS - time.monotonic()))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]))
