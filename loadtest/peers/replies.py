@@ -9,7 +9,7 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 _STATUS = {b"granted": 201, b"replayed": 200, b"round_not_found": 404}
 _CONFLICT = 409
-_TITLE = "All packs are claimed"
+_TITLE = "Every pack of this round has been claimed."
 
 
 def answer(round_id: str, outcome: bytes, claim: bytes) -> tuple[int, str, bytes]:
