@@ -74,17 +74,18 @@ class Judge:
             rb'\{"claim":\{"round":"%b","id":"%b-([1-9][0-9]*)","serial":\1,"claimed_at":"([^"]{24})"\},"replayed":%b\}'
         )
         named = re.escape(round_id.encode()), re.escape(self._id_prefix.encode())
-        self._usual = {
+        claims = {
             b"201": (re.compile(usual % (*named, b"false")).fullmatch, Told.GRANTED),
             b"200": (re.compile(usual % (*named, b"true")).fullmatch, Told.REPLAYED),
         }
+        self._usual = [claims if kind in _CLAIMING else {} for kind in Kind]
         self._instants: dict[bytes, int] = {}
         self._refusals: dict[bytes, Finding] = {}
 
     def judge(self, kind: int, status: bytes, body: bytes) -> Finding:
         """What this answer to a request of `kind` says. Never raises."""
-        usual = self._usual.get(status)
-        if usual is not None and kind in _CLAIMING:
+        usual = self._usual[kind].get(status)
+        if usual is not None:
             match, told = usual
             found = match(body)
             if found is not None:

@@ -5,6 +5,7 @@ It neither waits nor watches: whoever knows that there is something to read call
 
 import _socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import gevent.event
@@ -83,24 +84,27 @@ class Connection:
             return
         if self._partial:
             data = self._partial + data
-        head_end = data.find(_HEAD_END)
-        if head_end < 0:
+        head, whole, body = data.partition(_HEAD_END)
+        if not whole:
             self._partial = data
             return
-        # Servers spell it in two ways; looking for both beats lowering every head.
-        at = data.find(b"ontent-Length: ", 0, head_end)
-        if at < 0:
-            at = data.find(b"ontent-length: ", 0, head_end)
-        try:
-            body_end = head_end + 4 + int(data[at + 15 : data.find(b"\r\n", at)])
-        except ValueError:
-            self._lose()
-            return
-        if at < 0 or len(data) > body_end or data[:9] != b"HTTP/1.1 ":
-            self._lose()
-        elif len(data) < body_end:
+        status, length, closing = _understand(head)
+        if len(body) == length:
+            self._partial = b""
+            self._on_answer(self, status, body, closing)
+        elif len(body) < length:
             self._partial = data
         else:
-            self._partial = b""
-            closing = data.find(b"onnection: close", 0, head_end) > 0
-            self._on_answer(self, data[9:12], data[head_end + 4 :], closing)
+            self._lose()
+
+
+# Most answers share their head with the one before, but for the date once a second.
+@lru_cache(maxsize=1024)
+def _understand(head: bytes) -> tuple[bytes, int, bool]:
+    """Status, length of the body, and whether the server closes after it; -1 where no length can be made out."""
+    lines = head.split(b"\r\n")
+    fields = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:])}
+    length = fields.get(b"content-length", b"")
+    if not lines[0].startswith(b"HTTP/1.1 ") or not length.isdigit():
+        return b"", -1, True
+    return lines[0][9:12], int(length), fields.get(b"connection", b"").lower() == b"close"

@@ -41,7 +41,6 @@ class Dispatcher:
         self._rows = 0
         self._cursor = 0
         self._origin = 0.0
-        self._answered = 0
         self._should_wake = 0.0
         self._all_sent = gevent.event.Event()
         self._connections: dict[int, Connection] = {}
@@ -57,11 +56,12 @@ class Dispatcher:
 
         `head` is the request up to the pass; `origin` is the monotonic time of the opening.
         """
-        self._records, self._judge = records, judge.judge
+        self._records, self._note, self._judge = records, records.note, judge.judge
+        self._sent_at, self._had_been_free_since = records.sent, records.free_since
         self._kinds = records.schedule.kinds.tobytes()
         self._passes, self._pass_starts, self._head = passes, pass_starts, head
         self._rows = len(records.schedule)
-        self._cursor = self._answered = 0
+        self._cursor = 0
         self._origin = origin
         self._free_since = monotonic() - origin
         self._should_wake = self._free_since + TICK_SECONDS
@@ -84,7 +84,7 @@ class Dispatcher:
     @property
     def answered(self) -> int:
         """How many of them have their answer, or lost their connection."""
-        return self._answered
+        return len(self._records.completed)
 
     @property
     def waiting(self) -> int:
@@ -148,9 +148,8 @@ class Dispatcher:
         self._cursor = row + 1
         start = self._pass_starts[row]
         connection.row = row
-        records = self._records
-        records.free_since[row] = self._free_since
-        records.sent[row] = monotonic() - self._origin
+        self._had_been_free_since[row] = self._free_since
+        self._sent_at[row] = monotonic() - self._origin
         if not connection.send(self._head + self._passes[start : start + PASS_CHARACTERS] + b"\r\n\r\n"):
             self.on_lost(connection)
 
@@ -160,8 +159,7 @@ class Dispatcher:
         row = connection.row
         connection.row = -1
         told, serial, claimed_at_ms, error = self._judge(self._kinds[row], status, body)
-        self._records.note(row, now, told, serial, claimed_at_ms)
-        self._answered += 1
+        self._note(row, now, told, serial, claimed_at_ms)
         if error is not None:
             self._records.errors[error] += 1
         if closing:
@@ -174,9 +172,8 @@ class Dispatcher:
         """A connection is gone. With a request under way its outcome is unknown, which is an error, never a refusal."""
         self._forget(connection)
         if connection.row >= 0:
-            self._records.note(connection.row, monotonic() - self._origin, Told.DROPPED, 0, 0)
+            self._note(connection.row, monotonic() - self._origin, Told.DROPPED, 0, 0)
             self._records.errors["connection dropped with a request under way"] += 1
-            self._answered += 1
             connection.row = -1
 
     def _forget(self, connection: Connection) -> None:
