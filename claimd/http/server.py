@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's own connection, except that it has time limits and write back-pressure, and that its complaints are
-    problems instead of text, and not worth a traceback.
+    """aiohttp's own connection, except that a client has limited time, and that complaints are problems instead of
+    text, and not worth a traceback.
     """
 
     __slots__ = ("_arriving_since", "_being_answered", "_clock", "_open", "_unread_answers", "_wire")
@@ -39,7 +39,7 @@ class _Connection(web.RequestHandler):
         super().__init__(server, loop=loop, **options)
         self._clock = loop.time
         self._open = connections
-        # The library lets go of its transport when it closes it; it may take for ever until it is closed.
+        # The library lets go of its transport where it closes it by force, which waits for who never reads.
         self._wire: asyncio.Transport | None = None
         self._arriving_since: float | None = None
         self._being_answered = False
@@ -107,9 +107,6 @@ class _Connection(web.RequestHandler):
         """Answer; what the library refused before any middleware was asked, an expectation say, as a problem."""
         answer = problem_of(resp).response() if isinstance(resp, web.HTTPException) else resp
         finished = await super().finish_response(request, answer, start_time)
-        if self.writing_paused:
-            # The library waits for the client in the middle of a long answer only, never between short ones.
-            await request.writer.drain()
         self._being_answered = False
         return finished
 

@@ -275,19 +275,24 @@ async def test_who_reads_slowly_is_not_closed(gateway: Served, answered: list[in
         assert _open(gateway) == 1
 
 
+@pytest.mark.parametrize("by", ["no HTTP", "force"])
 async def test_an_answer_that_nobody_takes_does_not_keep_a_closed_connection(
-    gateway: Served, answered: list[int]
+    gateway: Served, answered: list[int], by: str
 ) -> None:
     """Closing waits for what is to be written; it does not wait for ever."""
     await open_round(gateway.store)
     async with _connected_with_small_buffers(gateway) as (raw, transport):
         await raw.send(HEALTH)
-        await until(lambda: gateway.behind.connections)
+        (connection,) = await until(lambda: gateway.behind.connections)
         while not transport.get_write_buffer_size():
             before = len(answered)
             await raw.send(HEALTH)
             await until(lambda: len(answered) > before)  # noqa: B023 - called in this turn only
-        await raw.send(b"nonsense\r\n\r\n")
+        if by == "force":
+            # As the library does when nothing more was asked for a while.
+            connection.force_close()
+        else:
+            await raw.send(b"nonsense\r\n\r\n")
         await until(transport.is_closing)
         now = await _tick()
         await gateway.sweep(now)
