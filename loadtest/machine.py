@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import psutil
 
+from loadtest.lateness import busiest_window
+
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -77,7 +79,7 @@ class ProcessLog:
         self.rss_bytes.append(memory.rss)
 
     def summary(self) -> dict[str, float] | None:
-        """CPU seconds, mean and highest share of a core, and peak memory; None without two samples."""
+        """CPU seconds; share of a core: mean, highest, over its busiest 5 s; peak memory. None without two samples."""
         if len(self.moments) < 2:
             return None
         used = self.cpu_seconds[-1] - self.cpu_seconds[0]
@@ -90,6 +92,7 @@ class ProcessLog:
             "cpu_seconds": round(used, 2),
             "cpu_fraction": round(used / (self.moments[-1] - self.moments[0]), 3),
             "cpu_fraction_peak": round(max(shares), 3),
+            "busiest_cpu_fraction": round(busiest_window(self.moments, self.cpu_seconds), 3),
             "rss_peak_mib": round(max(self.rss_bytes) / 2**20, 1),
         }
 

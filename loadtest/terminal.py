@@ -141,7 +141,8 @@ def summary(report: dict[str, Any]) -> Group:
     for name, process in report["processes"].items():
         table.add_row(name, f"{process['cpu_fraction']:.0%} of a core, {process['rss_peak_mib']:,.0f} MiB")
     if report["capacity"] and report["capacity"]["busiest"]:
-        table.add_row("busiest", report["capacity"]["busiest"])
+        share = report["capacity"]["busiest_cpu_fraction"]
+        table.add_row("busiest", f"{report['capacity']['busiest']}, {share:.0%} of a core in its busiest 5 s")
     reasons = [Text(f"  {reason}", style=colour) for reason in report["reasons"]]
     return Group(Text(report["verdict"].upper(), style=f"bold {colour}"), *reasons, table)
 

@@ -145,15 +145,21 @@ def test_a_closed_loop_has_no_pace_to_keep():
 
 
 @pytest.mark.parametrize(
-    ("cpu_fraction", "busiest"), [(0.7, "gateway-0"), (0.9, "generator")], ids=["claimd", "the generator"]
+    ("own_share", "busiest"), [(0.7, "gateway-0"), (0.9, "generator")], ids=["claimd", "the generator"]
 )
-def test_a_closed_loop_says_who_was_busiest(cpu_fraction, busiest):
+def test_a_closed_loop_says_who_was_busiest(own_share, busiest):
     """A crowd that is busier than claimd has not found claimd's capacity, and the page says so."""
     processes = {
-        name: {"cpu_seconds": 1.0, "cpu_fraction": share, "cpu_fraction_peak": 1.0, "rss_peak_mib": 1.0}
+        name: {
+            "cpu_seconds": 1.0,
+            "cpu_fraction": 0.5,
+            "cpu_fraction_peak": 1.0,
+            "busiest_cpu_fraction": share,
+            "rss_peak_mib": 1.0,
+        }
         for name, share in [("valkey", 0.3), ("gateway-0", 0.8), ("locust", 0.99)]
     }
-    built = build(closed(SmallDrop()), seconds=0, processes=processes, cpu_fraction=cpu_fraction)
+    built = build(closed(SmallDrop()), seconds=0, processes=processes, busiest_cpu_fraction=own_share)
     assert built["capacity"]["busiest"] == busiest
     assert built["processes"]["gateway-0"]["cpu_us_per_request"] == pytest.approx(1e6 / 54, abs=0.01)
     assert ("claimd might do more" in report.render(built)) is (busiest == "generator")
