@@ -92,13 +92,15 @@ class _Picture:
         )  # fmt: skip
         clock = f"opens in {-offset:.0f} s" if offset < 0 else f"{offset:.0f} s"
         style = "red" if news["errors"] else "green"
-        bars = [
+        # A bar does not end its line; a row does.
+        bars = Table.grid()
+        bars.add_row(
             ProgressBar(total=pool, completed=news["granted"], width=72, complete_style=style, finished_style=style)
-        ]
+        )
         if loop_of(seconds) is Loop.OPEN:
             time_gone = min(max(offset, 0), seconds)
-            bars.append(ProgressBar(total=seconds, completed=time_gone, width=72, complete_style="dim"))
-        return Group(Text(f"{clock}, to be sold out {pace_of(seconds)}", style="bold"), *bars, grid)
+            bars.add_row(ProgressBar(total=seconds, completed=time_gone, width=72, complete_style="dim"))
+        return Group(Text(f"{clock}, to be sold out {pace_of(seconds)}", style="bold"), bars, grid)
 
 
 def sentence_for(news: dict[str, Any]) -> str | None:
