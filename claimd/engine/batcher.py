@@ -1,4 +1,4 @@
-"""The batches of one round. No timer: a lone claim leaves with the turn of the loop it came in, and while calls are in
+"""The batches of one round. No timer: a lone claim leaves with the turn of the loop it came in, and while a call is in
 flight the rest gathers, so that batches grow by themselves under load. First come, first served.
 
 Must never drop a claim after it was sent: from then on only the server knows what became of it.
@@ -7,7 +7,7 @@ Must never drop a claim after it was sent: from then on only the server knows wh
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -42,7 +42,7 @@ _Waiting = tuple[bytes, Deliver, float]
 
 
 class Batcher:
-    """Feeds the claims of one round to the store, in batches of at most MAX_BATCH, two calls at a time."""
+    """Feeds the claims of one round to the store, in batches of at most MAX_BATCH."""
 
     def __init__(
         self, store: Store, round_id: str, counts: Counts, limits: BatchLimits, clock: Callable[[], float]
@@ -63,11 +63,12 @@ class Batcher:
 
     def submit(self, identity: bytes, deliver: Deliver) -> None:
         """Have one claim decided; `deliver` is told the decision, whatever happens."""
+        claim = (identity, deliver, self._clock())
         if len(self._waiting) >= self._limits.max_waiting:
-            self._refuse(deliver)
+            self._refuse(claim)
             return
-        self._waiting.append((identity, deliver, self._clock()))
-        if not self._scheduled and len(self._calls) < CALLS_IN_FLIGHT:
+        self._waiting.append(claim)
+        if not self._scheduled and self._may_send():
             self._scheduled = True
             self._loop.call_soon(self._send)
 
@@ -81,12 +82,21 @@ class Batcher:
 
     def _send(self) -> None:
         self._scheduled = False
-        while self._waiting and len(self._calls) < CALLS_IN_FLIGHT:
+        while self._may_send():
             batch = self._take()
             if batch:
                 call = self._loop.create_task(self._decide(batch))
                 self._calls.add(call)
                 call.add_done_callback(self._sent)
+
+    def _may_send(self) -> bool:
+        """One call at a time: what it saves the server and us is more than waiting for it costs.
+
+        A second one where a whole batch waits: then it costs nothing, and a call that hangs does not stop the rest.
+        """
+        if not self._calls:
+            return bool(self._waiting)
+        return len(self._waiting) >= MAX_BATCH and len(self._calls) < CALLS_IN_FLIGHT
 
     def _sent(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
@@ -95,8 +105,7 @@ class Batcher:
     def _take(self) -> list[_Waiting]:
         waiting, too_old = self._waiting, self._clock() - self._limits.deadline_seconds
         while waiting and waiting[0][2] <= too_old:
-            _, deliver, _ = waiting.popleft()
-            self._refuse(deliver)
+            self._refuse(waiting.popleft())
         return [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
 
     async def _decide(self, batch: list[_Waiting]) -> None:
@@ -108,8 +117,7 @@ class Batcher:
             _log.warning("a batch of %d claims of round %s has no answer: %s", len(batch), self._round_id, error)
         finally:
             # Also when a bug or a cancellation ends this call: nobody is left waiting for ever.
-            for (_, deliver, _), decision in zip(batch, decisions, strict=True):
-                _deliver(deliver, decision)
+            _deliver(batch, decisions)
             self._count(batch, decisions, sent_at)
 
     def _count(self, batch: list[_Waiting], decisions: list[Decision], sent_at: float) -> None:
@@ -120,13 +128,14 @@ class Batcher:
         for outcome, number in Counter(map(_OUTCOME, decisions)).items():
             counts.claims[round_id, outcome] += number
 
-    def _refuse(self, deliver: Deliver) -> None:
+    def _refuse(self, claim: _Waiting) -> None:
         self._counts.claims[self._round_id, Outcome.OVERLOADED] += 1
-        _deliver(deliver, _OVERLOADED)
+        _deliver((claim,), (_OVERLOADED,))
 
 
-def _deliver(deliver: Deliver, decision: Decision) -> None:
-    try:
-        deliver(decision)
-    except Exception:
-        _log.exception("a decision could not be delivered")
+def _deliver(claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
+    for (_, deliver, _), decision in zip(claims, decisions, strict=True):
+        try:
+            deliver(decision)
+        except Exception:
+            _log.exception("a decision could not be delivered")

@@ -15,16 +15,15 @@ from claimd.http.problems import Problem
 # RFC 9110 wants whole seconds; a spread, so that those who are sent away do not come back all at once.
 _RETRY_AFTER_SECONDS = (1, 3)
 
-_REFUSALS = {
-    Outcome.NOT_OPEN: 409,
-    Outcome.PAUSED: 409,
-    Outcome.SOLD_OUT: 409,
-    Outcome.CLOSED: 409,
-    Outcome.ROUND_NOT_FOUND: 404,
-    Outcome.RATE_LIMITED: 429,
-    Outcome.OVERLOADED: 503,
-    Outcome.UNAVAILABLE: 503,
+# Those that say the same to everybody.
+_PLAIN_REFUSALS = {
+    Outcome.PAUSED: Problem(409, Outcome.PAUSED),
+    Outcome.SOLD_OUT: Problem(409, Outcome.SOLD_OUT),
+    Outcome.CLOSED: Problem(409, Outcome.CLOSED),
+    Outcome.ROUND_NOT_FOUND: Problem(404, Outcome.ROUND_NOT_FOUND),
 }
+# With a Retry-After of its own for each.
+_TRY_AGAIN = {Outcome.RATE_LIMITED: 429, Outcome.OVERLOADED: 503, Outcome.UNAVAILABLE: 503}
 _GRANTS = {Outcome.GRANTED: (201, b"false"), Outcome.REPLAYED: (200, b"true")}
 
 
@@ -56,12 +55,14 @@ def grant_form(round_id: str, outcome: Outcome, claimed_at_ms: int) -> tuple[int
 def refusal(decision: Decision) -> Problem:
     """The problem that a refusal is told as."""
     outcome = decision.outcome
+    problem = _PLAIN_REFUSALS.get(outcome)
+    if problem is not None:
+        return problem
     if outcome is Outcome.NOT_OPEN:
         seconds = -(-(decision.opens_at_ms - decision.now_ms) // 1000)
         opens_at = {"opens_at": to_rfc3339(decision.opens_at_ms)}
         return Problem(409, outcome, extra=opens_at, headers={"Retry-After": str(max(1, seconds))})
-    status = _REFUSALS[outcome]
-    return Problem(status, outcome, headers=retry_after() if status in (429, 503) else {})
+    return Problem(_TRY_AGAIN[outcome], outcome, headers=retry_after())
 
 
 def retry_after() -> dict[str, str]:

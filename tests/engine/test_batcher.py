@@ -83,6 +83,18 @@ async def test_claims_of_one_turn_leave_together(held: HeldStore) -> None:
     assert [len(call) for call in held.calls] == [100]
 
 
+async def test_a_second_call_leaves_for_a_full_batch_only(held: HeldStore) -> None:
+    """One call at a time, so that batches are large; but a call that hangs does not stop a crowd."""
+    engine = ClaimEngine(held, Counts())
+    for number in range(MAX_BATCH):
+        engine.submit("r1", identity(number), lambda _: None)
+        await turns()
+    assert [len(call) for call in held.calls] == [1]
+    engine.submit("r1", identity(MAX_BATCH), lambda _: None)
+    await turns()
+    assert [len(call) for call in held.calls] == [1, MAX_BATCH]
+
+
 async def test_at_most_two_calls_are_in_flight_and_512_in_one(held: HeldStore) -> None:
     """What comes in meanwhile gathers, and goes out in order, as full batches."""
     engine = ClaimEngine(held, Counts())
