@@ -29,7 +29,8 @@ class OpenLoop:
         self.statuses: set[bytes] = set()
         opened = [Connection(("127.0.0.1", port), self._on_answer, self._on_lost) for _ in range(connections)]
         self._connections = {connection.fd: connection for connection in opened}
-        self._free = opened.copy()
+        # First in, first out: a connection nobody uses is closed by the server after a while.
+        self._free = deque(opened)
 
     def run(self, requests: Sequence[bytes], per_second: float) -> None:
         """Send all of them, and take every answer. Raises LoadError."""
@@ -41,7 +42,7 @@ class OpenLoop:
                 self._waiting.append(start + arrived / per_second)
                 arrived += 1
             while self._waiting and self._free:
-                self._send(self._free.pop(), self._waiting.popleft())
+                self._send(self._free.popleft(), self._waiting.popleft())
             due = start + arrived / per_second if arrived < len(requests) else now + 1.0
             # Not epoll, which counts in milliseconds.
             ready, _, _ = select.select(self._connections, (), (), max(0.0, due - perf_counter()))

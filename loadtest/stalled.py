@@ -142,7 +142,7 @@ def _figures(gateway: psutil.Process, load: OpenLoop, requests: list[bytes], rat
 @contextmanager
 def _stallers(claimd: Claimd, connections: int, gateway: psutil.Process, quiet: int) -> Iterator[None]:
     """As many stalled connections, until it is left and they are gone."""
-    command = ["nice", sys.executable, "-m", "loadtest.stallers", str(claimd.port), str(connections)]
+    command = [sys.executable, "-m", "loadtest.stallers", str(claimd.port), str(connections)]
     log = claimd.log.with_name("stallers.log")
     with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT):
         _await_connections(gateway, log, lowest=quiet + int(connections * _ENOUGH))
