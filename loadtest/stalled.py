@@ -33,7 +33,7 @@ _ROUND: Final = "stalled"
 _SEED: Final = 1
 _CREDENTIAL_BYTES: Final = 64
 # Some are hung up on and come back all the time.
-_ENOUGH: Final = 0.95
+_ENOUGH: Final = 0.9
 _SETTLE_SECONDS: Final = 120.0
 _WARM_UP_SECONDS: Final = 1.0
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-_PORTIONS: Final = 50
+_PORTIONS: Final = 500
 _CONNECT_SECONDS: Final = 5.0
 # Linux; the first byte of TCP_INFO is the state.
 _ESTABLISHED: Final = 1
@@ -23,7 +23,10 @@ _HEADS: Final = (
     b"POST /v1/rounds/stalled/claims HTTP/1.1\r\n" + _CREDENTIALS,
     b"GET /v1/rounds/stalled/claims/me HTTP/1.1\r\n" + _CREDENTIALS,
 )
-_UNREAD_REQUESTS: Final = 20
+# What more of them would fill is the kernel's buffers, not the gateway's; and thousands of requests are no stalling.
+_UNREAD_REQUESTS: Final = 3
+# Thousands that stall do not come in step: those who are hung up on after the same time come back one by one, too.
+_ALL_HERE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,16 @@ WAYS: Final = tuple(
 class Staller:
     """One of them, and its present connection."""
 
-    def __init__(self, port: int, way: Way) -> None:
+    def __init__(self, port: int, way: Way, comes_at: float) -> None:
         self._address = ("127.0.0.1", port)
         self._way = way
+        self._comes_at = comes_at
         self._socket: socket.socket | None = None
 
-    def go_on(self) -> None:
+    def go_on(self, now: float) -> None:
         """Do what it does once a second; connect again where it was hung up on."""
+        if now < self._comes_at:
+            return
         try:
             if self._socket is None:
                 self._connect()
@@ -78,11 +84,15 @@ class Staller:
 def main(port: int, count: int) -> None:
     """Stall for ever, in what the processor has to spare: it is the server's time that is measured, not ours."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    stallers = [Staller(port, way) for way, _ in zip(itertools.cycle(WAYS), range(count), strict=False)]
+    start, apart = time.monotonic(), _ALL_HERE_SECONDS / count
+    stallers = [
+        Staller(port, way, start + number * apart)
+        for number, way in zip(range(count), itertools.cycle(WAYS), strict=False)
+    ]
     for portion in itertools.cycle(range(_PORTIONS)):
         began = time.monotonic()
         for staller in stallers[portion::_PORTIONS]:
-            staller.go_on()
+            staller.go_on(began)
         time.sleep(max(0.0, began + 1 / _PORTIONS - time.monotonic()))
 
 

@@ -3,7 +3,7 @@ thousands. What claimd itself takes, a long audit say, is not bounded here.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 # A connection on which nothing is asked.
@@ -14,8 +14,9 @@ REQUEST_SECONDS = 10.0
 ANSWER_SECONDS = 20.0
 
 _SWEEP_SECONDS = 1.0
-# Thousands that are hung up on at once would keep a claim waiting that comes in between.
-_SWEPT_AT_ONCE = 100
+# A sweep of thousands is spread over its second, or a claim that comes in between would wait for all of it.
+_MOST_STEPS = 200
+_SWEPT_AT_ONCE = 10
 
 
 class Connection(Protocol):
@@ -65,18 +66,21 @@ class UnreadAnswers:
 
 
 async def keep_sweeping(doors: Iterable[Door]) -> None:
-    """Sweep every second, for ever."""
+    """Sweep once a second, for ever."""
     clock = asyncio.get_running_loop().time
     while True:
-        await asyncio.sleep(_SWEEP_SECONDS)
-        await sweep(doors, clock())
+        began = clock()
+        await sweep(doors, clock, _SWEEP_SECONDS)
+        await asyncio.sleep(max(0.0, began + _SWEEP_SECONDS - clock()))
 
 
-async def sweep(doors: Iterable[Door], now: float) -> None:
-    """Hang up on every client that took too long, a few with each turn of the loop."""
+async def sweep(doors: Iterable[Door], clock: Callable[[], float], seconds: float = 0.0) -> None:
+    """Hang up on every client that took too long, in many small steps spread over `seconds`."""
     # Copied, as hanging up changes the collections.
     connections = [connection for door in doors for connection in door.connections]
-    for start in range(0, len(connections), _SWEPT_AT_ONCE):
-        for connection in connections[start : start + _SWEPT_AT_ONCE]:
+    at_once = max(_SWEPT_AT_ONCE, -(-len(connections) // _MOST_STEPS))
+    for start in range(0, len(connections), at_once):
+        now = clock()
+        for connection in connections[start : start + at_once]:
             connection.sweep(now)
-        await asyncio.sleep(0)
+        await asyncio.sleep(seconds / _MOST_STEPS)

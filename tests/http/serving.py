@@ -89,7 +89,7 @@ class Served:
 
     async def sweep(self, now: float) -> None:
         """What happens every second, at a moment of the test's choice."""
-        await timeouts.sweep({self.front, self.behind}, now)
+        await timeouts.sweep({self.front, self.behind}, lambda: now)
 
 
 @asynccontextmanager
