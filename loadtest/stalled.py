@@ -37,6 +37,9 @@ _ENOUGH: Final = 0.9
 _SETTLE_SECONDS: Final = 120.0
 _WARM_UP_SECONDS: Final = 1.0
 
+# What is measured, in this order.
+_SIDES: Final = ("alone", "they stall elsewhere", "they stall at the gateway")
+
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
@@ -63,7 +66,10 @@ def stalled(
     seconds: Annotated[float, typer.Option(min=0.5, max=300, help="How long each measurement takes.")] = 10.0,
     rounds: Annotated[int, typer.Option(min=1, max=50, help="How often both are measured.")] = 5,
 ) -> None:
-    """Latency of claims without and with CONNECTIONS that stall, interleaved; medians over ROUNDS.
+    """Latency of claims alone, with CONNECTIONS that stall elsewhere, and with them at the gateway; medians of ROUNDS.
+
+    Clients that stall take processor time themselves, on the same machine here. What they do to claims by that is seen
+    when they stall at a server that does nothing: what counts is the difference between there and the gateway.
 
     A quarter each: sends half a request; drips a byte a second; sends headers without end; never reads its answers.
     Half of them are on the way to each of the gateway's doors. Who is hung up on comes back. Latency counts from the
@@ -89,22 +95,25 @@ def stalled(
 
 def _measure(
     claimd: Claimd, connections: int, rate: float, carriers: int, seconds: float, rounds: int, console: Console
-) -> list[tuple[Figures, Figures]]:
+) -> list[tuple[Figures, ...]]:
     now_ms, count, warm_up = int(time.time() * 1000), int(rate * seconds), int(rate * _WARM_UP_SECONDS)
-    asking = _Asking(claimd, warm_up + 2 * rounds * count)
+    asking = _Asking(claimd, warm_up + len(_SIDES) * rounds * count)
     operators = api.Console(claimd.console_url, claimd.admin_token)
     operators.create_round(_ROUND, 2**31, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
     gateway = psutil.Process(claimd.pid("gateway-0"))
-    measured = []
+    measured: list[tuple[Figures, ...]] = []
     with closing(OpenLoop(claimd.port, carriers)) as load:
         load.run(asking.next(warm_up), rate)
         quiet = gateway.num_fds()
         for number in range(rounds):
-            without = _figures(gateway, load, asking.next(count), rate, quiet)
-            with _stallers(claimd, connections, gateway, quiet):
-                beside = _figures(gateway, load, asking.next(count), rate, quiet)
-            measured.append((without, beside))
-            console.print(f"round {number + 1}: p99 {without.p99_ms:.2f} ms alone, {beside.p99_ms:.2f} ms beside them")
+            alone = _figures(gateway, load, asking.next(count), rate, quiet)
+            with _sink(claimd) as (port, sink), _stallers(claimd, port, connections, sink):
+                elsewhere = _figures(gateway, load, asking.next(count), rate, quiet)
+            with _stallers(claimd, claimd.port, connections, gateway):
+                here = _figures(gateway, load, asking.next(count), rate, quiet)
+            measured.append((alone, elsewhere, here))
+            told = ", ".join(f"{side.p99_ms:.2f} ms {name}" for side, name in zip(measured[-1], _SIDES, strict=True))
+            console.print(f"round {number + 1}: p99 {told}")
     return measured
 
 
@@ -140,31 +149,42 @@ def _figures(gateway: psutil.Process, load: OpenLoop, requests: list[bytes], rat
 
 
 @contextmanager
-def _stallers(claimd: Claimd, connections: int, gateway: psutil.Process, quiet: int) -> Iterator[None]:
-    """As many stalled connections, until it is left and they are gone."""
-    command = [sys.executable, "-m", "loadtest.stallers", str(claimd.port), str(connections)]
+def _sink(claimd: Claimd) -> Iterator[tuple[int, psutil.Process]]:
+    """A server to stall at that does nothing, and its port."""
+    (port,) = claimd_up.free_ports(1)
+    log = claimd.log.with_name("sink.log")
+    command = [sys.executable, "-m", "loadtest.sink", str(port)]
+    with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT) as child:
+        yield port, psutil.Process(child.pid)
+
+
+@contextmanager
+def _stallers(claimd: Claimd, port: int, connections: int, server: psutil.Process) -> Iterator[None]:
+    """As many stalled connections to a server's port, until it is left and they are gone."""
+    command = [sys.executable, "-m", "loadtest.stallers", str(port), str(connections)]
+    quiet = server.num_fds()
     log = claimd.log.with_name("stallers.log")
     with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT):
-        _await_connections(gateway, log, lowest=quiet + int(connections * _ENOUGH))
+        _await_connections(server, log, lowest=quiet + int(connections * _ENOUGH))
         yield
-    _await_connections(gateway, log, highest=quiet + int(connections * (1 - _ENOUGH)))
+    _await_connections(server, log, highest=quiet + int(connections * (1 - _ENOUGH)))
 
 
-def _await_connections(gateway: psutil.Process, log: Path, lowest: int = 0, highest: int = 2**31) -> None:
+def _await_connections(server: psutil.Process, log: Path, lowest: int = 0, highest: int = 2**31) -> None:
     give_up = time.monotonic() + _SETTLE_SECONDS
-    while not lowest <= (opened := gateway.num_fds()) <= highest:
+    while not lowest <= (opened := server.num_fds()) <= highest:
         if time.monotonic() > give_up:
             raise MeasuringError(
-                f"the gateway has {opened} files open, after {_SETTLE_SECONDS:g} s\n{children.tail(log)}"
+                f"the server has {opened} files open, after {_SETTLE_SECONDS:g} s\n{children.tail(log)}"
             )
         time.sleep(0.1)
 
 
-def _show(measured: list[tuple[Figures, Figures]], console: Console) -> None:
+def _show(measured: list[tuple[Figures, ...]], console: Console) -> None:
     table = Table(title="medians", title_justify="left")
     for name in ("claims", "p50 ms", "p99 ms", "gateway MiB", "gateway CPU", "stalled"):
         table.add_column(name, justify="left" if name == "claims" else "right")
-    for name, side in zip(("alone", "beside the stalled"), zip(*measured, strict=True), strict=True):
+    for name, side in zip(_SIDES, zip(*measured, strict=True), strict=True):
         table.add_row(
             name,
             f"{statistics.median(each.p50_ms for each in side):.2f}",
@@ -175,8 +195,9 @@ def _show(measured: list[tuple[Figures, Figures]], console: Console) -> None:
             f"{statistics.median(each.connections for each in side):,.0f}",
         )
     console.print(table)
-    alone, beside = (statistics.median(each.p99_ms for each in side) for side in zip(*measured, strict=True))
-    console.print(f"p99 beside the stalled: {(beside / alone - 1) * 100:+.1f} %")
+    alone, elsewhere, here = (statistics.median(each.p99_ms for each in side) for side in zip(*measured, strict=True))
+    console.print(f"p99 with them at the gateway: {(here / elsewhere - 1) * 100:+.1f} % of that with them elsewhere")
+    console.print(f"                              {(here / alone - 1) * 100:+.1f} % of that alone")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

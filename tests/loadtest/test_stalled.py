@@ -31,8 +31,8 @@ def test_a_small_measurement_end_to_end(tmp_path):
     process = started(tmp_path, "--seconds=1", "--rounds=1")
     said, _ = process.communicate(timeout=100)
     assert process.returncode == 0, said
-    assert "beside the stalled" in said
-    assert "p99 beside the stalled:" in said
+    assert "they stall elsewhere" in said
+    assert "p99 with them at the gateway:" in said
     assert not list(tmp_path.iterdir())
 
 
