@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,8 @@ def running(home: Path, log: Path, workers: int, prefix: Sequence[str] = ()) -> 
         *("--host=127.0.0.1", f"--port={port}", "--console-host=127.0.0.1", f"--console-port={console_port}"),
     ]
     with children.running(command, inherited_environment(), log, cwd=ROOT) as up:
-        _await_ready([claimd.url, claimd.console_url], up, log)
+        # It can decide claims, on both its sides.
+        _await(lambda: all(map(_is_ready, (claimd.url, claimd.console_url))), up, log)
         yield claimd
 
 
@@ -103,15 +104,27 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def _await_ready(urls: Sequence[str], up: children.Child, log: Path) -> None:
-    """Wait until claimd can decide claims, on both its sides. Raises StartError."""
+def await_listening(port: int, child: children.Child, log: Path) -> None:
+    """Wait until another server of the harness's own takes connections. Raises StartError."""
+    _await(lambda: _listens(port), child, log)
+
+
+def _await(ready: Callable[[], bool], child: children.Child, log: Path) -> None:
     give_up = time.monotonic() + _READY_SECONDS
-    while not all(map(_is_ready, urls)):
-        if up.poll() is not None:
-            raise StartError(f"claimd up ended with exit code {up.returncode}\n{children.tail(log)}")
+    while not ready():
+        if child.poll() is not None:
+            raise StartError(f"{log.stem} ended with exit code {child.returncode}\n{children.tail(log)}")
         if time.monotonic() > give_up:
-            raise StartError(f"claimd up is not ready after {_READY_SECONDS:g} s\n{children.tail(log)}")
+            raise StartError(f"{log.stem} is not ready after {_READY_SECONDS:g} s\n{children.tail(log)}")
         time.sleep(_PROBE_SECONDS)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _is_ready(url: str) -> bool:

@@ -155,6 +155,7 @@ def _sink(claimd: Claimd) -> Iterator[tuple[int, psutil.Process]]:
     log = claimd.log.with_name("sink.log")
     command = [sys.executable, "-m", "loadtest.sink", str(port)]
     with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT) as child:
+        claimd_up.await_listening(port, child, log)
         yield port, psutil.Process(child.pid)
 
 

@@ -26,7 +26,7 @@ _HEADS: Final = (
 # What more of them would fill is the kernel's buffers, not the gateway's; and thousands of requests are no stalling.
 _UNREAD_REQUESTS: Final = 3
 # Thousands that stall do not come in step: those who are hung up on after the same time come back one by one, too.
-_ALL_HERE_SECONDS: Final = 10.0
+_COME_PER_SECOND: Final = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class Staller:
 def main(port: int, count: int) -> None:
     """Stall for ever, in what the processor has to spare: it is the server's time that is measured, not ours."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    start, apart = time.monotonic(), _ALL_HERE_SECONDS / count
+    start = time.monotonic()
     stallers = [
-        Staller(port, way, start + number * apart)
+        Staller(port, way, start + number / _COME_PER_SECOND)
         for number, way in zip(range(count), itertools.cycle(WAYS), strict=False)
     ]
     for portion in itertools.cycle(range(_PORTIONS)):

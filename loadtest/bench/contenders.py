@@ -1,9 +1,7 @@
 """Who runs: claimd by both its doors, the peers and the floor, all in front of one embedded Valkey, one at a time."""
 
 import os
-import socket
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,8 +25,6 @@ CONSTANT: Final = "floor: httptools, a constant"
 # Whatever else a request says, the lane leaves to aiohttp; this says nothing that anybody minds.
 _NOT_FOR_THE_LANE: Final = b"TE: trailers\r\n"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
-_READY_SECONDS: Final = 30.0
-_PROBE_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +71,8 @@ def field(home: Path) -> Iterator[Field]:
             command = [sys.executable, "-m", f"loadtest.peers.{module}", str(port), claimd.redis_url]
             log = home / f"{module}.log"
             child = stack.enter_context(children.running(command, os.environ, log, cwd=_ROOT))
-            process = _await_listening(child, port, log)
+            claimd_up.await_listening(port, child, log)
+            process = psutil.Process(child.pid)
             contenders.append(Contender(name, port, process, rounds, decides=not isinstance(rounds, NoRounds)))
         server = psutil.Process(claimd.pid("valkey"))
         yield Field(contenders, server, redis, claimd.redis_url, claimd.keys)
-
-
-def _await_listening(child: children.Child, port: int, log: Path) -> psutil.Process:
-    give_up = time.monotonic() + _READY_SECONDS
-    while not _listens(port):
-        if child.poll() is not None or time.monotonic() > give_up:
-            raise claimd_up.StartError(f"a contender does not start\n{children.tail(log)}")
-        time.sleep(_PROBE_SECONDS)
-    return psutil.Process(child.pid)
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
