@@ -62,8 +62,7 @@ async def test_an_export_that_nobody_reads_is_ended(console: Served) -> None:
         await console.sweep(now)
         await console.sweep(now + ANSWER_SECONDS)
         assert not transport.is_closing()
-        await console.sweep(now + ANSWER_SECONDS + 1)
-        await until(lambda: not console.front.connections)
+        await console.sweep_until(lambda: not console.front.connections, now, ANSWER_SECONDS + 1)
 
 
 async def test_an_audit_may_take_long(console: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ They are put together here as `claimd.compose` does it, with limits and doors th
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -90,6 +90,13 @@ class Served:
     async def sweep(self, now: float) -> None:
         """What happens every second, at a moment of the test's choice."""
         await timeouts.sweep({self.front, self.behind}, lambda: now)
+
+    async def sweep_until(self, condition: Callable[[], bool], now: float, apart_seconds: float) -> None:
+        """Sweep at moments after `now` that lie so far apart, until the condition holds."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not condition():
+                now += apart_seconds
+                await self.sweep(now)
 
 
 @asynccontextmanager
