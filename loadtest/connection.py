@@ -15,6 +15,10 @@ _RECEIVE_BYTES: Final = 65536
 _HEAD_END: Final = b"\r\n\r\n"
 
 
+class LoadError(Exception):
+    """A load could not be carried; the message says why."""
+
+
 class Connection:
     """Calls `on_answer(connection, status, body, closing)` for each answer, `on_lost(connection)` once when gone.
 

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Final
 
-from loadtest.connection import Connection
+from loadtest.connection import Connection, LoadError
 
 # A server that says nothing for so long is stuck, not slow.
 _SILENCE_SECONDS: Final = 20.0
-
-
-class LoadError(Exception):
-    """The load could not be carried; the message says why."""
 
 
 class OpenLoop:

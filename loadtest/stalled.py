@@ -23,7 +23,8 @@ from rich.table import Table
 
 from loadtest import api, children, claimd_up, credentials, sizes
 from loadtest.claimd_up import Claimd
-from loadtest.open_loop import LoadError, OpenLoop
+from loadtest.connection import LoadError
+from loadtest.open_loop import OpenLoop
 
 _LOG_WIDTH: Final = 120
 _INTERRUPTED: Final = 130

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from loadtest import claimd_up, machine, sizes
 from loadtest.bench import contenders, figures, full_batches, measuring, picture, table
-from loadtest.bench.closed_loop import LoadError
 from loadtest.bench.measuring import WIN, WORKLOADS, Measured
 from loadtest.bench.rounds import AuditError
+from loadtest.connection import LoadError
 from loadtest.report import OUT
 
 _LOG_WIDTH = 120

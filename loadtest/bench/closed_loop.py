@@ -7,15 +7,11 @@ import select
 from collections.abc import Sequence
 from time import perf_counter
 
-from loadtest.connection import Connection
+from loadtest.connection import Connection, LoadError
 
 _WAIT_SECONDS = 1.0
 # A server that says nothing for so long is stuck, not slow.
 _SILENCE_SECONDS = 20.0
-
-
-class LoadError(Exception):
-    """The load could not be carried; the message says why."""
 
 
 class ClosedLoop:
