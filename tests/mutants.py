@@ -153,7 +153,7 @@ def main() -> None:
         begun = time.monotonic()
         dead = not passes(mutant.tests, mutant)
         survivors += not dead
-        print(f"{'killed  ' if dead else 'SURVIVED'}  {mutant.name:30} {time.monotonic() - begun:5.1f} s", flush=True)
+        print(f"{'killed  ' if dead else 'SURVIVED'}  {mutant.name:32} {time.monotonic() - begun:5.1f} s", flush=True)
     sys.exit(survivors > 0)
 
 
