@@ -7,29 +7,23 @@ import json
 import os
 import select
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
-from loadtest import children, claimd_up, report, sizes, terminal
+from loadtest import children, claimd_up, commandline, report, sizes, terminal
 from loadtest.loop import pace_of
 from loadtest.verdict import Verdict
 
 _EXIT_SECONDS: Final = 30.0
 # The crowd is not on the server's machine where it matters; here at least it must not be starved by it.
 _NICE: Final = ("nice", "-n", "5")
-_LOG_WIDTH: Final = 120
-_INTERRUPTED: Final = 130
-# Beside the connections: standard streams, event loop, log, sockets of the store, a listener or two.
-_SPARE_FILES: Final = 256
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -61,14 +55,13 @@ def drop(
     Exit code: **0** it held, **1** it did not, or could not be run, **2** the load generator fell behind, so that the
     figures mean nothing.
     """
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    signal.signal(signal.SIGTERM, _interrupt)
+    console = commandline.begin()
     try:
         sizes.check_size(pool, seconds)
         gateways = workers or max(1, (os.cpu_count() or 1) - 1)
         carriers = connections or sizes.connections_for(pool)
         visitors = sizes.app_users_for(pool) if app_users is None else app_users
-        sizes.allow_files(carriers + visitors + _SPARE_FILES)
+        commandline.allow_connections(carriers + visitors)
         folder = (out or report.new_folder()).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         console.print(
@@ -82,7 +75,7 @@ def drop(
         raise typer.Exit(Verdict.FAIL.exit_code) from None
     except KeyboardInterrupt:
         console.print("interrupted: everything is stopped, there is no report")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(commandline.INTERRUPTED) from None
     console.print(terminal.summary(result))
     console.print(f"\n  report: {_shown(folder / 'report.html')}", soft_wrap=True)
     raise typer.Exit(Verdict(result["verdict"]).exit_code)
@@ -166,11 +159,6 @@ def _temporary_folder(keep: bool, console: Console) -> Iterator[Path]:
             console.print(f"claimd's data directory is kept: {folder / 'data'}", soft_wrap=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise KeyboardInterrupt
 
 
 def _shown(path: Path) -> Path:

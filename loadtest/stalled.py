@@ -3,7 +3,6 @@
 Everything it starts, it stops, however it ends.
 """
 
-import signal
 import statistics
 import sys
 import tempfile
@@ -12,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import numpy as np
 import psutil
@@ -21,18 +19,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from loadtest import api, children, claimd_up, credentials, sizes
+from claimd.identity.passes import PASS_CHARACTERS
+from loadtest import api, children, claimd_up, commandline, credentials, sizes
 from loadtest.claimd_up import Claimd
 from loadtest.connection import LoadError
 from loadtest.open_loop import OpenLoop
 
-_LOG_WIDTH: Final = 120
-_INTERRUPTED: Final = 130
-_SPARE_FILES: Final = 256
 _HOUR_MS: Final = 3_600_000
 _ROUND: Final = "stalled"
 _SEED: Final = 1
-_CREDENTIAL_BYTES: Final = 64
 # Some are hung up on and come back all the time.
 _ENOUGH: Final = 0.9
 _SETTLE_SECONDS: Final = 120.0
@@ -77,10 +72,9 @@ def stalled(
     moment a claim was due, whatever was answered before. One gateway, an embedded Valkey, everything on this machine:
     leave it alone meanwhile. Exit code: **0** measured, **1** it could not be.
     """
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    signal.signal(signal.SIGTERM, _interrupt)
+    console = commandline.begin()
     try:
-        sizes.allow_files(connections + _SPARE_FILES)
+        commandline.allow_connections(connections)
         with tempfile.TemporaryDirectory(prefix="claimd-stalled-") as home:
             log = Path(home) / "claimd.log"
             with claimd_up.running(Path(home), log, workers=1) as claimd:
@@ -90,7 +84,7 @@ def stalled(
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         console.print("interrupted: everything is stopped")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(commandline.INTERRUPTED) from None
     _show(measured, console)
 
 
@@ -127,11 +121,11 @@ class _Asking:
 
     def next(self, count: int) -> list[bytes]:
         """The requests of the next `count`."""
-        start, self._at = self._at, self._at + count * _CREDENTIAL_BYTES
+        start, self._at = self._at, self._at + count * PASS_CHARACTERS
         line = f"POST /v1/rounds/{_ROUND}/claims HTTP/1.1\r\nHost: claimd\r\nAuthorization: Pass ".encode()
         return [
-            line + self._packed[at : at + _CREDENTIAL_BYTES] + b"\r\n\r\n"
-            for at in range(start, self._at, _CREDENTIAL_BYTES)
+            line + self._packed[at : at + PASS_CHARACTERS] + b"\r\n\r\n"
+            for at in range(start, self._at, PASS_CHARACTERS)
         ]
 
 
@@ -200,11 +194,6 @@ def _show(measured: list[tuple[Figures, ...]], console: Console) -> None:
     alone, elsewhere, here = (statistics.median(each.p99_ms for each in side) for side in zip(*measured, strict=True))
     console.print(f"p99 with them at the gateway: {(here / elsewhere - 1) * 100:+.1f} % of that with them elsewhere")
     console.print(f"                              {(here / alone - 1) * 100:+.1f} % of that alone")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -2,27 +2,21 @@
 
 import json
 import shlex
-import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from loadtest import claimd_up, machine, sizes
+from loadtest import claimd_up, commandline, machine, sizes
 from loadtest.bench import contenders, figures, full_batches, measuring, picture, table
 from loadtest.bench.measuring import WIN, WORKLOADS, Measured
 from loadtest.bench.rounds import AuditError
 from loadtest.connection import LoadError
 from loadtest.report import OUT
-
-_LOG_WIDTH = 120
-_INTERRUPTED = 130
-_SPARE_FILES = 256
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -40,10 +34,9 @@ def bench(
     workloads: **all win**, **all replays**, **all sold out**. Exit code: **0** measured, **1** an audit failed or
     something could not be run. Beside the figures it leaves a picture and tables to paste (`.svg`, `.md`).
     """
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    signal.signal(signal.SIGTERM, _interrupt)
+    console = commandline.begin()
     try:
-        sizes.allow_files(connections + _SPARE_FILES)
+        commandline.allow_connections(connections)
         out.parent.mkdir(parents=True, exist_ok=True)
         report = _run(rounds, seconds, connections, console)
     except (claimd_up.StartError, AuditError, LoadError, sizes.SizeError) as error:
@@ -51,7 +44,7 @@ def bench(
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         console.print("interrupted: everything is stopped, nothing is written")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(commandline.INTERRUPTED) from None
     out.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     out.with_suffix(".md").write_text(table.markdown(report["contenders"]))
     picture.draw(report["contenders"], out.with_suffix(".svg"))
@@ -122,11 +115,6 @@ def _show(report: dict[str, Any], console: Console) -> None:
         f"({figures.CEILING_OF_PEER:.0%} is the aim), and {of_floors:.2f} times that of the floors "
         f"({figures.CEILING_OF_FLOORS:g} is the aim); every round was audited"
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

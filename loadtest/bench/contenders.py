@@ -1,6 +1,5 @@
 """Who runs: claimd by both its doors, the peers and the floor, all in front of one embedded Valkey, one at a time."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +23,6 @@ CONSTANT: Final = "floor: httptools, a constant"
 
 # Whatever else a request says, the lane leaves to aiohttp; this says nothing that anybody minds.
 _NOT_FOR_THE_LANE: Final = b"TE: trailers\r\n"
-_ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +65,12 @@ def field(home: Path) -> Iterator[Field]:
             (FASTAPI, "fastapi_redis", PeerRounds(redis)),
             (CONSTANT, "constant", NoRounds()),
         ):
-            port = claimd_up.free_ports(1)[0]
+            (port,) = claimd_up.free_ports(1)
             command = [sys.executable, "-m", f"loadtest.peers.{module}", str(port), claimd.redis_url]
             log = home / f"{module}.log"
-            child = stack.enter_context(children.running(command, os.environ, log, cwd=_ROOT))
+            child = stack.enter_context(
+                children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT)
+            )
             claimd_up.await_listening(port, child, log)
             process = psutil.Process(child.pid)
             contenders.append(Contender(name, port, process, rounds, decides=not isinstance(rounds, NoRounds)))

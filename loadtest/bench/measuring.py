@@ -1,6 +1,5 @@
 """One measurement: a workload, a contender, some seconds, and CPU time as the operating system counts it."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -9,11 +8,11 @@ import numpy as np
 import psutil
 from redis import Redis
 
-from claimd.identity.passes import Passes
-from claimd.identity.secrets import Keys, identity_digest
+from claimd.identity.passes import PASS_CHARACTERS
 from loadtest.bench.closed_loop import ClosedLoop
 from loadtest.bench.contenders import Contender, Field
 from loadtest.bench.rounds import AuditError, Rounds, serial_told
+from loadtest.credentials import mint
 
 WIN, REPLAY, SOLD_OUT = "win", "replay", "sold_out"
 WORKLOADS = (WIN, REPLAY, SOLD_OUT)
@@ -25,7 +24,7 @@ _TOO_LATE = 20_000
 # claimd takes no more than ten requests of one identity a second; the warm-up asks once more.
 _TIMES = 8
 _TOTAL = 2**31
-_PASS_MS = 24 * 3600 * 1000
+_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,10 @@ class Visit:
         self._round_id = f"bench-{turn}-{contender.port}-{contender.name.split()[-1].strip('()').lower()}"
         contender.rounds.create(self._round_id, _TOTAL)
         come = int(seconds * _MOST_PER_SECOND) + _WARM_UP
-        requests = [self._request(shown) for shown in mint(field.keys, self._round_id, come + _TOO_LATE)]
+        people = come + _TOO_LATE
+        packed = mint(field.keys, self._round_id, _SEED, np.arange(people, dtype=np.int32), people)
+        shown = (packed[at : at + PASS_CHARACTERS] for at in range(0, len(packed), PASS_CHARACTERS))
+        requests = [self._request(each) for each in shown]
         self._fresh, self._late = requests[:come], requests[come:]
         self._held: dict[bytes, int] = {}
 
@@ -126,15 +128,6 @@ class Visit:
             b"Content-Length: 0\r\n%bAuthorization: Pass %b\r\n\r\n"
             % (self._round_id.encode(), self._contender.port, self._contender.header, shown)
         )
-
-
-def mint(keys: Keys, round_id: str, count: int) -> list[bytes]:
-    """Passes of `count` identities that have not claimed in the round."""
-    passes, expires_at_ms = Passes(keys.pass_key), int(time.time() * 1000) + _PASS_MS
-    return [
-        passes.issue(round_id, identity_digest(keys.identity_key, str(number)), expires_at_ms).encode()
-        for number in range(count)
-    ]
 
 
 @dataclass(frozen=True, slots=True)
