@@ -1,23 +1,27 @@
 #!lua
 -- Decides one batch of claims of one round: replays first, then the window and the flags, then grants in order.
+-- Time within a round never goes back: a server's clock that is set back opens nothing anew and closes nothing.
 --
 -- KEYS  round       hash    definition, counters and flags of the round
 -- KEYS  claims      hash    identity digest -> serial:claimed_at_ms
 -- KEYS  log         stream  one entry per batch of grants
+-- ARGV  call        string  an id of this call, so that its reply is never taken for another's
 -- ARGV  round_id    string  the round's id, for the log
 -- ARGV  identities  bytes   identity digests of 16 bytes, packed: 1 to 512 of them
--- REPLY {now_ms, refusal, opens_at_ms, held ...}: per claim "serial:claimed_at_ms" where the identity held one,
+-- REPLY {call, now_ms, refusal, opens_at_ms, held ...}: per claim "serial:claimed_at_ms" where the identity held one,
 --       the new serial where it was granted one, 0 where refused for the reason `refusal`
 -- COST  O(n) for n identities; reads only where nothing is granted
 local round, claims, log = KEYS[1], KEYS[2], KEYS[3]
-local round_id, identities = ARGV[1], ARGV[2]
+local call, round_id, identities = ARGV[1], ARGV[2], ARGV[3]
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', round, 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'paused', 'closed')
+local state = redis.call('HMGET', round, 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'paused', 'closed',
+  'last_grant_ms')
 if not state[1] then
-  return { now_ms, 'round_not_found', 0 }
+  return { call, now_ms, 'round_not_found', 0 }
 end
+now_ms = math.max(now_ms, tonumber(state[7]))
 local total, issued = tonumber(state[1]), tonumber(state[2])
 local opens_at_ms, closes_at_ms = tonumber(state[3]), tonumber(state[4])
 
@@ -39,14 +43,14 @@ end
 local held = redis.call('HMGET', claims, unpack(batch))
 
 local suffix = string.format(':%.0f', now_ms)
-local reply = { now_ms, refusal, opens_at_ms }
+local reply = { call, now_ms, refusal, opens_at_ms }
 local granted, writes, fresh = {}, {}, {}
 local count = 0
 for i = 1, #batch do
   local identity = batch[i]
   local holds = held[i] or fresh[identity]
   if holds then
-    reply[i + 3] = holds
+    reply[i + 4] = holds
   elseif count < available then
     count = count + 1
     local serial = issued + count
@@ -54,9 +58,9 @@ for i = 1, #batch do
     fresh[identity] = serial .. suffix
     granted[count] = identity
     writes[2 * count - 1], writes[2 * count] = identity, fresh[identity]
-    reply[i + 3] = serial
+    reply[i + 4] = serial
   else
-    reply[i + 3] = 0
+    reply[i + 4] = 0
   end
 end
 

@@ -3,14 +3,15 @@
 --
 -- KEYS  round     hash    definition, counters and flags of the round
 -- KEYS  log       stream  one entry per edit
+-- ARGV  call      string  an id of this call, so that its reply is never taken for another's
 -- ARGV  round_id  string  the round's id, for the log
 -- ARGV  reason    string  why, in the operator's words; may be empty
 -- ARGV  fields    json    the definition's fields as an object, for the log
 -- ARGV  pairs     strings field, value, field, value … of the definition
--- REPLY {now_ms, outcome, field, value …}: outcome is done or round_exists, then the whole round
+-- REPLY {call, now_ms, outcome, field, value …}: outcome is done or round_exists, then the whole round
 -- COST  O(fields)
 local round, log = KEYS[1], KEYS[2]
-local round_id, reason, fields = ARGV[1], ARGV[2], ARGV[3]
+local call, round_id, reason, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,9 +19,9 @@ local outcome = 'done'
 if redis.call('EXISTS', round) == 1 then
   outcome = 'round_exists'
 else
-  local initial = { 'issued', 0, 'paused', 0, 'closed', 0, 'version', 1, 'last_grant_ms', 0, unpack(ARGV, 4) }
+  local initial = { 'issued', 0, 'paused', 0, 'closed', 0, 'version', 1, 'last_grant_ms', 0, unpack(ARGV, 5) }
   redis.call('HSET', round, unpack(initial))
   redis.call('XADD', log, '*', 'edit', round_id, 'version', 1, 'at_ms', string.format('%.0f', now_ms),
     'reason', reason, 'fields', fields)
 end
-return { now_ms, outcome, unpack(redis.call('HGETALL', round)) }
+return { call, now_ms, outcome, unpack(redis.call('HGETALL', round)) }

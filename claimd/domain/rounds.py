@@ -73,7 +73,11 @@ class Round:
         return self.definition.total - self.issued
 
     def status(self, now_ms: int) -> Status:
-        """The status at `now_ms` of the server's clock; `lua/claim.lua` refuses in the same order."""
+        """The status at `now_ms` of the server's clock; `lua/claim.lua` refuses in the same order.
+
+        Time within a round never goes back: what was open at the newest grant has opened.
+        """
+        now_ms = max(now_ms, self.last_grant_ms)
         if self.closed or now_ms >= self.definition.closes_at_ms:
             return Status.CLOSED
         if now_ms < self.definition.opens_at_ms:

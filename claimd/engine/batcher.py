@@ -1,22 +1,30 @@
 """The batches of one round. No timer: a lone claim leaves with the turn of the loop it came in, and while a call is in
 flight the rest gathers, so that batches grow by themselves under load. First come, first served.
 
-Must never drop a claim after it was sent: from then on only the server knows what became of it.
+Must never drop a claim after it was sent: from then on only the server knows what became of it. A batch whose reply was
+lost is asked again, as the identity is the idempotency key; but what is then refused may still be granted by the first
+call, which nobody has seen the end of, so it is told as unknown.
 """
 
 import asyncio
+import itertools
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ldexp
 from operator import attrgetter
 
 from claimd.domain.outcomes import Decision, Outcome
+from claimd.engine.expected_wait import ExpectedWait
 from claimd.metrics.counts import Counts
-from claimd.store.errors import StoreError
+from claimd.store.errors import StoreRefused, StoreUnavailable
 from claimd.store.protocol import MAX_BATCH, Store
 
 CALLS_IN_FLIGHT = 2
+
+_FIRST_BACKOFF_SECONDS = 0.02
+_MAX_BACKOFF_SECONDS = 0.25
 
 _OVERLOADED = Decision(Outcome.OVERLOADED)
 _UNAVAILABLE = Decision(Outcome.UNAVAILABLE)
@@ -27,9 +35,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """`max_waiting` claims may wait; one that has waited for `deadline_seconds` is not sent any more."""
+    """A claim that would wait for longer than `max_wait_seconds` is refused at the door.
 
-    max_waiting: int = 16_384
+    `max_waiting` bounds the memory of those who wait. A claim that has waited for `deadline_seconds` is not sent any
+    more, nor sent again.
+    """
+
+    max_wait_seconds: float = 1.0
+    max_waiting: int = 100_000
     deadline_seconds: float = 4.0
 
 
@@ -55,6 +68,8 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count()
+        self._expected_wait = ExpectedWait(CALLS_IN_FLIGHT)
         self._scheduled = False
 
     def __len__(self) -> int:
@@ -63,11 +78,14 @@ class Batcher:
 
     def submit(self, identity: bytes, deliver: Deliver) -> None:
         """Have one claim decided; `deliver` is told the decision, whatever happens."""
-        claim = (identity, deliver, self._clock())
-        if len(self._waiting) >= self._limits.max_waiting:
-            self._refuse(claim)
+        now, waiting = self._clock(), self._waiting
+        claim = (identity, deliver, now)
+        # Who finds nobody waiting is let in whatever is expected: somebody has to find out when the server is back.
+        limits, ahead = self._limits, len(waiting)
+        if ahead >= limits.max_waiting or (ahead and self._expected_wait.seconds(ahead, now) > limits.max_wait_seconds):
+            self._deliver((claim,), (_UNAVAILABLE if self._expected_wait.failing else _OVERLOADED,))
             return
-        self._waiting.append(claim)
+        waiting.append(claim)
         if not self._scheduled and self._may_send():
             self._scheduled = True
             self._loop.call_soon(self._send)
@@ -104,38 +122,87 @@ class Batcher:
 
     def _take(self) -> list[_Waiting]:
         waiting, too_old = self._waiting, self._clock() - self._limits.deadline_seconds
+        late: list[_Waiting] = []
         while waiting and waiting[0][2] <= too_old:
-            self._refuse(waiting.popleft())
+            late.append(waiting.popleft())
+        self._deliver(late, [_OVERLOADED] * len(late))
         return [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
 
     async def _decide(self, batch: list[_Waiting]) -> None:
-        decisions = [_UNAVAILABLE] * len(batch)
-        sent_at = self._clock()
+        number, attempt = next(self._numbers), _Attempts(batch)
+        self._expected_wait.begin(number, self._clock())
         try:
-            decisions = await self._store.claim(self._round_id, [identity for identity, _, _ in batch])
-        except StoreError as error:
-            _log.warning("a batch of %d claims of round %s has no answer: %s", len(batch), self._round_id, error)
+            while attempt.claims and not await self._ask(attempt):
+                await asyncio.sleep(attempt.backoff_seconds())
+                self._give_up(attempt, self._clock() - self._limits.deadline_seconds)
         finally:
             # Also when a bug or a cancellation ends this call: nobody is left waiting for ever.
-            _deliver(batch, decisions)
-            self._count(batch, decisions, sent_at)
+            self._expected_wait.end(number)
+            self._decided(attempt.claims, [_UNAVAILABLE] * len(attempt.claims))
 
-    def _count(self, batch: list[_Waiting], decisions: list[Decision], sent_at: float) -> None:
-        now, counts, round_id = self._clock(), self._counts, self._round_id
-        counts.batch_claims.observe(len(batch))
-        counts.round_trip_seconds.observe(now - sent_at)
-        counts.latency_seconds.observe_ages(now, [since for _, _, since in batch])
-        for outcome, number in Counter(map(_OUTCOME, decisions)).items():
-            counts.claims[round_id, outcome] += number
-
-    def _refuse(self, claim: _Waiting) -> None:
-        self._counts.claims[self._round_id, Outcome.OVERLOADED] += 1
-        _deliver((claim,), (_OVERLOADED,))
-
-
-def _deliver(claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
-    for (_, deliver, _), decision in zip(claims, decisions, strict=True):
+    async def _ask(self, attempt: "_Attempts") -> bool:
+        """Have the server decide; False where it has to be asked again."""
+        sent_at = self._clock()
         try:
-            deliver(decision)
-        except Exception:
-            _log.exception("a decision could not be delivered")
+            decisions = await self._store.claim(self._round_id, [identity for identity, _, _ in attempt.claims])
+        except StoreUnavailable as error:
+            self._expected_wait.failed(sent_at)
+            self._counts.failed_calls += 1
+            if attempt.failures == 0:
+                _log.warning("a batch of %d of round %s has no answer: %s", len(attempt.claims), self._round_id, error)
+            attempt.failed(error)
+            return False
+        now = self._clock()
+        self._expected_wait.succeeded(now - sent_at)
+        claims, attempt.claims = attempt.claims, []
+        self._counts.batch_claims.observe(len(claims))
+        self._counts.round_trip_seconds.observe(now - sent_at)
+        self._decided(claims, attempt.certain(decisions))
+        return True
+
+    def _give_up(self, attempt: "_Attempts", too_old: float) -> None:
+        """Tell those whose deadline has passed that nothing is known."""
+        late = [claim for claim in attempt.claims if claim[2] <= too_old]
+        if late:
+            attempt.claims = [claim for claim in attempt.claims if claim[2] > too_old]
+            _log.warning("%d claims of round %s are given up: their outcome is unknown", len(late), self._round_id)
+            self._decided(late, [_UNAVAILABLE] * len(late))
+
+    def _decided(self, claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
+        self._deliver(claims, decisions)
+        self._counts.latency_seconds.observe_ages(self._clock(), [since for _, _, since in claims])
+
+    def _deliver(self, claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
+        for (_, deliver, _), decision in zip(claims, decisions, strict=True):
+            try:
+                deliver(decision)
+            except Exception:
+                _log.exception("a decision could not be delivered")
+        for outcome, number in Counter(map(_OUTCOME, decisions)).items():
+            self._counts.claims[self._round_id, outcome] += number
+
+
+class _Attempts:
+    """A batch on its way: the claims that are still to be decided, and what is known of the calls so far."""
+
+    __slots__ = ("claims", "failures", "may_be_granted")
+
+    def __init__(self, claims: list[_Waiting]) -> None:
+        self.claims = claims
+        self.failures = 0
+        self.may_be_granted = False
+
+    def failed(self, error: StoreUnavailable) -> None:
+        """A call has no answer."""
+        self.failures += 1
+        self.may_be_granted |= not isinstance(error, StoreRefused)
+
+    def backoff_seconds(self) -> float:
+        """How long to wait before the next call: a reply that was lost on the way costs hardly any time."""
+        return min(ldexp(_FIRST_BACKOFF_SECONDS, self.failures - 1), _MAX_BACKOFF_SECONDS)
+
+    def certain(self, decisions: list[Decision]) -> list[Decision]:
+        """What may be told: no refusal, where an earlier call may yet grant what was refused now."""
+        if not self.may_be_granted:
+            return decisions
+        return [decision if decision.serial else _UNAVAILABLE for decision in decisions]

@@ -57,6 +57,7 @@ class Counts:
     latency_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))
     round_trip_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))
     batch_claims: Histogram = field(default_factory=lambda: Histogram(_CLAIMS))
+    failed_calls: int = 0
     queue_depth: int = 0
 
     def histograms(self) -> dict[str, Histogram]:
@@ -69,6 +70,7 @@ class Counts:
         self.refusals.update(other.refusals)
         for name, histogram in other.histograms().items():
             self.histograms()[name].add(histogram.counts, histogram.total)
+        self.failed_calls += other.failed_calls
         self.queue_depth += other.queue_depth
 
 
@@ -88,6 +90,7 @@ class Snapshot:
                 "claims": [[round_id, outcome, n] for (round_id, outcome), n in counts.claims.items()],
                 "refusals": dict(counts.refusals),
                 "histograms": {name: [h.counts, h.total] for name, h in counts.histograms().items()},
+                "failed_calls": counts.failed_calls,
                 "queue_depth": counts.queue_depth,
             }
         )
@@ -96,7 +99,8 @@ class Snapshot:
     def load(cls, text: bytes) -> "Snapshot":
         """From JSON; a histogram with other bounds than today's, from another version, is left out."""
         data: dict[str, Any] = orjson.loads(text)
-        counts = Counts(queue_depth=data["queue_depth"])
+        # Some that were saved before failed calls were counted may still be there.
+        counts = Counts(failed_calls=data.get("failed_calls", 0), queue_depth=data["queue_depth"])
         counts.claims.update({(round_id, outcome): n for round_id, outcome, n in data["claims"]})
         counts.refusals.update(data["refusals"])
         for name, histogram in counts.histograms().items():

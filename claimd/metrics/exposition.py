@@ -66,6 +66,9 @@ def _count_families(snapshots: list[Snapshot], now_ms: int) -> Iterator[Metric]:
     for code, n in sorted(merged.refusals.items()):
         refusals.add_metric([code], n)
     yield refusals
+    yield CounterMetricFamily(
+        "claimd_server_calls_failed", "Batches that had to be asked again, or given up.", value=merged.failed_calls
+    )
     for name, histogram in merged.histograms().items():
         yield _histogram_family(*_HISTOGRAMS[name], histogram)
     fresh = [snapshot for snapshot in snapshots if now_ms - snapshot.at_ms < _FRESH_MS]

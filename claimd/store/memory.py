@@ -39,6 +39,7 @@ class MemoryStore:
         state = self._states.get(round_id)
         if state is None:
             return [Decision(Outcome.ROUND_NOT_FOUND, now_ms=now_ms)] * len(identities)
+        now_ms = max(now_ms, state.round.last_grant_ms)
         granted: list[bytes] = []
         first = state.round.issued + 1
         decisions = [self._decide(state, identity, now_ms, granted) for identity in identities]
@@ -61,6 +62,7 @@ class MemoryStore:
         state = self._states.get(round_id)
         if state is None:
             return Edited(EditOutcome.ROUND_NOT_FOUND, now_ms, None)
+        now_ms = max(now_ms, state.round.last_grant_ms)
         flags = {name: bool(value) for name, value in changes.items() if name in ("paused", "closed")}
         defined = {name: value for name, value in changes.items() if name not in flags}
         definition = replace(state.round.definition, **defined)

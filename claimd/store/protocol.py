@@ -34,7 +34,10 @@ class Held(NamedTuple):
 
 
 class Store(Protocol):
-    """Every method raises StoreUnavailable when the server does not answer; then the outcome is unknown."""
+    """Every method raises StoreUnavailable when the server does not answer; then the outcome is unknown.
+
+    It is StoreRefused, a kind of it, where it is certain that nothing was done.
+    """
 
     async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
         """Decide 1 to MAX_BATCH claims, in order, as one atomic step."""

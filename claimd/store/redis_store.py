@@ -1,6 +1,6 @@
 """The store in Redis or Valkey: every change is one Lua script call, every answer is read back from the server.
 
-Never retries what may have happened: the library's own retries are off.
+Never asks twice by itself: the library's own retries are off, and whoever calls knows what may be repeated.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -23,8 +23,9 @@ from claimd.store.protocol import Edited, Held, Reading
 from claimd.store.script_calls import ScriptCalls
 from claimd.store.scripts import Script, load_script
 
-# A batch takes milliseconds; what takes seconds is a server that stalls, and its outcome is unknown.
-_CLAIM_TIMEOUT_SECONDS = 3.0
+# A batch takes milliseconds; what takes seconds is a server that stalls, and its outcome is unknown. Half of a claim's
+# deadline, so that there is time to ask once more.
+_CLAIM_TIMEOUT_SECONDS = 2.0
 _READ_TIMEOUT_SECONDS = 5.0
 _CONNECT_TIMEOUT_SECONDS = 2.0
 # Two calls a round at most; a drop is one round, or a few at once.
@@ -65,8 +66,7 @@ class RedisStore:
     async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
         """See `Store.claim`."""
         names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
-        with translated_errors():
-            reply = await self._claiming.call(self._claim, names, (round_id, b"".join(identities)))
+        reply = await self._claiming.call(self._claim, names, (round_id, b"".join(identities)))
         return _read_decisions(reply, len(identities))
 
     async def round_create(self, definition: Definition, reason: str) -> Edited:
@@ -138,8 +138,7 @@ class RedisStore:
         A server that is full, loading, or a replica answers PING, but refuses this one.
         """
         names = (keys.round_key(""), keys.claims_key(""), keys.log_key(""))
-        with translated_errors():
-            await self._editing.call(self._claim, names, ("", bytes(IDENTITY_BYTES)))
+        await self._editing.call(self._claim, names, ("", bytes(IDENTITY_BYTES)))
 
     async def save_counts(self, worker: str, counts: bytes) -> None:
         """Keep what a worker has counted so far, for whoever merges the counts of all workers."""
@@ -156,10 +155,9 @@ class RedisStore:
         logged = {name: value.decode() if isinstance(value, bytes) else value for name, value in fields.items()}
         flat = [part for pair in fields.items() for part in pair]
         names = (keys.round_key(round_id), keys.log_key(round_id))
-        with translated_errors():
-            now_ms, outcome, *pairs = await self._editing.call(
-                script, names, (round_id, reason, orjson.dumps(logged), *flat)
-            )
+        now_ms, outcome, *pairs = await self._editing.call(
+            script, names, (round_id, reason, orjson.dumps(logged), *flat)
+        )
         return Edited(EditOutcome(outcome.decode()), now_ms, read_round(read_pairs(pairs)))
 
     async def _read_rounds(self, round_ids: list[str]) -> tuple[int, list[Round | None]]:

@@ -1,19 +1,22 @@
 """Script calls by the shortest way the Redis library has in public: its connections, without the client around them.
 
 A call through the client takes nearly twice the processor time: locks of the pool, a task and timers of their own for
-sending and reading, retries that are off. Must never use a connection again whose reply did not come: a late reply
-would be taken for another call's.
+sending and reading, retries that are off. No reply is ever taken for another call's: each script gives back the id of
+the call that it answers, and a connection whose reply did not come, or was another's, is closed.
 """
 
 import asyncio
+import itertools
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from claimd.store.errors import StoreUnavailable, store_error
 from claimd.store.scripts import Script
 
 
@@ -28,35 +31,60 @@ class ScriptCalls:
         self._timeout_seconds = timeout_seconds
         self._free = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
+        # Other processes may reach the server through the same proxy.
+        self._own = os.urandom(4).hex().encode()
+        self._numbers = itertools.count()
 
-    async def call(self, script: Script, names: Sequence[str], args: Sequence[str | bytes]) -> Any:
-        """The script's reply. Raises RedisError, OSError or TimeoutError; then what it did is unknown."""
-        command = script.command(names, args)
-        async with asyncio.timeout(self._timeout_seconds), self._free:
-            connection = self._idle.pop() if self._idle else self._pool.make_connection()  # type: ignore[no-untyped-call]
-            try:
-                if connection.is_connected and await connection.can_read():
-                    # Nobody asked, so it is the end of the connection, or the reply to somebody else.
+    async def call(self, script: Script, names: Sequence[str], args: Sequence[str | bytes]) -> list[Any]:
+        """What the script replies, after the id. Raises StoreRefused where nothing was done, else StoreUnavailable."""
+        call_id = b"%b-%x" % (self._own, next(self._numbers))
+        command = script.command(names, (call_id, *args))
+        asked = False
+        try:
+            async with asyncio.timeout(self._timeout_seconds), self._free:
+                connection = await self._connected()
+                asked = True
+                reply = await self._ask(connection, script, command)
+                if not isinstance(reply, list) or not reply or reply[0] != call_id:
                     await connection.disconnect(nowait=True)
-                try:
-                    reply = await _answer(connection, command)
-                except NoScriptError:
-                    # The cache is lost with every restart. It says that nothing was done, so asking again is safe.
-                    await _answer(connection, ("SCRIPT", "LOAD", script.source))
-                    reply = await _answer(connection, command)
-            except ResponseError:
+                    raise StoreUnavailable(f"a reply that {script.name}.lua was not asked for: {str(reply)[:100]}")
                 self._idle.append(connection)
-                raise
-            except BaseException:
-                await connection.disconnect(nowait=True)
-                raise
-            self._idle.append(connection)
-            return reply
+                return reply[1:]
+        except (RedisError, OSError, TimeoutError) as error:
+            raise store_error(error, asked=asked) from error
 
     async def close(self) -> None:
         """Close the connections that are not in use."""
         while self._idle:
             await self._idle.pop().disconnect()
+
+    async def _connected(self) -> AbstractConnection:
+        connection = self._idle.pop() if self._idle else self._pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            if connection.is_connected and await connection.can_read():
+                # Nobody asked, so it is the end of the connection, or the reply to somebody else.
+                await connection.disconnect(nowait=True)
+            await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+    async def _ask(self, connection: AbstractConnection, script: Script, command: Sequence[Any]) -> Any:
+        try:
+            try:
+                return await _answer(connection, command)
+            except NoScriptError:
+                # The cache is lost with every restart. It says that nothing was done, so asking again is safe.
+                await _answer(connection, ("SCRIPT", "LOAD", script.source))
+                return await _answer(connection, command)
+        except ResponseError:
+            # A reply like any other. Were it another call's, the next one would find ours in place of its own.
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
 
 
 async def _answer(connection: AbstractConnection, command: Sequence[Any]) -> Any:

@@ -139,7 +139,7 @@ async def test_rounds_do_not_wait_for_each_other(held: HeldStore) -> None:
 async def test_a_claim_that_waited_too_long_is_never_sent(held: HeldStore) -> None:
     """Past its deadline it is answered `overloaded` instead: nothing was granted, and nothing will be."""
     clock = Clock()
-    engine = ClaimEngine(held, counts := Counts(), BatchLimits(deadline_seconds=4.0), clock)
+    engine = ClaimEngine(held, counts := Counts(), BatchLimits(max_wait_seconds=60.0, deadline_seconds=4.0), clock)
     first = [asyncio.create_task(engine.claim("r1", identity(number))) for number in range(2 * MAX_BATCH)]
     await turns()
     late = asyncio.create_task(engine.claim("r1", identity(5000)))

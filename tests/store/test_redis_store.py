@@ -6,6 +6,7 @@ import pytest
 
 from claimd.domain.log import GrantsEntry
 from claimd.domain.outcomes import Outcome
+from claimd.domain.rounds import Status
 from claimd.store import keys
 from claimd.store.errors import StoreUnavailable
 from claimd.store.redis_store import RedisStore
@@ -144,3 +145,21 @@ async def test_a_server_that_answers_but_cannot_decide_is_not_ready(
             client.execute_command(*mend_it)
     await store.ping()
     assert dump(server) == {}
+
+
+async def test_a_clock_that_is_set_back_changes_nothing_for_a_round(store: RedisStore, server: Server) -> None:
+    """A round that was open at its newest grant stays open, and nothing in it is ever older than what came before."""
+    await store.round_create(definition(total=9, opens_at_ms=now_ms() - HOUR_MS), "")
+    await store.claim("r1", identities(1))
+    # As it stands after a grant, had the server's clock been half an hour ahead then, and the round opened since.
+    ahead_ms = now_ms() + HOUR_MS // 2
+    with server.client() as client:
+        client.hset(keys.round_key("r1"), mapping={"last_grant_ms": ahead_ms, "opens_at_ms": ahead_ms - 60_000})
+    granted, again = await store.claim("r1", identities(2, 1))
+    assert (granted.outcome, granted.serial, granted.claimed_at_ms) == (Outcome.GRANTED, 2, ahead_ms)
+    assert again.outcome is Outcome.REPLAYED
+    state = (await store.round("r1")).round
+    assert state is not None
+    assert state.status(now_ms()) is Status.OPEN
+    edited = await store.round_edit("r1", {"paused": True}, "the clock is wrong")
+    assert edited.now_ms == ahead_ms

@@ -1,0 +1,109 @@
+"""Who is let in: as long as they can be served soon. On the model store, with a clock that the test moves."""
+
+import asyncio
+from collections.abc import Sequence
+
+from claimd.domain.outcomes import Decision, Outcome
+from claimd.engine.batcher import CALLS_IN_FLIGHT, BatchLimits
+from claimd.engine.engine import ClaimEngine
+from claimd.engine.expected_wait import ExpectedWait
+from claimd.metrics.counts import Counts
+from claimd.store.errors import StoreUnavailable
+from claimd.store.memory import MemoryStore
+from claimd.store.protocol import MAX_BATCH
+from tests.rounds import definition, identity, now_ms
+
+
+def test_the_wait_grows_with_the_batches_in_front() -> None:
+    """Twenty full batches at a tenth of a second, two at a time: a second, and the call that is on its way."""
+    wait = ExpectedWait(CALLS_IN_FLIGHT)
+    wait.succeeded(0.1)
+    assert wait.seconds(0, now=5.0) == 0.1
+    assert wait.seconds(MAX_BATCH - 1, now=5.0) == 0.1
+    assert wait.seconds(20 * MAX_BATCH, now=5.0) == 0.1 * 11
+
+
+def test_an_average_is_not_believed_while_a_call_hangs() -> None:
+    """A call that has taken two seconds so far says more than a thousand quick ones before it."""
+    wait = ExpectedWait(CALLS_IN_FLIGHT)
+    for _ in range(1000):
+        wait.succeeded(0.001)
+    wait.begin(1, now=10.0)
+    assert wait.seconds(1, now=12.0) == 2.0
+    wait.end(1)
+    assert wait.seconds(1, now=12.0) < 0.002
+
+
+def test_failures_count_until_a_call_gets_through() -> None:
+    """As long as none does, the wait is at least as long as that has lasted, whatever is in flight now."""
+    wait = ExpectedWait(CALLS_IN_FLIGHT)
+    wait.succeeded(0.001)
+    wait.failed(sent_at=10.0)
+    wait.failed(sent_at=11.0)
+    assert wait.failing
+    assert wait.seconds(1, now=13.0) == 3.0
+    wait.succeeded(0.001)
+    assert not wait.failing
+    assert wait.seconds(1, now=13.0) < 0.002
+
+
+class SlowStore(MemoryStore):
+    """Each call takes a second of the test's clock, or fails."""
+
+    def __init__(self) -> None:
+        super().__init__(now_ms)
+        self.seconds = 100.0
+        self.turn = asyncio.Event()
+        self.fails = False
+
+    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+        """When the test lets it."""
+        await self.turn.wait()
+        if self.fails:
+            raise StoreUnavailable("gone")
+        return await super().claim(round_id, identities)
+
+
+async def claiming(engine: ClaimEngine, first: int, count: int) -> list[asyncio.Task[Decision]]:
+    """So many people ask."""
+    asked = [asyncio.create_task(engine.claim("r1", identity(first + number))) for number in range(count)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return asked
+
+
+async def test_beyond_the_expected_wait_claims_are_refused_at_the_door() -> None:
+    """While a call hangs for longer than anyone should wait, who comes is told at once; those in line are served."""
+    store = SlowStore()
+    await store.round_create(definition(total=10_000), "")
+    engine = ClaimEngine(store, counts := Counts(), BatchLimits(max_wait_seconds=1.0), lambda: store.seconds)
+    sent = await claiming(engine, 0, 10)
+    store.seconds += 0.9
+    in_line = await claiming(engine, 10, 10)
+    store.seconds += 0.2
+    turned_away = await claiming(engine, 20, 10)
+    assert [task.result().outcome for task in turned_away] == [Outcome.OVERLOADED] * 10
+    assert counts.claims["r1", Outcome.OVERLOADED] == 10
+    store.turn.set()
+    assert {(await task).outcome for task in (*sent, *in_line)} == {Outcome.GRANTED}
+    assert (await (await claiming(engine, 20, 1))[0]).outcome is Outcome.GRANTED
+
+
+async def test_while_the_server_is_gone_one_at_a_time_finds_out_when_it_is_back() -> None:
+    """The rest are told `unavailable` without waiting; the first call that gets through lets everybody in again."""
+    store = SlowStore()
+    await store.round_create(definition(total=10_000), "")
+    engine = ClaimEngine(store, Counts(), BatchLimits(), lambda: store.seconds)
+    store.fails = True
+    store.turn.set()
+    (hopeless,) = await claiming(engine, 0, 1)
+    store.seconds += 5.0
+    assert (await hopeless).outcome is Outcome.UNAVAILABLE
+    store.turn.clear()
+    scout, *others = await claiming(engine, 1, 20)
+    assert [task.result().outcome for task in others] == [Outcome.UNAVAILABLE] * 19
+    store.fails = False
+    store.turn.set()
+    assert (await scout).outcome is Outcome.GRANTED
+    everybody = await claiming(engine, 100, 1000)
+    assert {(await task).outcome for task in everybody} == {Outcome.GRANTED}
