@@ -20,7 +20,8 @@ import gevent.event
 import gevent.monkey
 
 from claimd.identity.passes import PASS_CHARACTERS
-from loadtest.check import Judge, Told
+from loadtest.answers import Told
+from loadtest.check import Judge
 from loadtest.connection import Connection
 from loadtest.lateness import LATE_SECONDS, BlindSpell
 from loadtest.records import Records

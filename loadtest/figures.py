@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.check import REFUSED, Told, told_unknown
+from loadtest.answers import UNKNOWN, Told, is_told
+from loadtest.check import REFUSED
 from loadtest.demand import Floats
 from loadtest.records import Rows
 from loadtest.recount import Export
@@ -46,7 +47,7 @@ def outcomes(rows: Rows) -> dict[str, int]:
         "replayed": int(told[Told.REPLAYED]),
         "sold_out": int(told[Told.SOLD_OUT]),
         "refused": int(sum(told[code] for code in REFUSED)),
-        "errors": int(np.count_nonzero(told_unknown(rows))),
+        "errors": int(np.count_nonzero(is_told(rows["told"], UNKNOWN))),
     }
 
 
@@ -108,8 +109,8 @@ def series(rows: Rows, export: Export, pool: int, seconds: float, server_ms_at_z
         "granted": buckets.rate(done[told == Told.GRANTED]),
         "replayed": buckets.rate(done[told == Told.REPLAYED]),
         "sold_out": buckets.rate(done[told == Told.SOLD_OUT]),
-        "refused": buckets.rate(done[np.isin(told, [int(code) for code in REFUSED])]),
-        "errors": buckets.rate(done[told_unknown(heard)]),
+        "refused": buckets.rate(done[is_told(told, REFUSED)]),
+        "errors": buckets.rate(done[is_told(told, UNKNOWN)]),
         "p50": buckets.percentile(heard["intended"], waits, 50),
         "p90": buckets.percentile(heard["intended"], waits, 90),
         "p99": buckets.percentile(heard["intended"], waits, 99),

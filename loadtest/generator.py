@@ -23,8 +23,9 @@ from locust.runners import LocalRunner, WorkerRunner
 
 from claimd.identity.passes import PASS_CHARACTERS
 from loadtest import lateness, locust_stats, options
+from loadtest.answers import UNKNOWN, Told
 from loadtest.api import ApiError, Clock
-from loadtest.check import REFUSED, UNKNOWN, Judge, Told
+from loadtest.check import REFUSED, Judge
 from loadtest.connection import Connection
 from loadtest.credentials import TokenIssuer, mint
 from loadtest.crowd import Kind, Schedule, gather

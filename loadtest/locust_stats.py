@@ -12,7 +12,7 @@ import numpy.typing as npt
 from locust.env import Environment
 from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
 
-from loadtest.check import UNKNOWN
+from loadtest.answers import UNKNOWN, is_told
 from loadtest.crowd import Kind
 from loadtest.demand import Floats
 
@@ -31,7 +31,7 @@ _NAMES: Final = {
 def feed(environment: Environment, kinds: Codes, told: Codes, latency_seconds: Floats) -> None:
     """Add answers to Locust's statistics: what kind of request each was, what it was told, and how long it took."""
     stats = environment.stats
-    wrong = np.isin(told, [int(code) for code in UNKNOWN])
+    wrong = is_told(told, UNKNOWN)
     for kind, name in _NAMES.items():
         mine = kinds == kind
         if mine.any():

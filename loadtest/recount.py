@@ -17,7 +17,7 @@ import orjson
 
 from claimd.domain.claims import IDENTITY_BYTES, claim_id_prefix
 from claimd.domain.times import from_rfc3339
-from loadtest.check import Told, told_unknown
+from loadtest.answers import UNKNOWN, Told, is_told
 from loadtest.credentials import IDENTITY, IDENTITY_END, Identities
 from loadtest.records import Rows
 
@@ -163,7 +163,7 @@ def recount(
     told_of[at[found][~anothers]] = True
     untold_owners = owners[~told_of]
     in_doubt = np.zeros(people + 1, bool)
-    in_doubt[person[told_unknown(rows) & (person < people)]] = True
+    in_doubt[person[is_told(told, UNKNOWN) & (person < people)]] = True
     unknown = in_doubt[np.where(untold_owners >= 0, untold_owners, people)]
     per_person = _PerPerson(rows, people)
     return Recount(

@@ -8,8 +8,8 @@ import gevent
 from locust import FastHttpUser, User, task
 
 from claimd.domain.times import from_rfc3339
+from loadtest.answers import UNKNOWN, Finding, Told
 from loadtest.api import Clock
-from loadtest.check import UNKNOWN, Finding, Told
 from loadtest.credentials import subject
 from loadtest.crowd import Kind
 from loadtest.generator import Generator

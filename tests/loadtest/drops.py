@@ -9,7 +9,7 @@ import numpy as np
 from claimd.domain.claims import claim_id
 from claimd.domain.times import to_rfc3339
 from claimd.identity.secrets import Keys
-from loadtest.check import Told
+from loadtest.answers import Told
 from loadtest.credentials import identities
 from loadtest.crowd import Kind
 from loadtest.messages import Done

@@ -7,7 +7,7 @@ import pytest
 from drops import OPENS_AT_MS, POOL, ROUND, SmallDrop
 
 from loadtest import figures, report
-from loadtest.check import Told
+from loadtest.answers import Told
 from loadtest.crowd import gather
 from loadtest.records import Records
 from loadtest.verdict import Verdict, judge, tolerance_seconds

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drops import PEOPLE, POOL, ROUND, SmallDrop
 
-from loadtest.check import Told
+from loadtest.answers import Told
 from loadtest.crowd import Kind
 from loadtest.recount import read_export
 

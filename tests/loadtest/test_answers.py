@@ -1,0 +1,73 @@
+"""An answer is read for what it says of a claim, whoever asked: what is no grant and no refusal is unknown."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from claimd.domain.claims import claim_id
+from claimd.domain.times import to_rfc3339
+from loadtest.answers import HOLDING, REFUSALS, UNKNOWN, Finding, Reader, Told, is_told
+
+AT = 1_585_857_600_123
+
+
+def problem(code, **more):
+    return json.dumps({"code": code, **more}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        (b"409", "sold_out", Told.SOLD_OUT),
+        (b"409", "paused", Told.PAUSED),
+        (b"409", "closed", Told.CLOSED),
+        (b"429", "rate_limited", Told.RATE_LIMITED),
+        (b"401", "unauthenticated", Told.UNAUTHENTICATED),
+        (b"503", "unavailable", Told.UNAVAILABLE),
+        (b"503", "overloaded", Told.UNAVAILABLE),
+        (b"500", "unavailable", Told.WRONG),
+        (b"404", "round_not_found", Told.WRONG),
+    ],
+)
+def test_each_code_says_one_thing(status, code, told):
+    """Twice, because what was seen before is not looked at again; what leaves the claim unknown says why."""
+    reader = Reader("r")
+    for _ in range(2):
+        assert reader.read(status, problem(code)) == Finding(
+            told, error=f"{status.decode()} {code}" if told in UNKNOWN else None
+        )
+
+
+def test_a_claim_is_read():
+    """Status, serial and time."""
+    held = {"round": "r", "id": claim_id("r", 5), "serial": 5, "claimed_at": to_rfc3339(AT)}
+    assert Reader("r").read(b"201", json.dumps({"claim": held, "replayed": False}).encode()) == Finding(
+        Told.GRANTED, 5, AT
+    )
+
+
+def test_an_opening_that_may_move_is_only_a_time():
+    """Where the reader was told no opening, any time will do, and nothing that is none."""
+    reader = Reader("r")
+    assert reader.read(b"409", problem("not_open", opens_at=to_rfc3339(AT))) == Finding(Told.NOT_OPEN)
+    assert reader.read(b"409", problem("not_open", opens_at="soon")).told is Told.WRONG
+    assert reader.read(b"409", problem("not_open")).told is Told.WRONG
+
+
+def test_what_may_be_told_falls_into_kinds():
+    """A claim, a refusal, unknown; and two that say nothing about the claim."""
+    silent = set(Told) - {*HOLDING, *REFUSALS, *UNKNOWN}
+    assert silent == {Told.RATE_LIMITED, Told.UNAUTHENTICATED}
+    told = np.array([Told.NOTHING, Told.GRANTED, Told.UNAVAILABLE], np.uint8)
+    assert is_told(told, UNKNOWN).tolist() == [True, False, True]
+
+
+def test_reading_needs_no_gevent():
+    """Its patches must not reach an asyncio harness."""
+    script = (
+        "import sys, loadtest.answers; sys.exit(any(name.startswith(('gevent', 'locust')) for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
