@@ -22,9 +22,12 @@ from loadtest import machine, options, report, sizes
 from loadtest.api import ApiError, Console
 from loadtest.credentials import Identities, identities
 from loadtest.crowd import earliest, people_for
+from loadtest.history.checker import check
+from loadtest.history.clock import ServerClock
+from loadtest.history.export import read_export
+from loadtest.history.operations import Operations
 from loadtest.messages import DONE, FAILED, OPENS, PREPARE, PROGRESS, READY, ROWS, Done, Opens, Prepare, Progress
 from loadtest.records import Rows, unpack
-from loadtest.recount import Recount, read_export, recount
 from loadtest.verdict import Verdict
 
 # From making the round until the earliest bird may tap: for the app users to look at it and get their passes.
@@ -206,7 +209,15 @@ class Conductor:
         audit = _or_error(lambda: console.audit(round_id))
         export = read_export(console.claims(round_id), round_id)
         gevent.sleep(0)
-        counted: Recount = recount(export, rows, everyone, pool, audit, at_zero, clock_error_ms)
+        counted = check(
+            export,
+            Operations.of_rows(rows, everyone),
+            pool=pool,
+            audit=audit,
+            clock=ServerClock(at_zero, clock_error_ms),
+            # Each generator has its own idea of when the round opened.
+            skew_seconds=2 * clock_error_ms / 1000 if len(done) > 1 else 0.0,
+        )
         processes = {name: summary for name, log in self._processes.items() if (summary := log.summary())}
         given = options.of(self._environment)
         drop = report.Drop(

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from loadtest.answers import UNKNOWN, Told, is_told
 from loadtest.check import REFUSED
 from loadtest.demand import Floats
+from loadtest.history.export import Export
 from loadtest.records import Rows
-from loadtest.recount import Export
 
 PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
 _MOST_BUCKETS: Final = 160

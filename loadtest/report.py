@@ -11,10 +11,11 @@ import numpy as np
 
 from loadtest import figures, lateness, machine, verdict
 from loadtest.demand import Floats
+from loadtest.history.export import Export
+from loadtest.history.recount import Recount
 from loadtest.loop import Loop, loop_of, pace_of
 from loadtest.messages import Done
 from loadtest.records import Rows
-from loadtest.recount import Export, Recount
 
 OUT: Final = Path(__file__).resolve().parent / "out"
 _TEMPLATES: Final = Path(__file__).resolve().parent

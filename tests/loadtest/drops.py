@@ -12,9 +12,13 @@ from claimd.identity.secrets import Keys
 from loadtest.answers import Told
 from loadtest.credentials import identities
 from loadtest.crowd import Kind
+from loadtest.history.checker import check
+from loadtest.history.clock import ServerClock
+from loadtest.history.export import Export
+from loadtest.history.operations import Operations
+from loadtest.history.recount import Recount
 from loadtest.messages import Done
 from loadtest.records import ROW
-from loadtest.recount import Export, Recount, recount
 
 KEYS = Keys.derive(b"s" * 32)
 ROUND = "r"
@@ -72,7 +76,8 @@ class SmallDrop:
 
     def recount(self) -> Recount:
         """Count it."""
-        return recount(self.export, self.rows, self.everyone, POOL, self.audit, OPENS_AT_MS, clock_error_ms=2.0)
+        asked = Operations.of_rows(self.rows, self.everyone)
+        return check(self.export, asked, pool=POOL, audit=self.audit, clock=ServerClock(OPENS_AT_MS, 2.0))
 
     def done(self, **other: Any) -> Done:
         """How the generator fared: well."""

@@ -6,7 +6,7 @@ from drops import PEOPLE, POOL, ROUND, SmallDrop
 
 from loadtest.answers import Told
 from loadtest.crowd import Kind
-from loadtest.recount import read_export
+from loadtest.history.export import read_export
 
 
 def swap_two_identities(drop):

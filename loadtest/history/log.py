@@ -1,0 +1,73 @@
+"""A round's log, read raw from the server's stream: a reader of its own, so that no bug of the store's hides here.
+
+The one place of the checker that speaks to a server, and it asks claimd for nothing but the name of the key.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from claimd.domain.claims import IDENTITY_BYTES
+from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.store.keys import log_key
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+# An entry has up to 512 identities: some 8 KB each.
+_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The entries of one round in order; an edit's fields are strings, as stored. `malformed` counts those left out."""
+
+    entries: tuple[LogEntry, ...]
+    malformed: int = 0
+
+
+def read_log(client: "Redis", round_id: str) -> Log:
+    """The log as it stands, 200 entries at a time. `client` must not decode; what it raises is raised."""
+    entries, malformed = [], 0
+    for fields in _pages(client, log_key(round_id)):
+        kind, about = next(iter(fields.items()))
+        if about != round_id.encode():
+            continue  # Rounds that share limits will share a log.
+        try:
+            entries.append(_READERS[kind](fields))
+        except (KeyError, ValueError, TypeError):
+            malformed += 1
+    return Log(tuple(entries), malformed)
+
+
+def _pages(client: "Redis", key: str) -> Iterator[Mapping[bytes, bytes]]:
+    start: bytes = b"-"
+    while True:
+        page: Any = client.xrange(key, min=start, count=_PAGE)
+        for _, fields in page:
+            yield fields
+        if len(page) < _PAGE:
+            return
+        start = b"(" + page[-1][0]
+
+
+def _read_grants(fields: Mapping[bytes, bytes]) -> LogEntry:
+    identities = fields[b"identities"]
+    if not identities or len(identities) % IDENTITY_BYTES:
+        raise ValueError
+    return GrantsEntry(int(fields[b"first"]), int(fields[b"at_ms"]), identities)
+
+
+def _read_edit(fields: Mapping[bytes, bytes]) -> LogEntry:
+    changed = orjson.loads(fields[b"fields"])
+    if not isinstance(changed, dict):
+        raise TypeError
+    return EditEntry(int(fields[b"version"]), int(fields[b"at_ms"]), fields[b"reason"].decode(), changed)
+
+
+_READERS: Final[Mapping[bytes, Callable[[Mapping[bytes, bytes]], LogEntry]]] = {
+    b"grants": _read_grants,
+    b"edit": _read_edit,
+}
