@@ -7,6 +7,7 @@ POOL ?= 1500000
 SECONDS ?= 105
 DROP_ARGS ?=
 BENCH_ARGS ?=
+FAULTS_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ READY := $(VENV)/.ready
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help drop test bench check clean
+.PHONY: help drop test bench faults check clean
 
 help: ## say this
 	@echo "claimd: the engine under the button of a public drop"
@@ -34,6 +35,9 @@ test: $(READY) ## every test, on embedded servers (and on redis-server where one
 
 bench: $(READY) ## what a claim costs here and elsewhere: claimd and the usual ways, side by side, in about 6 minutes
 	@$(BIN)/python -m loadtest.bench $(BENCH_ARGS)
+
+faults: $(READY) ## break it in every way under load and check what people were told, in about 15 minutes
+	@$(BIN)/python -m loadtest.faults $(FAULTS_ARGS)
 
 check: $(READY) ## lint, types, layers, Lua, Dockerfile: what CI runs before the tests
 	$(BIN)/ruff check .

@@ -43,6 +43,10 @@ class Console:
         """Change a round; `changes` has a reason. Raises ApiError."""
         self._request(f"/admin/v1/rounds/{round_id}", changes, method="PATCH").close()
 
+    def order(self, round_id: str, verb: str, reason: str) -> None:
+        """`pause`, `resume` or `close` a round. Raises ApiError."""
+        self._request(f"/admin/v1/rounds/{round_id}/{verb}", {"reason": reason}).close()
+
     def round(self, round_id: str) -> dict[str, Any]:
         """A round as it stands. Raises ApiError."""
         return self._document(f"/admin/v1/rounds/{round_id}", _TIMEOUT_SECONDS)

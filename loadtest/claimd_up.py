@@ -73,18 +73,33 @@ class Claimd:
 @contextmanager
 def running(home: Path, log: Path, workers: int, prefix: Sequence[str] = ()) -> Iterator[Claimd]:
     """Run one in the folder `home`, by a command that starts with `prefix` (`nice`, say). Raises StartError."""
+    claimd = prepare(home, log)
+    with started(claimd, workers, prefix):
+        yield claimd
+
+
+def prepare(home: Path, log: Path, data_dir: Path | None = None) -> Claimd:
+    """One that is still to be started, in the folder `home`; it may be started several times, on the same ports."""
     port, console_port = free_ports(2)
-    claimd = Claimd(port, console_port, home / "data", home / "jwks.json", log)
+    claimd = Claimd(port, console_port, data_dir or home / "data", home / "jwks.json", log)
     claimd.jwks.write_text(new_jwks())
+    return claimd
+
+
+@contextmanager
+def started(
+    claimd: Claimd, workers: int, prefix: Sequence[str] = (), flags: Sequence[str] = ()
+) -> Iterator[children.Child]:
+    """Run it, with more `flags` of `claimd up`, until both its sides can decide claims. Raises StartError."""
     command = [
         *(*prefix, sys.executable, "-m", "claimd", "up"),
         *(f"--data-dir={claimd.data_dir}", f"--workers={workers}", f"--jwks={claimd.jwks}"),
-        *("--host=127.0.0.1", f"--port={port}", "--console-host=127.0.0.1", f"--console-port={console_port}"),
+        *("--host=127.0.0.1", f"--port={claimd.port}"),
+        *("--console-host=127.0.0.1", f"--console-port={claimd.console_port}", *flags),
     ]
-    with children.running(command, inherited_environment(), log, cwd=ROOT) as up:
-        # It can decide claims, on both its sides.
-        _await(lambda: all(map(_is_ready, (claimd.url, claimd.console_url))), up, log)
-        yield claimd
+    with children.running(command, inherited_environment(), claimd.log, cwd=ROOT) as up:
+        _await(lambda: all(map(_is_ready, (claimd.url, claimd.console_url))), up, claimd.log)
+        yield up
 
 
 def inherited_environment() -> dict[str, str]:

@@ -20,7 +20,8 @@ from claimd.processes.errors import StartError
 
 _FIRST_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 5.0
-_LIVED_WELL_SECONDS = 10.0
+# Once it has served for so long, what ended it was not its start: whoever waits for it is not made to wait longer.
+_LIVED_WELL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +109,11 @@ class Supervisor:
     async def _keep(self, child: _Child) -> None:
         backoff_seconds = _FIRST_BACKOFF_SECONDS
         while not child.stopping.is_set():
-            began = time.monotonic()
             is_ready = False
+            ready_at = time.monotonic()
             try:
                 is_ready = await self._run_until_ready(child)
+                ready_at = time.monotonic()
                 what = f"{child.spec.name} {_ending(await self._wait(child))}"
             except OSError as error:
                 what = f"{child.spec.name} cannot be started ({error.strerror})"
@@ -120,7 +122,7 @@ class Supervisor:
             if not child.ready.done():
                 child.ready.set_exception(StartError(f"{what} before it was ready{child.spec.explain()}"))
                 return
-            if is_ready and time.monotonic() - began >= _LIVED_WELL_SECONDS:
+            if is_ready and time.monotonic() - ready_at >= _LIVED_WELL_SECONDS:
                 backoff_seconds = _FIRST_BACKOFF_SECONDS
             self._say(f"{what}: starting it again in {backoff_seconds:.1f} s{'' if is_ready else child.spec.explain()}")
             with suppress(TimeoutError):

