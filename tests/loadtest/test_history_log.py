@@ -1,0 +1,96 @@
+"""The log is read raw from a real server, and a round decided there by the real scripts keeps its promises."""
+
+import asyncio
+import time
+
+import orjson
+from histories import columns, digest
+
+from claimd.domain.log import EditEntry, GrantsEntry
+from claimd.domain.outcomes import Outcome
+from claimd.store.keys import log_key
+from claimd.store.redis_store import RedisStore
+from loadtest.answers import Told
+from loadtest.history.checker import check
+from loadtest.history.clock import read_clock
+from loadtest.history.log import Log, read_log
+from loadtest.history.operations import Operation, Operations
+from tests.rounds import definition, identities, now_ms
+from tests.servers import Server
+
+TOLD = {Outcome.GRANTED: Told.GRANTED, Outcome.REPLAYED: Told.REPLAYED, Outcome.SOLD_OUT: Told.SOLD_OUT,
+        Outcome.PAUSED: Told.PAUSED, Outcome.CLOSED: Told.CLOSED}  # fmt: skip
+
+
+def read(server: Server, round_id: str = "r1") -> Log:
+    with server.client() as client:
+        return read_log(client, round_id)
+
+
+async def test_a_log_of_many_pages_is_read_as_the_store_reads_it(store: RedisStore, server: Server) -> None:
+    """Every entry, in order: creation, grants, edits."""
+    await store.round_create(definition(total=5000), "made")
+    for first in range(0, 3003, 7):
+        await store.claim("r1", identities(*range(first, first + 7)))
+    await store.round_edit("r1", {"paused": True, "total": 6000}, "a breath")
+    log = read(server)
+    assert log.malformed == 0
+    assert list(log.entries) == [entry async for entry in store.log("r1")]
+    assert isinstance(log.entries[0], EditEntry)
+    assert log.entries[0].fields["total"] == "5000"
+    assert isinstance(log.entries[-1], EditEntry)
+    assert log.entries[-1].fields == {"paused": "1", "total": "6000"}
+    assert isinstance(log.entries[429], GrantsEntry)
+    assert log.entries[429].first_serial == 2997
+
+
+async def test_entries_that_cannot_be_read_are_counted(store: RedisStore, server: Server) -> None:
+    """Whatever is in them; those of another round in the same log are none of ours."""
+    await store.round_create(definition(), "")
+    strange = [
+        {"grants": "r1", "first": 1, "at_ms": 5},
+        {"grants": "r1", "first": 1, "at_ms": 5, "identities": b""},
+        {"grants": "r1", "first": 1, "at_ms": 5, "identities": b"short"},
+        {"grants": "r1", "first": "x", "at_ms": 5, "identities": bytes(16)},
+        {"edit": "r1", "version": 2, "at_ms": 5, "reason": "", "fields": "["},
+        {"edit": "r1", "version": 2, "at_ms": 5, "reason": "", "fields": orjson.dumps([])},
+        {"something": "r1"},
+    ]
+    with server.client() as client:
+        for fields in strange:
+            client.xadd(log_key("r1"), fields)  # type: ignore[arg-type]
+        client.xadd(log_key("r1"), {"grants": "r2"})
+    log = read(server)
+    assert (len(log.entries), log.malformed) == (1, len(strange))
+    assert read(server, "nowhere") == Log(())
+
+
+async def test_a_round_decided_by_the_scripts_keeps_its_promises(store: RedisStore, server: Server) -> None:
+    """Many at once, a pause, more stock, and the close; by the log that the scripts wrote, and the server's clock."""
+    asked: list[Operation] = []
+
+    async def ask(*people: int) -> None:
+        start = time.monotonic()
+        decisions = await store.claim("r1", [digest(person) for person in people])
+        end = time.monotonic()
+        for person, decision in zip(people, decisions, strict=True):
+            told = TOLD[decision.outcome]
+            asked.append(Operation(start, end, digest(person), told, decision.serial, decision.claimed_at_ms))
+
+    await store.round_create(definition(total=60, opens_at_ms=now_ms() - 1000), "")
+    await asyncio.gather(*(ask(*range(first, first + 20)) for first in range(0, 100, 10)))
+    await store.round_edit("r1", {"total": 80}, "more")
+    await store.round_edit("r1", {"paused": True}, "a breath")
+    await ask(5, 200)
+    await store.round_edit("r1", {"paused": False}, "go on")
+    await asyncio.gather(*(ask(person) for person in range(110)))
+    await store.round_edit("r1", {"closed": True}, "enough")
+    await ask(5, 201)
+    with server.client() as client:
+        log, clock = read_log(client, "r1"), read_clock(client)
+    export = columns([(c.serial, int.from_bytes(person[:4], "little"), c.claimed_at_ms)
+                      async for person, c in store.claims("r1")])  # fmt: skip
+    counted = check(export, Operations.of(asked), log=log, clock=clock)
+    assert counted.violations() == {}
+    assert counted.exported == counted.told_granted == 80
+    assert {item.told for item in asked} == set(TOLD.values())
