@@ -181,6 +181,34 @@ MUTANTS = (
         "False",
         "tests/identity",
     ),
+    Mutant(
+        "checker blind to real time",
+        "loadtest/history/order.py",
+        "reached > told_by + skew",
+        "reached > told_by + 1e9",
+        "tests/loadtest/test_history.py",
+    ),
+    Mutant(
+        "checker knows no doubt",
+        "loadtest/history/promises.py",
+        "(owners >= 0) & people.in_doubt[owners]",
+        "False",
+        "tests/loadtest/test_history_model.py",
+    ),
+    Mutant(
+        "checker forgets a raise",
+        "loadtest/history/course.py",
+        "self.total_rose |= self.total is not None and total > self.total",
+        "pass",
+        "tests/loadtest/test_history_model.py",
+    ),
+    Mutant(
+        "checker reads no log",
+        "loadtest/history/books.py",
+        "count(~there) + count(~alike)",
+        "0",
+        "tests/loadtest/test_history.py",
+    ),
 )
 
 
