@@ -38,6 +38,27 @@ MUTANTS = (
     Mutant("grants not logged", "lua/claim.lua", "if count > 0 then", "if count > 0 and count ~= 1 then"),
     Mutant("total below issued", "lua/round_edit.lua", "tonumber(after.total) < tonumber(state[2])", "false"),
     Mutant("edit written half", "lua/round_edit.lua", "'version', version, unpack(ARGV, 5)", "unpack(ARGV, 5, 6)"),
+    Mutant(
+        "check after write",
+        "lua/round_edit.lua",
+        "local outcome = 'done'",
+        "redis.call('HSET', round, unpack(ARGV, 5))\nlocal outcome = 'done'",
+        "tests/store/test_redis_store.py",
+    ),
+    Mutant(
+        "retry of a step that is not idempotent",
+        "claimd/store/redis_store.py",
+        "        now_ms, outcome, *pairs = await self._editing.call(\n",
+        "        await self._editing.call(script, names, (round_id, reason, orjson.dumps(logged), *flat))\n"
+        "        now_ms, outcome, *pairs = await self._editing.call(\n",
+    ),
+    Mutant(
+        "reload on every error",
+        "claimd/store/script_calls.py",
+        "except NoScriptError:",
+        "except ResponseError:",
+        "tests/store/test_script_calls.py",
+    ),
     Mutant("round created twice", "lua/round_create.lua", "redis.call('EXISTS', round) == 1", "false"),
     Mutant(
         "deadline not checked",
@@ -208,6 +229,69 @@ MUTANTS = (
         "count(~there) + count(~alike)",
         "0",
         "tests/loadtest/test_history.py",
+    ),
+)
+
+
+_FAULTS = "tests/faults/test_faults.py::test_promises_are_kept"
+
+# What only a running claimd can show, that is broken while people claim.
+MUTANTS += (
+    Mutant(
+        "nothing on disk",
+        "claimd/processes/embedded.py",
+        "appendonly yes",
+        "appendonly no",
+        f"{_FAULTS}[kill-server]",
+    ),
+    Mutant(
+        "whoever is given up is told: sold out",
+        "claimd/engine/batcher.py",
+        "self._decided(late, [_UNAVAILABLE] * len(late))",
+        "self._decided(late, [Decision(Outcome.SOLD_OUT)] * len(late))",
+        f"{_FAULTS}[stop-server]",
+    ),
+    Mutant(
+        "granted again when asked again",
+        "lua/claim.lua",
+        "local holds = held[i] or fresh[identity]",
+        "local holds = false",
+        f"{_FAULTS}[lose-replies]",
+    ),
+    Mutant(
+        "another call's reply believed",
+        "claimd/store/script_calls.py",
+        "or reply[0] != call_id:",
+        "or not call_id:",
+        f"{_FAULTS}[double-replies]",
+    ),
+    Mutant(
+        "a pause that is not kept",
+        "lua/claim.lua",
+        "elseif state[5] == '1' then",
+        "elseif false then",
+        f"{_FAULTS}[orders]",
+    ),
+    Mutant(
+        "an hour back closes a round",
+        "lua/claim.lua",
+        "now_ms = math.max(now_ms, tonumber(state[7]))",
+        "",
+        f"{_FAULTS}[set-clock]",
+    ),
+    Mutant(
+        "a supervisor that leaves orphans",
+        "claimd/processes/tether.py",
+        "prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0",
+        "prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0) != 0",
+        f"{_FAULTS}[kill-supervisor]",
+    ),
+    Mutant(
+        "half a claim when memory runs out",
+        "lua/claim.lua",
+        "#!lua\n",
+        "#!lua flags=allow-oom\n",
+        f"{_FAULTS}[out-of-memory]",
     ),
 )
 

@@ -32,9 +32,9 @@ async def kill_server(scene: Scene, times: int) -> None:
 
 
 async def stop_server(scene: Scene, times: int) -> None:
-    """The server stands still for up to six seconds, longer than any claim waits."""
-    for _ in range(times):
-        await _stand_still(scene, "valkey", longest=6.0)
+    """The server stands still for up to six seconds, longer than any claim waits; the first time for all of them."""
+    for number in range(times):
+        await _stand_still(scene, "valkey", scene.chance.uniform(0.1, 6.0) if number else 6.0)
 
 
 async def server_away(scene: Scene, times: int) -> None:
@@ -70,14 +70,15 @@ async def kill_gateway(scene: Scene, times: int) -> None:
 async def stop_gateway(scene: Scene, times: int) -> None:
     """A gateway stands still with claims in flight, and goes on as if nothing had been."""
     for _ in range(times):
-        await _stand_still(scene, f"gateway-{scene.chance.randrange(scene.world.workers)}", longest=3.0)
+        name = f"gateway-{scene.chance.randrange(scene.world.workers)}"
+        await _stand_still(scene, name, scene.chance.uniform(0.1, 3.0))
 
 
 async def break_console(scene: Scene, times: int) -> None:
     """The console is killed, or stands still: no claim takes notice."""
     for number in range(times):
         if number % 2:
-            await _stand_still(scene, "console", longest=1.0)
+            await _stand_still(scene, "console", scene.chance.uniform(0.1, 1.0))
         else:
             await scene.some_time(0.3)
             await _kill(scene, "console")
@@ -128,12 +129,12 @@ async def _kill(scene: Scene, name: str) -> None:
     await until(lambda: scene.world.claimd.pid(name) != dead, f"{name} again")
 
 
-async def _stand_still(scene: Scene, name: str, longest: float) -> None:
+async def _stand_still(scene: Scene, name: str, seconds: float) -> None:
     await scene.some_time(0.3)
     pid = scene.world.claimd.pid(name)
     os.kill(pid, signal.SIGSTOP)
     try:
-        await asyncio.sleep(scene.chance.uniform(0.1, longest))
+        await asyncio.sleep(seconds)
     finally:
         os.kill(pid, signal.SIGCONT)
     await scene.recovered(time.monotonic())

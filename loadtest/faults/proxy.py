@@ -13,6 +13,7 @@ from typing import Final, Self
 
 _CHUNK_BYTES: Final = 1 << 20
 _LATE_SECONDS: Final = (0.01, 3.0)
+_AGAIN_SECONDS: Final = (0.0, 0.005)
 
 
 class Wires(tuple[asyncio.StreamWriter, asyncio.StreamWriter]):
@@ -55,8 +56,10 @@ async def swallow(wires: Wires, reply: bytes) -> None:  # noqa: ARG001 - a fault
 
 
 async def repeat(wires: Wires, reply: bytes) -> None:
-    """It comes twice: whatever is asked next finds an answer there already."""
-    wires[0].write(reply + reply)
+    """It comes twice, the second time when something else may have been asked already."""
+    wires[0].write(reply)
+    await asyncio.sleep(random.uniform(*_AGAIN_SECONDS))
+    wires[0].write(reply)
 
 
 class Proxy:
@@ -71,7 +74,8 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._stopping = asyncio.Event()
-        self._open: set[Wires] = set()
+        # The loop itself keeps none of its tasks alive, and what waits in a black hole is wanted by nobody.
+        self._open: set[asyncio.Task[None]] = set()
 
     @classmethod
     @contextmanager
@@ -89,15 +93,19 @@ class Proxy:
             proxy._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_unix_server(self._connect, self._listen)
+        server = await asyncio.start_unix_server(self._accept, self._listen)
         self._ready.set()
         await self._stopping.wait()
         server.close()
-        # Some may have been accepted, and have no task yet.
-        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        while self._open:
+            for connecting in self._open:
+                connecting.cancel()
+            await asyncio.wait(self._open)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connecting = asyncio.create_task(self._connect(reader, writer))
+        self._open.add(connecting)
+        connecting.add_done_callback(self._open.discard)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -55,7 +55,8 @@ async def test_the_reply_to_a_call_that_was_given_up_is_never_anothers(
 
 async def test_a_call_is_given_up_after_its_time(server: Server, echo: Script) -> None:
     """One that was sent is unknown from then on; one that still waited for a connection did certainly nothing."""
-    calls = ScriptCalls(ConnectionPool.from_url(server.url, socket_timeout=None, protocol=2), 1, 0.05)
+    calls = ScriptCalls(ConnectionPool.from_url(server.url, socket_timeout=None, protocol=2), 1, 1.0)
+    await calls.call(echo, (), ("so that there is a connection",))
     with server.client() as client:
         client.client_pause(60_000, all=False)
         try:
@@ -139,3 +140,14 @@ async def test_a_reply_that_answers_another_call_is_not_believed(
             await calls.call(another, (), ())
         assert not isinstance(caught.value, StoreRefused)
     assert await calls.call(echo, (), ("mine",)) == [b"mine"]
+
+
+async def test_only_a_forgotten_script_is_asked_again(server: Server, calls: ScriptCalls) -> None:
+    """Any other error may come after a write: a script that fails is called once."""
+    source = "#!lua\nlocal call = ARGV[1]\nredis.call('INCR', KEYS[1])\nerror('no')"
+    broken = Script("broken", source, "", ("counter",), ("call",))
+    with server.client() as client:
+        broken = replace(broken, sha=str(client.script_load(source)))
+        with pytest.raises(StoreUnavailable):
+            await calls.call(broken, ("counter",), ())
+        assert client.get("counter") == b"1"
