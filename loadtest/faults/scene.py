@@ -165,6 +165,7 @@ async def play(
         changing = asyncio.create_task(operators.keep_changing())
         try:
             await people.served_after(time.monotonic())
+            scene.figures["gateway MiB before"] = _memory_mib(world)
             await act(scene, times)
         except BrokenPromiseError as error:
             broken["broken"] = str(error)
@@ -177,6 +178,7 @@ async def play(
         if not broken:
             await people.settle()
             broken = _leaked(world)
+            scene.figures["gateway MiB after"] = _memory_mib(world)
     return await _judged(scene, broken, clock_holds)
 
 
@@ -220,6 +222,12 @@ def _judge(scene: Scene, broken: dict[str, Any], clock_holds: bool) -> Verdict:
         figures=scene.figures,
         told=scene.people.summary(),
     )
+
+
+def _memory_mib(world: World) -> list[int]:
+    """What each gateway takes. One that was started again begins anew."""
+    pids = [world.claimd.pid(f"gateway-{number}") for number in range(world.workers)]
+    return [psutil.Process(pid).memory_info().rss >> 20 for pid in pids if psutil.pid_exists(pid)]
 
 
 def _leaked(world: World) -> dict[str, Any]:
