@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from claimd import __version__
 from claimd.cli import audit, export, roles, rounds, up, watch
 from claimd.cli.errors import CommandError
+from claimd.cli.legible import legible
 from claimd.processes.errors import StartError
 from claimd.settings import SettingsError
 
@@ -29,7 +30,7 @@ class _Commands(TyperGroup):
             code, sentence = error.exit_code, str(error)
         except StartError as error:
             code, sentence = 1, str(error)
-        typer.echo(f"claimd: {sentence}", err=True)
+        typer.echo(f"claimd: {legible(sentence)}", err=True)
         raise typer.Exit(code)
 
 

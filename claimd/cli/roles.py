@@ -1,7 +1,6 @@
 """`claimd gateway` and `claimd console`: one role each, as a container runs it, or as a child of a supervisor."""
 
 import asyncio
-import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine
@@ -11,6 +10,7 @@ import typer
 import uvloop
 
 from claimd.cli import options
+from claimd.cli.logs import log_to_stderr
 from claimd.cli.say import say
 from claimd.processes.errors import ServerAwayError
 from claimd.processes.limits import raise_open_files
@@ -121,7 +121,7 @@ def _serve(
     run: Callable[[Callable[[], None]], Coroutine[Any, Any, None]],
 ) -> None:
     raise_open_files()
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {role}: %(message)s")
+    log_to_stderr(role)
     address = listener.getsockname()
 
     def on_ready() -> None:

@@ -10,6 +10,7 @@ from claimd.cli import moments, show
 from claimd.cli.client import Console
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import WrongUsage
+from claimd.cli.legible import legible
 from claimd.cli.options import Json
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
@@ -141,7 +142,7 @@ async def _close(
     """Close a round, for good: there is no opening it again."""
     if not yes:
         state = await console.round(round_id)
-        question = f"Close {round_id} ({state['status']}, {state['remaining']:,} left) for good?"
+        question = f"Close {round_id} ({legible(state['status'])}, {state['remaining']:,} left) for good?"
         typer.confirm(question, abort=True, err=True)
     show.one_round(await console.order(round_id, "close", reason), as_json=as_json)
 

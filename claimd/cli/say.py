@@ -3,8 +3,13 @@
 import sys
 from contextlib import suppress
 
+from claimd.cli.legible import legible
+
 
 def say(line: str) -> None:
-    """Print at once: whoever reads us through a pipe waits for "ready". A reader who has left stops nothing."""
+    """Print at once: whoever reads us through a pipe waits for "ready". A reader who has left stops nothing.
+
+    Some lines carry another's words: a path, or the last that a server had to say.
+    """
     with suppress(OSError):
-        print(line, flush=True, file=sys.stdout)
+        print(legible(line), flush=True, file=sys.stdout)

@@ -8,17 +8,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from claimd.cli.legible import legible, legible_json
+
 STATUS_STYLES = {"scheduled": "cyan", "open": "bold green", "paused": "yellow", "sold_out": "bold", "closed": "dim"}
 
 
 def as_json_text(document: Any) -> None:
     """Print a document as JSON."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    typer.echo(legible_json(json.dumps(document, indent=2, ensure_ascii=False)))
+
+
+def shown(text: str) -> str:
+    """Another's words for rich: no markup, and nothing that a terminal obeys."""
+    return escape(legible(text))
 
 
 def status_text(status: str) -> str:
     """A status with its colour."""
-    return f"[{STATUS_STYLES.get(status, 'default')}]{status.replace('_', ' ')}[/]"
+    return f"[{STATUS_STYLES.get(status, 'default')}]{shown(status.replace('_', ' '))}[/]"
 
 
 def one_round(state: dict[str, Any], *, as_json: bool) -> None:
@@ -27,13 +34,13 @@ def one_round(state: dict[str, Any], *, as_json: bool) -> None:
         as_json_text(state)
         return
     table = Table.grid(padding=(0, 2))
-    table.add_row("[dim]round[/]", f"[bold]{escape(state['id'])}[/]  {escape(state['title'])}")
+    table.add_row("[dim]round[/]", f"[bold]{shown(state['id'])}[/]  {shown(state['title'])}")
     table.add_row("[dim]status[/]", status_text(state["status"]))
     table.add_row("[dim]packs[/]", f"{state['remaining']:,} left of {state['total']:,} ({state['issued']:,} claimed)")
-    table.add_row("[dim]opens[/]", state["opens_at"])
-    table.add_row("[dim]closes[/]", state["closes_at"])
+    table.add_row("[dim]opens[/]", shown(state["opens_at"]))
+    table.add_row("[dim]closes[/]", shown(state["closes_at"]))
     if state.get("pack"):
-        table.add_row("[dim]pack[/]", escape(json.dumps(state["pack"], ensure_ascii=False)))
+        table.add_row("[dim]pack[/]", shown(json.dumps(state["pack"], ensure_ascii=False)))
     Console(highlight=False).print(table)
 
 
@@ -56,7 +63,7 @@ def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
     for state in rounds:
         numbers = [f"{state[name]:,}" for name in ("remaining", "issued", "total")]
         table.add_row(
-            escape(state["id"]), status_text(state["status"]), *numbers, state["opens_at"], escape(state["title"])
+            shown(state["id"]), status_text(state["status"]), *numbers, shown(state["opens_at"]), shown(state["title"])
         )
     Console(highlight=False).print(table)
 
@@ -65,14 +72,14 @@ def audit(result: dict[str, Any], round_id: str) -> None:
     """Print an audit, the verdict first."""
     out = Console(highlight=False)
     if result["ok"]:
-        out.print(f"[bold green]PASS[/]  {escape(round_id)}: every promise was kept")
+        out.print(f"[bold green]PASS[/]  {shown(round_id)}: every promise was kept")
     else:
-        out.print(f"[bold red]FAIL[/]  {escape(round_id)}: {', '.join(_broken(result))}")
+        out.print(f"[bold red]FAIL[/]  {shown(round_id)}: {', '.join(_broken(result))}")
     table = Table.grid(padding=(0, 2))
     for name, meaning in _AUDIT_ROWS.items():
         value = result[name]
-        shown = ("yes" if value else "[red]no[/]") if isinstance(value, bool) else f"{value:,}"
-        table.add_row(f"[dim]{name}[/]", shown, f"[dim]{meaning}[/]")
+        said = ("yes" if value else "[red]no[/]") if isinstance(value, bool) else f"{value:,}"
+        table.add_row(f"[dim]{name}[/]", said, f"[dim]{meaning}[/]")
     table.columns[1].justify = "right"
     out.print(table)
 

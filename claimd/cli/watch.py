@@ -9,7 +9,6 @@ import typer
 from rich.console import Console as Terminal
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +16,8 @@ from rich.text import Text
 from claimd.cli.client import Console
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import CommandError
-from claimd.cli.show import status_text
+from claimd.cli.legible import legible
+from claimd.cli.show import shown, status_text
 from claimd.cli.watched import Look, Watched
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
@@ -64,13 +64,13 @@ async def _lines(watched: Watched, look: Look, interval_seconds: float, as_json:
         try:
             look = await watched.look()
         except CommandError as error:
-            typer.echo(f"claimd: {error}", err=True)
+            typer.echo(legible(f"claimd: {error}"), err=True)
 
 
 def picture(look: Look, trouble: str = "") -> RenderableType:
     """What a person sees on a terminal; `trouble` is why it is not fresh."""
     state = look.state
-    head = f"[bold]{escape(state['id'])}[/]  {escape(state['title'])}  {status_text(state['status'])}"
+    head = f"[bold]{shown(state['id'])}[/]  {shown(state['title'])}  {status_text(state['status'])}"
     share = state["remaining"] / state["total"] if state["total"] else 0.0
     numbers = f"[bold]{state['remaining']:,}[/] left of {state['total']:,}  ({share:.1%})"
     # In a cell, because a bar by itself ends without a new line and swallows the one that follows.
@@ -80,7 +80,7 @@ def picture(look: Look, trouble: str = "") -> RenderableType:
     if look.outcomes:
         parts += [Text(), _outcomes(look)]
     if trouble:
-        parts += [Text(), Text(f"not fresh: {trouble}", style="yellow")]
+        parts += [Text(), Text(legible(f"not fresh: {trouble}"), style="yellow")]
     return Group(*parts)
 
 
@@ -90,7 +90,7 @@ def _outcomes(look: Look) -> Table:
     table.add_column("claims", justify="right", min_width=12)
     table.add_column("per second", justify="right", min_width=10)
     for outcome, count in sorted(look.outcomes.items(), key=lambda item: -item[1]):
-        table.add_row(outcome.replace("_", " "), f"{count:,}", f"{look.rates.get(outcome, 0.0):,.0f}")
+        table.add_row(shown(outcome.replace("_", " ")), f"{count:,}", f"{look.rates.get(outcome, 0.0):,.0f}")
     return table
 
 
@@ -102,7 +102,7 @@ def _outlook(look: Look) -> str:
     if status == "scheduled":
         return f"opens in {_duration((from_rfc3339(look.state['opens_at']) - look.now_ms) / 1000)}"
     if status != "open":
-        return str(status).replace("_", " ")
+        return legible(str(status).replace("_", " "))
     speed = f"{look.grants_per_second:,.0f} grants a second"
     if look.seconds_to_sell_out is None:
         return speed
@@ -114,7 +114,7 @@ def _line(look: Look) -> str:
     counts = "  ".join(f"{outcome} {count}" for outcome, count in sorted(look.outcomes.items()))
     left = f"{state['remaining']} left of {state['total']}"
     line = f"{to_rfc3339(look.now_ms)}  {state['id']} {state['status']}  {left}  {_outlook(look)}  {counts}"
-    return line.rstrip()
+    return legible(line.rstrip())
 
 
 def _duration(seconds: float) -> str:
