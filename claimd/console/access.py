@@ -1,4 +1,4 @@
-"""Only who knows the admin token gets in: the middleware in front of `/admin/`."""
+"""Only who knows the admin token gets in: the middleware in front of every route but those that are open by name."""
 
 from hmac import compare_digest
 from http import HTTPStatus
@@ -9,15 +9,27 @@ from aiohttp.typedefs import Handler
 from claimd.console.context import CONTEXT
 from claimd.http.problems import refused
 
+# What is added to the console later is closed, whatever its address, until it is named here.
+_OPEN = frozenset(("/healthz", "/metrics", "/readyz"))
+
 
 @web.middleware
 async def admins_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """401 for whoever does not present the token; also for addresses that do not exist."""
-    if request.path.startswith("/admin/"):
-        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        expected = request.app[CONTEXT].admin_token
-        if scheme.lower() != "bearer" or not compare_digest(
-            token.strip().encode(errors="surrogateescape"), expected.encode()
-        ):
-            raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
+    """401 for whoever does not present the token; also for addresses under `/admin/` that do not exist."""
+    if not _is_open(request) and not _is_admin(request):
+        raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
     return await handler(request)
+
+
+def _is_open(request: web.Request) -> bool:
+    # By the route that was found, not by the address: how one is spelled is the router's business.
+    resource = request.match_info.route.resource
+    return resource.canonical in _OPEN if resource is not None else not request.path.startswith("/admin/")
+
+
+def _is_admin(request: web.Request) -> bool:
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    expected = request.app[CONTEXT].admin_token
+    return scheme.lower() == "bearer" and compare_digest(
+        token.strip().encode(errors="surrogateescape"), expected.encode()
+    )
