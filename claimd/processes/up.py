@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from claimd import __version__
 from claimd.processes.data_dir import DataDir
 from claimd.processes.embedded import Embedded, connect
-from claimd.processes.environment import child_environment
+from claimd.processes.environment import child_environment, without_settings
 from claimd.processes.errors import StartError
 from claimd.processes.limits import raise_open_files
 from claimd.processes.listeners import listen, url_of
@@ -54,7 +54,7 @@ async def up(settings: Settings, say: Say) -> None:
 async def supervise_gateways(settings: Settings, say: Say) -> None:
     """Run `settings.workers` gateways on one port until SIGTERM or SIGINT. Raises StartError."""
     raise_open_files()
-    environment = child_environment(settings, os.environ)
+    environment = child_environment(settings, os.environ, without="admin_token")
     listeners = listen(settings.host, settings.port, workers=settings.workers)
     supervisor = Supervisor(say, lambda _name, _pid: None)
 
@@ -144,12 +144,11 @@ class _Machine:
 
     async def _start(self) -> None:
         store = await self._start_store()
-        environment = child_environment(self._settings, os.environ)
         self._introduce(store)
         await self._supervisor.start(
             [
-                *gateway_specs(self._sockets.gateway, environment),
-                console_spec(self._sockets.console[0], environment),
+                *gateway_specs(self._sockets.gateway, self._environment(without="admin_token")),
+                console_spec(self._sockets.console[0], self._environment(without="secret")),
             ]
         )
         # Only now: whoever reads an address there may use it.
@@ -165,7 +164,7 @@ class _Machine:
             return f"{name} at {without_password(url)}", durability
         await self._embedded.prepare()
         self._settings = self._settings.model_copy(update={"redis_url": self._embedded.url})
-        await self._supervisor.start([self._embedded.spec(child_environment(self._settings, os.environ))])
+        await self._supervisor.start([self._embedded.spec(without_settings(os.environ))])
         self._record.put("valkey", url=self._embedded.url)
         async with connect(self._embedded.url) as server:
             info = await server.info("server")
@@ -173,6 +172,9 @@ class _Machine:
             f"embedded Valkey {info['valkey_version']}, files in {_shown(self._data_dir.path)}",
             "every grant is on disk before it is told (appendfsync always)",
         )
+
+    def _environment(self, without: str) -> dict[str, str]:
+        return child_environment(self._settings, os.environ, without=without)
 
     def _introduce(self, store: tuple[str, str]) -> None:
         settings, workers = self._settings, self._settings.workers

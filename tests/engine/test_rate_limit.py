@@ -14,3 +14,17 @@ def test_an_identity_is_limited_within_a_window_and_free_again_in_the_next() -> 
     assert not limit.admit(identity(1))
     now[0] = 1.0
     assert [limit.admit(identity(1)) for _ in range(3)] == [True, True, False]
+
+
+def test_a_flood_of_identities_is_forgotten_with_its_window() -> None:
+    """It keeps no more than an entry for each identity that asked within one window, however long the flood lasts."""
+    now = [0.0]
+    limit = RateLimit(1, 1.0, lambda: now[0])
+    kept = []
+    for window in range(20):
+        now[0] = float(window)
+        for number in range(500):
+            limit.admit(identity(window * 500 + number))
+            limit.admit(identity(window * 500 + number))
+        kept.append(len(limit._asked))
+    assert kept == [500] * 20

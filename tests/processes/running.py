@@ -99,6 +99,12 @@ class Up:
         token = (self.data_dir / "admin-token").read_text().strip()
         return _ask(self.record()["console"], method, path, body, f"Bearer {token}")
 
+    def gateway(self, method: str, path: str, authorization: str) -> tuple[int, dict[str, Any]]:
+        """Ask the gateway; (0, {}) where nobody answers."""
+        with suppress(OSError, http.client.HTTPException):
+            return _ask(self.record()["gateway"], method, path, None, authorization)
+        return 0, {}
+
     def create_round(self, round_id: str, total: int = 100) -> None:
         """A round that is open."""
         window = {"opens_at": "2020-01-01T00:00:00Z", "closes_at": "2099-01-01T00:00:00Z"}
@@ -109,12 +115,19 @@ class Up:
 
     def claim(self, round_id: str, person: str) -> tuple[int, dict[str, Any]]:
         """Claim with a pass; (0, {}) where nobody answers."""
-        keys = Keys.derive((self.data_dir / "secret").read_text().strip().encode())
-        digest = identity_digest(keys.identity_key, person)
-        text = Passes(keys.pass_key).issue(round_id, digest, time.time_ns() // 1_000_000 + 60_000)
-        with suppress(OSError, http.client.HTTPException):
-            return _ask(self.record()["gateway"], "POST", f"/v1/rounds/{round_id}/claims", None, f"Pass {text}")
-        return 0, {}
+        return self.gateway("POST", f"/v1/rounds/{round_id}/claims", f"Pass {self.pass_for(round_id, person)}")
+
+    def pass_for(self, round_id: str, person: str) -> str:
+        """A pass as the gateway would issue it, good for a minute."""
+        digest = self.identity_of(person)
+        return Passes(self._keys().pass_key).issue(round_id, digest, time.time_ns() // 1_000_000 + 60_000)
+
+    def identity_of(self, person: str) -> bytes:
+        """The digest under which the server knows a person."""
+        return identity_digest(self._keys().identity_key, person)
+
+    def _keys(self) -> Keys:
+        return Keys.derive((self.data_dir / "secret").read_text().strip().encode())
 
 
 def _ask(address: dict[str, Any], method: str, path: str, body: Any, authorization: str) -> tuple[int, dict[str, Any]]:

@@ -69,7 +69,8 @@ def test_a_damaged_secret_is_never_replaced(tmp_path: Path) -> None:
 def test_children_get_exactly_these_settings() -> None:
     """What is not set is not inherited either, and secrets arrive in the clear."""
     settings = Settings(workers=3, secret="s" * 32, redis_url=None)  # type: ignore[arg-type]
-    environment = child_environment(settings, {"PATH": "/bin", "CLAIMD_REDIS_URL": "redis://old", "claimd_port": "1"})
+    inherited = {"PATH": "/bin", "CLAIMD_REDIS_URL": "redis://old", "claimd_port": "1"}
+    environment = child_environment(settings, inherited, without="admin_token")
     assert environment["PATH"] == "/bin"
     assert environment["CLAIMD_WORKERS"] == "3"
     assert environment["CLAIMD_SECRET"] == "s" * 32

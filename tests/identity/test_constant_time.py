@@ -1,0 +1,74 @@
+"""Secrets are compared in a time that does not tell how much of a guess was right."""
+
+import ast
+import hmac
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+import claimd
+from claimd.console import access
+from claimd.console.context import CONTEXT, Context
+from claimd.identity import passes
+from claimd.identity.passes import Passes
+
+PASSES = Passes(bytes(32))
+PASS = PASSES.issue("night", bytes(16), 2**50)
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
+    """What goes through `compare_digest`."""
+    pairs: list[tuple[bytes, bytes]] = []
+
+    def noted(one: bytes, other: bytes) -> bool:
+        pairs.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    for module in (passes, access):
+        monkeypatch.setattr(module, "compare_digest", noted)
+    return pairs
+
+
+@pytest.mark.parametrize("at", [32, 45, 63])
+def test_a_pass_is_compared_whole(compared: list[Any], at: int) -> None:
+    """Its signature with the right one, all 24 bytes of both, wherever the first wrong one is."""
+    guess = PASS[:at] + ("A" if PASS[at] != "A" else "B") + PASS[at + 1 :]
+    assert PASSES.verify("night", guess, 0) is None
+    [(shown, right)] = compared
+    assert len(shown) == len(right) == 24
+    assert shown != right
+    compared.clear()
+    assert PASSES.verify("night", PASS, 0) == bytes(16)
+    [(shown, right)] = compared
+    assert shown == right
+
+
+@pytest.mark.parametrize("guess", ["the token", "the tokem", "xhe token", "", "the token and more"])
+def test_the_admin_token_is_compared_whole(compared: list[Any], guess: str) -> None:
+    """Whatever was shown for it."""
+    app = access.web.Application()
+    store: Any = None
+    app[CONTEXT] = Context(store, "the token")
+    request = make_mocked_request("GET", "/admin/v1/rounds", {"Authorization": f"Bearer {guess}"}, app=app)
+    assert access._is_admin(request) is (guess == "the token")
+    assert compared == [(guess.encode(), b"the token")]
+
+
+def test_no_secret_is_compared_in_another_way() -> None:
+    """In what serves and decides, nothing called after a secret or a signature stands beside `==`, `!=` or `in`."""
+    secret = ("mac", "digest", "signature", "secret", "token", "password", "expected")
+    found = []
+    for path in sorted(Path(claimd.__file__).parent.rglob("*.py")):
+        if path.parent.name in ("cli", "processes"):
+            # On the operator's own side, where nobody guesses.
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Is | ast.IsNot):
+                names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+                names |= {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+                found += [(path.name, ast.unparse(node)) for name in names if any(word in name for word in secret)]
+    # How long a setting is, is no secret.
+    assert [one for one in found if not one[1].startswith("len(")] == []
