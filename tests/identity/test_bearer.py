@@ -325,3 +325,59 @@ def test_when_a_token_was_made_and_what_it_is_called_decide_nothing(
     """A provider whose clock is a second ahead must not shut everybody out."""
     text = _hmac_signed({"alg": "HS256", "kid": "oct"}, {"sub": "ada", "exp": _in_an_hour(), **claims}, OCT_SECRET)
     assert tokens.verify(text) is not None
+
+
+@pytest.mark.parametrize("kid", ALGORITHMS)
+def test_every_changed_character_breaks_a_token(tokens: BearerTokens, kid: str) -> None:
+    """None of it can be replaced, left out or doubled; what is left over may at most say the very same."""
+    text = token("ada", kid)
+    for at in range(len(text)):
+        for other in (text[:at] + "A" + text[at + 1 :], text[:at] + text[at + 1 :], text[:at] + text[at] + text[at:]):
+            bearer = tokens.verify(other)
+            assert bearer is None or other == text or bearer == tokens.verify(text)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"crit": ["exp"]},
+        {"crit": ["unheard-of"], "unheard-of": 1},
+        {"crit": []},
+        {"crit": "b64"},
+        {"b64": False},
+        {"b64": False, "crit": ["b64"]},
+    ],
+    ids=str,
+)
+def test_a_signed_header_that_asks_for_more_than_is_understood_is_refused(
+    tokens: BearerTokens, more: dict[str, Any]
+) -> None:
+    """RFC 7515, section 4.1.11, and RFC 7797: not even the provider's own signature makes up for it."""
+    payload = json.dumps({"sub": "ada", "exp": _in_an_hour()}).encode()
+    assert tokens.verify(raw_token({"alg": "HS256", "kid": "oct"}, payload)) is not None
+    assert tokens.verify(raw_token({"alg": "HS256", "kid": "oct", **more}, payload)) is None
+
+
+def test_a_key_that_a_token_brings_along_is_not_asked(tokens: BearerTokens) -> None:
+    """`jwk`, `jku`, `x5u` and `x5c` are a stranger's words: the signature is checked with the key of the file."""
+    brought = {"jwk": {**public_jwk("oct"), "k": _segment(b"x" * 40)}, "jku": "http://127.0.0.1/", "x5c": ["AAAA"]}
+    payload = {"sub": "ada", "exp": _in_an_hour()}
+    header = {"alg": "HS256", "kid": "oct", **brought}
+    assert tokens.verify(_hmac_signed(header, payload, b"x" * 40)) is None
+    assert tokens.verify(_hmac_signed(header, payload, OCT_SECRET)) is not None
+
+
+def test_a_token_without_a_known_key_is_not_looked_at(tokens: BearerTokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends 8 KiB under a name that is not in the file is refused by the header alone."""
+    seen: list[str] = []
+    read = jwt.get_unverified_header
+
+    def noted(text: str) -> Any:
+        seen.append(text)
+        return read(text)
+
+    monkeypatch.setattr(jwt, "get_unverified_header", noted)
+    monkeypatch.setattr(jwt, "decode", None)
+    header = _segment({"alg": "HS256", "kid": "stranger"})
+    assert tokens.verify(f"{header}.{_segment(b'x' * 5000)}.{_segment(b'y' * 32)}") is None
+    assert seen == [f"{header}.."]
