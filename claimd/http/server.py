@@ -91,7 +91,9 @@ class _Connection(web.RequestHandler):
         """Answer what went wrong outside of any handler, and close the connection."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun; all that is left is to hang up")
-        if status == 500:
+        # What is no text cannot be quoted: there the library fails to refuse an expectation. A handler's errors end
+        # in the middleware, so that this is the client's doing, and no traceback's worth.
+        if status == 500 and not isinstance(exc, UnicodeEncodeError):
             _log.error("an answer failed", exc_info=exc)
             problem = Problem(503, "unavailable", headers=retry_after())
         else:

@@ -228,6 +228,7 @@ def test_whatever_is_sent_is_answered_or_hung_up_on(fuzzed: Fuzzed, caplog: pyte
     @example((CLAIM + _HOST + _ADA + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n" + REQUESTS[1],))
     @example((CLAIM + _HOST + _ADA + b"Content-Length: 74\r\n\r\n",))
     @example((CLAIM + _HOST + b"Content-Length: 500\r\nAuthorization: Pass {ada}\r\n\r\n" + REQUESTS[1],))
+    @example((REQUESTS[6].replace(b"100-continue", b"\x80 100-continue"),))
     def answered(pieces: tuple[bytes, ...]) -> None:
         fuzzed.runner.run(fuzzed.send(pieces))
 

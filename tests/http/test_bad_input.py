@@ -467,6 +467,8 @@ NO_HTTP = {
     "length is a word": CREATE_LINE + b"Host: x\r\nContent-Length: two\r\n\r\n{}",
     "length beyond all numbers": CREATE_LINE + b"Host: x\r\nContent-Length: 99999999999999999999\r\n\r\n{}",
     "websocket of old": b"GET /healthz HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Key1: 1\r\n\r\n",
+    "expectation that is no text": b"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: \x80 100-continue\r\n\r\n",
+    "expectation that is no text, nowhere": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nExpect: \xa0100-continue\r\n\r\n",
     "unknown expectation": b"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n",
 }
 
