@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claimd.domain.claims import claim_id
-from claimd.domain.rounds import Round, Status, is_round_id
+from claimd.domain.rounds import Round, Status, _has_the_form, is_round_id
 from claimd.domain.times import MAX_TIME_MS, from_rfc3339, to_rfc3339
 from tests.rounds import definition
 
@@ -65,6 +65,14 @@ def test_claim_ids_differ_between_rounds() -> None:
 def test_what_is_no_id(text: str) -> None:
     """Upper case, other signs, too long."""
     assert not is_round_id(text)
+
+
+def test_what_strangers_ask_for_is_not_kept() -> None:
+    """Only what is as short as an id is remembered, whatever else is asked."""
+    before = _has_the_form.cache_info().currsize
+    for number in range(2000):
+        assert not is_round_id(f"{number}" + "a" * 8000)
+    assert _has_the_form.cache_info().currsize == before
 
 
 @pytest.mark.parametrize(
