@@ -36,13 +36,17 @@ class Reporter:
         self._resumed = False
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Report for ever; a store that is away is tried again with the next second."""
+        """Report until cancelled; a store that is away is tried again with the next second."""
+        task = asyncio.current_task()
         while True:
             try:
                 await self.report()
             except Exception as error:
                 # Whatever it was: counting must never end the gateway that is counted.
                 _log.debug("counts were not saved: %s", error)
+            if task is not None and task.cancelling():
+                # The Redis library swallows a cancellation in the middle of a call, and there is only ever one.
+                raise asyncio.CancelledError
             await sleep(_INTERVAL_SECONDS)
 
     async def report(self) -> None:
