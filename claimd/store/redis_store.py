@@ -99,7 +99,7 @@ class RedisStore:
             pipeline = self._reading.pipeline(transaction=False)
             pipeline.exists(keys.round_key(round_id))
             pipeline.hget(keys.claims_key(round_id), cast(str, identity))
-            exists, value = await pipeline.execute()
+            exists, value = _replies(await pipeline.execute(raise_on_error=False))
         return Held(bool(exists), _read_claim(round_id, value) if value else None)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
@@ -217,6 +217,17 @@ def _read_decisions(reply: list[Any], count: int) -> list[Decision]:
 def _replayed(value: bytes, now_ms: int) -> Decision:
     serial, _, claimed_at_ms = value.partition(b":")
     return Decision(Outcome.REPLAYED, int(serial), int(claimed_at_ms), now_ms)
+
+
+def _replies(replies: list[Any]) -> list[Any]:
+    """The replies, none of them an error; raises the first as the server said it.
+
+    What the library itself raises quotes the command, and with it an identity, into the log.
+    """
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
 
 
 def _read_claim(round_id: str, value: bytes) -> Claim:
