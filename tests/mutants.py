@@ -289,6 +289,20 @@ MUTANTS = (
         "tests/processes/test_secrets.py",
     ),
     Mutant(
+        "an identity quoted with its command",
+        "claimd/store/redis_store.py",
+        "_replies(await pipeline.execute(raise_on_error=False))",
+        "await pipeline.execute()",
+        "tests/processes/test_secrets.py",
+    ),
+    Mutant(
+        "a cancelled report goes on",
+        "claimd/metrics/reporter.py",
+        "if task is not None and task.cancelling():",
+        "if False:",
+        "tests/metrics/test_reporter.py",
+    ),
+    Mutant(
         "the limit only by the lane",
         "claimd/gateway/credentials.py",
         "if not context.rate_limit.admit(asking.identity):",

@@ -103,7 +103,7 @@ def _ask_for_everything(up: Up, shown: dict[str, str], *, claiming: bool = True)
             for path in (f"/v1/rounds/{own_round}", "/v1/rounds/absent"):
                 asks += [("GET", f"{path}/claims/me", who), ("POST", f"{path}/passes", who)]
                 # What the server says no to is asked again for seconds; a look at it is told at once.
-                asks += [("POST", f"{path}/claims", who)] if claiming and own_round != "mistyped" else []
+                asks += [("POST", f"{path}/claims", who)] if claiming and own_round in ("r", "twisted") else []
         for path in (f"/v1/rounds/{text}", f"/v1/rounds/r/claims/{text}", f"/v1/rounds?pass={text}", f"/{text}"):
             asks.append(("GET", path, ""))
     with ThreadPoolExecutor(24) as threads:
