@@ -79,13 +79,12 @@ class Batcher:
     def submit(self, identity: bytes, deliver: Deliver) -> None:
         """Have one claim decided; `deliver` is told the decision, whatever happens."""
         now, waiting = self._clock(), self._waiting
-        claim = (identity, deliver, now)
         # Who finds nobody waiting is let in whatever is expected: somebody has to find out when the server is back.
         limits, ahead = self._limits, len(waiting)
         if ahead >= limits.max_waiting or (ahead and self._expected_wait.seconds(ahead, now) > limits.max_wait_seconds):
-            self._deliver((claim,), (_UNAVAILABLE if self._expected_wait.failing else _OVERLOADED,))
+            self._turn_away(deliver)
             return
-        waiting.append(claim)
+        waiting.append((identity, deliver, now))
         if not self._scheduled and self._may_send():
             self._scheduled = True
             self._loop.call_soon(self._send)
@@ -171,6 +170,15 @@ class Batcher:
     def _decided(self, claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
         self._deliver(claims, decisions)
         self._counts.latency_seconds.observe_ages(self._clock(), [since for _, _, since in claims])
+
+    def _turn_away(self, deliver: Deliver) -> None:
+        """As `_deliver`, for one: who is most in an overload must cost the least."""
+        decision = _UNAVAILABLE if self._expected_wait.failing else _OVERLOADED
+        self._counts.claims[self._round_id, decision.outcome] += 1
+        try:
+            deliver(decision)
+        except Exception:
+            _log.exception("a decision could not be delivered")
 
     def _deliver(self, claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
         for (_, deliver, _), decision in zip(claims, decisions, strict=True):

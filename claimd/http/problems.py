@@ -34,7 +34,8 @@ _TITLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+# No two are equal, so that one which is told to many can be looked up by what it is.
+@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """An error answer. `extra` are members of the document beside the standard ones."""
 

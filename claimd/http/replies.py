@@ -1,8 +1,9 @@
 """From an outcome to its answer: the one table of it, and the JSON of rounds and claims."""
 
 import random
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -12,8 +13,10 @@ from claimd.domain.rounds import Round
 from claimd.domain.times import to_rfc3339
 from claimd.http.problems import Problem
 
+_T = TypeVar("_T")
+
 # RFC 9110 wants whole seconds; a spread, so that those who are sent away do not come back all at once.
-_RETRY_AFTER_SECONDS = (1, 3)
+_RETRY_AFTER = tuple({"Retry-After": str(seconds)} for seconds in (1, 2, 3))
 
 # Those that say the same to everybody.
 _PLAIN_REFUSALS = {
@@ -22,8 +25,11 @@ _PLAIN_REFUSALS = {
     Outcome.CLOSED: Problem(409, Outcome.CLOSED),
     Outcome.ROUND_NOT_FOUND: Problem(404, Outcome.ROUND_NOT_FOUND),
 }
-# With a Retry-After of its own for each.
-_TRY_AGAIN = {Outcome.RATE_LIMITED: 429, Outcome.OVERLOADED: 503, Outcome.UNAVAILABLE: 503}
+# One for each Retry-After, made once: a gateway that turns most people away must have its time for the others.
+_TRY_AGAIN = {
+    outcome: tuple(Problem(status, outcome, headers=headers) for headers in _RETRY_AFTER)
+    for outcome, status in ((Outcome.RATE_LIMITED, 429), (Outcome.OVERLOADED, 503), (Outcome.UNAVAILABLE, 503))
+}
 _GRANTS = {Outcome.GRANTED: (201, b"false"), Outcome.REPLAYED: (200, b"true")}
 
 
@@ -53,22 +59,30 @@ def grant_form(round_id: str, outcome: Outcome, claimed_at_ms: int) -> tuple[int
 
 
 def refusal(decision: Decision) -> Problem:
-    """The problem that a refusal is told as."""
+    """The problem that a refusal is told as: the same one for all who are told the same."""
     outcome = decision.outcome
     problem = _PLAIN_REFUSALS.get(outcome)
     if problem is not None:
         return problem
     if outcome is Outcome.NOT_OPEN:
-        seconds = -(-(decision.opens_at_ms - decision.now_ms) // 1000)
-        opens_at = {"opens_at": to_rfc3339(decision.opens_at_ms)}
-        return Problem(409, outcome, extra=opens_at, headers={"Retry-After": str(max(1, seconds))})
-    return Problem(_TRY_AGAIN[outcome], outcome, headers=retry_after())
+        return _not_open(decision.opens_at_ms, -(-(decision.opens_at_ms - decision.now_ms) // 1000))
+    return _one_of(_TRY_AGAIN[outcome])
+
+
+@lru_cache(maxsize=256)
+def _not_open(opens_at_ms: int, seconds: int) -> Problem:
+    opens_at = {"opens_at": to_rfc3339(opens_at_ms)}
+    return Problem(409, Outcome.NOT_OPEN, extra=opens_at, headers={"Retry-After": str(max(1, seconds))})
 
 
 def retry_after() -> dict[str, str]:
     """A Retry-After header of one to three seconds."""
-    # Not for security: a spread.
-    return {"Retry-After": str(random.randint(*_RETRY_AFTER_SECONDS))}  # noqa: S311
+    return _one_of(_RETRY_AFTER)
+
+
+def _one_of(spread: Sequence[_T]) -> _T:
+    # Not for security. `random.choice` takes three times as long, which is a lot where it is most of the work.
+    return spread[int(random.random() * len(spread))]  # noqa: S311
 
 
 def claim_json(claim: Claim) -> dict[str, Any]:

@@ -24,23 +24,17 @@ def claim_answer(round_id: str, decision: Decision, now_seconds: int) -> bytes:
 
 def problem_answer(problem: Problem, now_seconds: int) -> bytes:
     """The whole HTTP/1.1 answer for a problem; keeps the connection open."""
-    if problem.headers or problem.extra:
-        before, after = _problem_parts(problem)
-    else:
-        before, after = _plain_problem_parts(problem.status, problem.code, problem.detail)
+    before, after = _problem_parts(problem)
     return before + _date(now_seconds) + after
 
 
+# By the problem itself: those that are told to many are made once.
+@lru_cache(maxsize=256)
 def _problem_parts(problem: Problem) -> tuple[bytes, bytes]:
     """What stands before the date, and after it."""
     body = problem.body()
     headers = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items()).encode()
     return _head(problem.status, PROBLEM_TYPE, len(body)), headers + b"\r\n" + body
-
-
-@lru_cache(maxsize=64)
-def _plain_problem_parts(status: int, code: str, detail: str) -> tuple[bytes, bytes]:
-    return _problem_parts(Problem(status, code, detail))
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,45 @@
+"""Refusals as bytes: spelled once for all who are told the same, and still each as it should be."""
+
+import json
+
+from claimd.domain.outcomes import Decision, Outcome
+from claimd.http.replies import refusal
+from claimd.http.wire import claim_answer
+
+NOW_SECONDS = 1_700_000_000
+
+
+def retry_after(answer: bytes) -> int:
+    """Of a whole answer, in seconds."""
+    head, _, _ = answer.partition(b"\r\n\r\n")
+    (value,) = (line.split(b": ")[1] for line in head.split(b"\r\n") if line.startswith(b"Retry-After: "))
+    return int(value)
+
+
+def test_those_who_are_sent_away_are_sent_away_for_different_times() -> None:
+    """One to three seconds each, or they would all come back at once."""
+    answers = {claim_answer("r1", Decision(Outcome.OVERLOADED), NOW_SECONDS) for _ in range(500)}
+    assert {retry_after(answer) for answer in answers} == {1, 2, 3}
+    assert len(answers) == 3
+    for answer in answers:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert f"Content-Length: {len(body)}".encode() in head
+        assert json.loads(body)["code"] == "overloaded"
+
+
+def test_a_refusal_costs_no_new_answer() -> None:
+    """What is told to many is made once, whatever is asked: an overloaded gateway has no time to spell."""
+    for outcome in (Outcome.OVERLOADED, Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.SOLD_OUT):
+        assert len({id(refusal(Decision(outcome))) for _ in range(500)}) <= 3
+    early = Decision(Outcome.NOT_OPEN, now_ms=1_000, opens_at_ms=10_000)
+    assert refusal(early) is refusal(early._replace(now_ms=1_001))
+
+
+def test_the_waiting_time_before_the_opening_is_that_of_the_moment() -> None:
+    """Whoever asks later is told to wait for less, and never for nothing."""
+    waits = [
+        retry_after(claim_answer("r1", Decision(Outcome.NOT_OPEN, now_ms=now_ms, opens_at_ms=10_000), NOW_SECONDS))
+        for now_ms in (1_000, 5_500, 9_999, 10_000)
+    ]
+    assert waits == [9, 5, 1, 1]
