@@ -187,6 +187,27 @@ MUTANTS = (
         "if True:\n            self._begun_at",
         "tests/gateway/test_gateway_stalled.py",
     ),
+    Mutant(
+        "a turn without end",
+        "claimd/gateway/turns.py",
+        "elif not left:",
+        "elif left < -1e9:",
+        "tests/gateway/test_turns.py",
+    ),
+    Mutant(
+        "those who left still ask",
+        "claimd/gateway/lane.py",
+        "        if self._transport is None:\n            # Nobody waits any more",
+        "        if False:\n            # Nobody waits any more",
+        "tests/gateway/test_turns.py",
+    ),
+    Mutant(
+        "all sent away for the same time",
+        "claimd/http/replies.py",
+        "int(random.random() * len(spread))",
+        "0",
+        "tests/http/test_refusals.py",
+    ),
     Mutant("audit trusts the counter", "claimd/audit/audit.py", "held.grants == state.issued", "True", "tests/audit"),
     Mutant(
         "pass not bound to round",

@@ -14,6 +14,7 @@ from typing import cast
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.gateway.claim_request import ClaimRequests, may_become_one
 from claimd.gateway.context import Context
+from claimd.gateway.turns import Turns
 from claimd.http.problems import Problem, refused
 from claimd.http.replies import refusal
 from claimd.http.timeouts import IDLE_SECONDS, REQUEST_SECONDS, UnreadAnswers
@@ -35,6 +36,7 @@ class Lane:
         self.handed_to = handed_to
         self.connections: set[LaneConnection] = set()
         self.requests = ClaimRequests()
+        self.turns = Turns(asyncio.get_running_loop().call_soon)
         self._all_closed = asyncio.Event()
 
     def connection(self) -> "LaneConnection":
@@ -111,7 +113,11 @@ class LaneConnection(asyncio.Protocol):
         request = self._lane.requests.read(data)
         if request is not None:
             self._part = b""
-            self._ask(*request)
+            if self._lane.turns.take():
+                self.ask(*request)
+            else:
+                self._waiting = True
+                self._lane.turns.wait(self, *request)
         elif may_become_one(data):
             self._await_the_rest(data)
         else:
@@ -146,7 +152,11 @@ class LaneConnection(asyncio.Protocol):
         if not self._waiting and self._transport is not None:
             self._transport.close()
 
-    def _ask(self, round_id: str, shown: str) -> None:
+    def ask(self, round_id: str, shown: str) -> None:
+        """Have a claim decided, now that its turn has come."""
+        if self._transport is None:
+            # Nobody waits any more, and nothing was asked yet.
+            return
         context = self._lane.context
         self._begun_at = self._loop.time()
         identity = context.passes.verify(round_id, shown, time.time_ns() // 1_000_000)
@@ -160,21 +170,22 @@ class LaneConnection(asyncio.Protocol):
             context.engine.submit(round_id, identity, self._decided)
 
     def _decided(self, decision: Decision) -> None:
+        if self._transport is not None:
+            self._answer(self._transport, claim_answer(self._round_id, decision, int(time.time())))
+
+    def _refuse(self, problem: Problem) -> None:
+        self._lane.counts.refusals[problem.code] += 1
+        if self._transport is not None:
+            self._answer(self._transport, problem_answer(problem, int(time.time())))
+
+    def _answer(self, transport: asyncio.Transport, answer: bytes) -> None:
         self._waiting = False
-        transport = self._transport
-        if transport is None:
-            return
-        transport.write(claim_answer(self._round_id, decision, int(time.time())))
+        transport.write(answer)
         if self._closing:
             transport.close()
         elif self._unread:
             # With the next turn, when a connection that broke meanwhile is known to be lost.
             self._loop.call_soon(self._hand_over, self._unread)
-
-    def _refuse(self, problem: Problem) -> None:
-        self._lane.counts.refusals[problem.code] += 1
-        if self._transport is not None:
-            self._transport.write(problem_answer(problem, int(time.time())))
 
     def _await_the_rest(self, part: bytes) -> None:
         if not self._part:
