@@ -71,10 +71,12 @@ class Claimd:
 
 
 @contextmanager
-def running(home: Path, log: Path, workers: int, prefix: Sequence[str] = ()) -> Iterator[Claimd]:
+def running(
+    home: Path, log: Path, workers: int, prefix: Sequence[str] = (), flags: Sequence[str] = ()
+) -> Iterator[Claimd]:
     """Run one in the folder `home`, by a command that starts with `prefix` (`nice`, say). Raises StartError."""
     claimd = prepare(home, log)
-    with started(claimd, workers, prefix):
+    with started(claimd, workers, prefix, flags):
         yield claimd
 
 

@@ -1,0 +1,63 @@
+"""The figures in the terminal: a line for each, a column for each round."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from rich.table import Table
+
+from loadtest.overload.figures import Figures, Latency
+
+
+def _latency(latency: Latency) -> str:
+    return f"{latency.p50_ms:,.1f} / {latency.p99_ms:,.1f} / {latency.max_ms:,.0f}"
+
+
+def _recovery(figures: Figures) -> str:
+    return "not seen" if figures.recovery_seconds is None else f"{figures.recovery_seconds:.1f}"
+
+
+_LINES: Final[tuple[tuple[str, Callable[[Figures], str]], ...]] = (
+    ("capacity, granted/s", lambda each: f"{each.capacity_per_second:,.0f}"),
+    ("offered/s", lambda each: f"{each.offered_per_second:,.0f}"),
+    ("sent/s", lambda each: f"{each.sent_per_second:,.0f}"),
+    ("granted/s", lambda each: f"{each.granted_per_second:,.0f}"),
+    ("  of the capacity", lambda each: f"{each.share_of_capacity:.1%}"),
+    ("  longest time without a grant, ms", lambda each: f"{each.longest_gap_ms:,.0f}"),
+    ("503/s", lambda each: f"{each.refused_per_second:,.0f}"),
+    ("503, p50 / p99 / max ms since due", lambda each: _latency(each.refusals)),
+    ("503, p50 / p99 / max ms since sent", lambda each: _latency(each.refusals_since_sent)),
+    ("201, p50 / p99 / max ms since due", lambda each: _latency(each.grants)),
+    ("  at an ordinary load", lambda each: _latency(each.ordinary_grants)),
+    ("sent late", lambda each: f"{each.late:.2%}"),
+    ("  as no connection was free", lambda each: f"{each.starved:.2%}"),
+    ("cores: gateway, server, generator", lambda each: _cores(each)),
+    ("gateway MiB: quiet, connected", lambda each: f"{each.memory.quiet:.0f}, {each.memory.connected:.0f}"),
+    ("  overload's halves, after", lambda each: _halves(each)),
+    ("seconds until all was as before", _recovery),
+    ("503 as the server was gone; wrong answers", lambda each: f"{each.unavailable:,}; {each.wrong:,}"),
+)
+
+
+def _cores(each: Figures) -> str:
+    return f"{each.gateway_cpu:.2f}, {each.server_cpu:.2f}, {each.generator_cpu:.2f}"
+
+
+def _halves(each: Figures) -> str:
+    return f"{each.memory.first_half:.0f}, {each.memory.second_half:.0f}; {each.memory.after:.0f}"
+
+
+def terminal(rounds: Sequence[Figures]) -> Table:
+    """For people."""
+    table = Table(title="overload", title_justify="left")
+    table.add_column("")
+    for number in range(len(rounds)):
+        table.add_column(f"round {number + 1}", justify="right")
+    for name, of in _LINES:
+        table.add_row(name, *map(of, rounds))
+    for name in rounds[0].probes:
+        seen = [each.probes[name] for each in rounds]
+        table.add_row(
+            f"{name}, p50 / p99 ms; not 200",
+            *(f"{each.p50_ms:,.1f} / {each.p99_ms:,.1f}; {each.failed} of {each.looks}" for each in seen),
+        )
+    return table
