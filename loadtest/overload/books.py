@@ -3,10 +3,10 @@
 import numpy as np
 
 from loadtest.api import Console
+from loadtest.history.export import read_export
 from loadtest.overload.flood import GRANTED, LOST, UNAVAILABLE
 from loadtest.overload.measuring import Asked
 from loadtest.overload.people import People
-from loadtest.recount import read_export
 
 
 def differences(books: Console, round_id: str, people: People, asked: list[Asked]) -> list[str]:

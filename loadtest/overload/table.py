@@ -22,11 +22,11 @@ _LINES: Final[tuple[tuple[str, Callable[[Figures], str]], ...]] = (
     ("sent/s", lambda each: f"{each.sent_per_second:,.0f}"),
     ("granted/s", lambda each: f"{each.granted_per_second:,.0f}"),
     ("  of the capacity", lambda each: f"{each.share_of_capacity:.1%}"),
-    ("  longest time without a grant, ms", lambda each: f"{each.longest_gap_ms:,.0f}"),
+    ("  longest gap between grants, ms", lambda each: f"{each.longest_gap_ms:,.0f}"),
     ("503/s", lambda each: f"{each.refused_per_second:,.0f}"),
-    ("503, p50 / p99 / max ms since due", lambda each: _latency(each.refusals)),
-    ("503, p50 / p99 / max ms since sent", lambda each: _latency(each.refusals_since_sent)),
-    ("201, p50 / p99 / max ms since due", lambda each: _latency(each.grants)),
+    ("503 since due: p50 / p99 / max ms", lambda each: _latency(each.refusals)),
+    ("503 since sent", lambda each: _latency(each.refusals_since_sent)),
+    ("201 since due", lambda each: _latency(each.grants)),
     ("  at an ordinary load", lambda each: _latency(each.ordinary_grants)),
     ("sent late", lambda each: f"{each.late:.2%}"),
     ("  as no connection was free", lambda each: f"{each.starved:.2%}"),
@@ -34,7 +34,7 @@ _LINES: Final[tuple[tuple[str, Callable[[Figures], str]], ...]] = (
     ("gateway MiB: quiet, connected", lambda each: f"{each.memory.quiet:.0f}, {each.memory.connected:.0f}"),
     ("  overload's halves, after", lambda each: _halves(each)),
     ("seconds until all was as before", _recovery),
-    ("503 as the server was gone; wrong answers", lambda each: f"{each.unavailable:,}; {each.wrong:,}"),
+    ("503 of a lost server; wrong", lambda each: f"{each.unavailable:,}; {each.wrong:,}"),
 )
 
 
@@ -57,7 +57,7 @@ def terminal(rounds: Sequence[Figures]) -> Table:
     for name in rounds[0].probes:
         seen = [each.probes[name] for each in rounds]
         table.add_row(
-            f"{name}, p50 / p99 ms; not 200",
+            f"{name}: p50 / p99 ms; not 200",
             *(f"{each.p50_ms:,.1f} / {each.p99_ms:,.1f}; {each.failed} of {each.looks}" for each in seen),
         )
     return table
