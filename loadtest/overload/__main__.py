@@ -86,7 +86,7 @@ def _measure(
     running: stage.Stage, plan: Plan, rounds: int, home: Path, console: Console
 ) -> tuple[list[Figures], list[str]]:
     now_ms = int(time.time() * 1000)
-    running.books.create_round(_ROUND, 2**31, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
+    running.books.create_round(_ROUND, books.STOCK, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
     measured: list[Figures] = []
     with closing(Measuring(running, _ROUND, plan)) as measuring:
         asked: list[Asked] = [measuring.warm_up()]

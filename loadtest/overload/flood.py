@@ -9,12 +9,14 @@ import re
 import select
 from array import array
 from collections import deque
+from functools import lru_cache
 from time import monotonic, process_time
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from claimd.domain.times import from_rfc3339
 from claimd.identity.passes import PASS_CHARACTERS
 from loadtest.connection import Connection, LoadError
 
@@ -31,7 +33,10 @@ _SILENCE_SECONDS: Final = 20.0
 # As long as a core takes for them, requests that are due wait.
 _READ_AT_ONCE: Final = 256
 _TICK_SECONDS: Final = 0.001
-_SERIAL: Final = re.compile(rb'"serial":([1-9][0-9]*)')
+_CLAIM: Final = re.compile(rb'"serial":([1-9][0-9]*),"claimed_at":"([^"]{24})"')
+
+# The claims of one batch share their instant.
+_instant = lru_cache(maxsize=1024)(from_rfc3339)
 
 
 class Answers:
@@ -41,12 +46,22 @@ class Answers:
     to leave; `starved` whether it, or one before it that was still waiting, found no connection free.
     """
 
-    def __init__(self, due: Floats, sent: Floats, answered: Floats, told: Ints, serials: Ints, starved: Ints) -> None:
+    def __init__(
+        self,
+        due: Floats,
+        sent: Floats,
+        answered: Floats,
+        told: Ints,
+        serials: Ints,
+        claimed_at_ms: Ints,
+        starved: Ints,
+    ) -> None:
         self.due = due
         self.sent = sent
         self.answered = answered
         self.told = told
         self.serials = serials
+        self.claimed_at_ms = claimed_at_ms
         self.starved = starved
         self.began_at = 0.0
         self.cpu_fraction = 0.0
@@ -112,6 +127,7 @@ class Flood:
         self._due, self._passes = array("d", due.tobytes()), passes
         self._sent, self._answered = array("d", bytes(8 * rows)), array("d", bytes(8 * rows))
         self._told, self._serials = array("q", bytes(8 * rows)), array("q", bytes(8 * rows))
+        self._claimed_at_ms = array("q", bytes(8 * rows))
         self._starved = bytearray(rows)
         self._next = self._taken = 0
         self._starving = False
@@ -164,8 +180,10 @@ class Flood:
         self._taken += 1
         told = int(status)
         if told == GRANTED:
-            found = _SERIAL.search(body)
-            self._serials[row] = int(found[1]) if found else 0
+            found = _CLAIM.search(body)
+            if found is not None:
+                self._serials[row] = int(found[1])
+                self._claimed_at_ms[row] = _instant(found[2].decode())
         elif told == TRY_AGAIN and b'"unavailable"' in body:
             told = UNAVAILABLE
         self._told[row] = told
@@ -192,6 +210,8 @@ class Flood:
         due, sent, answered = (
             np.frombuffer(each, np.float64)[:rows].copy() for each in (self._due, self._sent, self._answered)
         )
-        told, serials = (np.frombuffer(each, np.int64)[:rows].copy() for each in (self._told, self._serials))
+        told, serials, claimed_at_ms = (
+            np.frombuffer(each, np.int64)[:rows].copy() for each in (self._told, self._serials, self._claimed_at_ms)
+        )
         starved = np.frombuffer(self._starved, np.uint8)[:rows].astype(np.int64)
-        return Answers(due, sent, answered, told, serials, starved)
+        return Answers(due, sent, answered, told, serials, claimed_at_ms, starved)
