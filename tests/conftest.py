@@ -8,6 +8,13 @@ from claimd.store.redis_store import RedisStore
 from tests.servers import Server, binary
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to run more seeds where some were run: the suite has only so much time for them."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    if any(report.nodeid.startswith("tests/simulation/") for report in reports):
+        terminalreporter.write_line("more seeds of the simulation: python -m tests.simulation --seeds 10000")
+
+
 @pytest.fixture(scope="session")
 def _valkey_process() -> Iterator[Server]:
     server = Server.start("valkey")

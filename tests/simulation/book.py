@@ -1,0 +1,54 @@
+"""The oracle's reading of the store: the log replayed from its beginning, and held against the claims that are held."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from claimd.domain.log import EditEntry, GrantsEntry
+from tests.simulation.evidence import Evidence
+from tests.simulation.history import person
+
+
+@dataclass
+class Book:
+    """One round as its log has it, up to an entry."""
+
+    round_id: str
+    fields: dict[str, str] = field(default_factory=lambda: {"paused": "0", "closed": "0"})
+    claims: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    newest_ms: int = 0
+
+    def read(self, entry: EditEntry | GrantsEntry) -> Iterator[str]:
+        """Take one more entry; what is wrong with it."""
+        if isinstance(entry, EditEntry):
+            self.fields.update(entry.fields)
+            return
+        yield from self._check_open(entry)
+        if entry.first_serial != len(self.claims) + 1:
+            yield f"{self.round_id}: serial {entry.first_serial} follows {len(self.claims)} grants"
+        for step, identity in enumerate(entry.split()):
+            if identity in self.claims:
+                yield f"{self.round_id}: {person(identity)} was granted a second claim"
+            self.claims[identity] = (entry.first_serial + step, entry.at_ms)
+        if len(self.claims) > int(self.fields["total"]):
+            yield f"{self.round_id}: {len(self.claims)} grants of a total of {self.fields['total']}"
+        self.newest_ms = entry.at_ms
+
+    def _check_open(self, entry: GrantsEntry) -> Iterator[str]:
+        opens_at_ms, closes_at_ms = int(self.fields["opens_at_ms"]), int(self.fields["closes_at_ms"])
+        if not opens_at_ms <= entry.at_ms < closes_at_ms:
+            yield f"{self.round_id}: granted at {entry.at_ms}, outside {opens_at_ms} to {closes_at_ms}"
+        if self.fields["paused"] == "1" or self.fields["closed"] == "1":
+            yield f"{self.round_id}: granted while paused or closed"
+        if entry.at_ms < self.newest_ms:
+            yield f"{self.round_id}: claimed_at goes back from {self.newest_ms} to {entry.at_ms}"
+
+
+def read_books(evidence: Evidence, books: dict[str, Book]) -> Iterator[str]:
+    """Fill `books` from the logs; what is wrong with them, or with the claims that are held."""
+    for round_id, log in evidence.logs.items():
+        book = books[round_id] = Book(round_id)
+        for entry in log:
+            yield from book.read(entry)
+        held = {identity: (claim.serial, claim.claimed_at_ms) for identity, claim in evidence.held[round_id]}
+        if held != book.claims:
+            yield f"{round_id}: the claims that are held are not those of the log"
