@@ -7,6 +7,7 @@ not one for each batch in front.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.store.protocol import MAX_BATCH
@@ -66,6 +67,16 @@ def waits(evidence: Evidence, _: Books) -> Iterator[str]:
         allowed += told.lag_seconds - submission.at.lag_seconds + _SMALL
         if told.seconds - submission.at.seconds > allowed:
             yield f"{said(submission)} waited {told.seconds - submission.at.seconds:.3f} s, more than {allowed:.3f} s"
+
+
+def pauses(evidence: Evidence, _: Books) -> Iterator[str]:
+    """Whoever is asked for again is so within `BACKOFF_SECONDS` of the failure."""
+    for attempts in evidence.history.attempts:
+        for failed, again in pairwise(attempts):
+            assert failed.ended is not None
+            paused = again.at.seconds - failed.ended.seconds
+            if paused > BACKOFF_SECONDS + again.at.lag_seconds - failed.ended.lag_seconds + _SMALL:
+                yield f"call {again.number} came {paused:.3f} s after call {failed.number} had failed"
 
 
 def unknown_for_a_reason(evidence: Evidence, _: Books) -> Iterator[str]:

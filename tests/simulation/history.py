@@ -70,6 +70,7 @@ class Call:
     decided: list[tuple[Moment, list[Decision]]] = field(default_factory=list)
     answered: bool = False
     error: str = ""
+    ended: Moment | None = None
 
 
 class History:

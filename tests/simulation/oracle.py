@@ -22,6 +22,7 @@ _RULES: tuple[Callable[[Evidence, dict[str, Book]], Iterator[str]], ...] = (
     telling.counted,
     batching.in_time,
     batching.waits,
+    batching.pauses,
     batching.unknown_for_a_reason,
     batching.answers_are_told,
 )

@@ -76,7 +76,7 @@ def draw_scenario(rng: Random) -> Scenario:
     round_ids = ("r1", "r2", "r3")[: rng.choice((1, 1, 2, 3))]
     people = rng.choice((3, 20, 80))
     gatherings = _moments(rng, storm_seconds, rng.randint(3, 14), 1, 30)
-    crowds = _moments(rng, storm_seconds, rng.randint(1, 2), 500, 1400) if rng.random() < 0.15 else ()
+    crowds = _moments(rng, storm_seconds, rng.randint(1, 2), 500, 2200) if rng.random() < 0.15 else ()
     asking = sum(size for _, size in (*gatherings, *crowds))
     return Scenario(
         gateways=rng.choice((1, 1, 2, 3)),

@@ -104,6 +104,7 @@ class Server:
             return decisions
         finally:
             timeout.cancel()
+            call.ended = self._history.now()
             del self._waiting_for_reply[call.number]
             self._in_flight[lane] -= 1
 
