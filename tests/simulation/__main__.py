@@ -3,6 +3,7 @@
 import argparse
 import multiprocessing
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -30,9 +31,11 @@ def tried(seeds: range) -> tuple[int, int | None, Counter[str], Counter[str]]:
 
 def story(run: Run, last: int = _LAST_EVENTS) -> str:
     """A run for people: what was drawn, the last events, the violation, and how to see it again."""
+    accused = re.search(r"#(\d+)", run.violation or "")
+    about = f"of #{accused[1]} alone:\n{run.history.trace_of(int(accused[1]))}\n" if accused else ""
     verdict = f"VIOLATION {run.violation}" if run.violation else "no violation"
     return (
-        f"{run.scenario}\n{run.history.trace(last)}\n"
+        f"{run.scenario}\n{run.history.trace(last)}\n{about}"
         f"seed {run.seed}: {verdict}\ndigest {run.history.digest()}\n"
         f"again: python -m tests.simulation --seed {run.seed}"
     )

@@ -19,6 +19,10 @@ REFUSED = frozenset(
 UNKNOWN = frozenset({Outcome.OVERLOADED, Outcome.UNAVAILABLE})
 
 
+# When, what, and the details: the first of them is the number or the round that it is about.
+_Event = tuple[float, str, tuple[Any, ...]]
+
+
 class Moment(NamedTuple):
     """When something happened; `lag_seconds` is how late the loop's timers had been until then, all together."""
 
@@ -79,7 +83,7 @@ class History:
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
         self._batches: dict[Any, int] = {}
-        self._events: list[tuple[float, str, tuple[Any, ...]]] = []
+        self._events: list[_Event] = []
         self._tellings = 0
         self.submissions: list[Submission] = []
         self.calls: list[Call] = []
@@ -146,11 +150,28 @@ class History:
         """The last events, one a line, for people."""
         left_out = max(0, len(self._events) - last)
         lines = [f"  … {left_out} events before"] if left_out else []
-        lines += [
-            f"{seconds:11.6f}  {kind:10} {'  '.join(map(str, details))}"
-            for seconds, kind, details in self._events[left_out:]
-        ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *map(_line, self._events[left_out:])])
+
+    def trace_of(self, number: int) -> str:
+        """The events of one submission, of the calls that asked for its person, and of the operator, one a line."""
+        submission = self.submissions[number]
+        calls = {
+            call.number
+            for call in self.calls
+            if call.round_id == submission.round_id and submission.identity in call.identities
+        }
+        of_round, of_submission = {submission.round_id}, {number}
+        wanted: dict[str, set[Any]] = {
+            **dict.fromkeys(("creates", "edits"), of_round),
+            **dict.fromkeys(("asks", "is told"), of_submission),
+            **dict.fromkeys(("calls", "fate", "decides", "fails", "answers"), calls),
+        }
+        return "\n".join(_line(event) for event in self._events if event[2][0] in wanted.get(event[1], ()))
+
+
+def _line(event: _Event) -> str:
+    seconds, kind, details = event
+    return f"{seconds:11.6f}  {kind:10} {'  '.join(map(str, details))}"
 
 
 def person(identity: bytes) -> str:
