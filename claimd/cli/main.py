@@ -10,7 +10,7 @@ from typer import Context
 from typer.core import TyperGroup
 
 from claimd import __version__
-from claimd.cli import audit, export, roles, rounds, up, watch
+from claimd.cli import audit, doctor, export, roles, rounds, up, watch
 from claimd.cli.errors import CommandError
 from claimd.cli.legible import legible
 from claimd.processes.errors import StartError
@@ -68,3 +68,4 @@ rounds.register(app)
 audit.register(app)
 export.register(app)
 watch.register(app)
+doctor.register(app)

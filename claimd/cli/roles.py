@@ -12,10 +12,9 @@ import uvloop
 from claimd.cli import options
 from claimd.cli.logs import log_to_stderr
 from claimd.cli.say import say
-from claimd.processes.errors import ServerAwayError
 from claimd.processes.limits import raise_open_files
 from claimd.processes.listeners import listen, url_of
-from claimd.processes.own_server import check_own_server, without_password
+from claimd.processes.own_server import examine
 from claimd.processes.roles import worker_name
 from claimd.settings import Settings
 
@@ -66,7 +65,7 @@ def _gateway(
     url = settings.require_redis_url()
     settings.require_secret()
     if listen_fd is None:
-        _say_what_the_server_keeps(url)
+        _look_at_the_server(url)
     if listen_fd is None and settings.workers > 1:
         asyncio.run(supervise_gateways(settings, say))
         return
@@ -92,20 +91,19 @@ def _console(
     settings = Settings.read(
         redis_url=redis_url, console_host=console_host, console_port=console_port, admin_token=admin_token
     )
-    settings.require_redis_url()
+    url = settings.require_redis_url()
     settings.require_admin_token()
+    if listen_fd is None:
+        _look_at_the_server(url)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
     _serve("console", listener, ready_fd, lambda ready: run_console(settings, listener, on_ready=ready))
 
 
-def _say_what_the_server_keeps(url: str) -> None:
-    try:
-        name, durability = asyncio.run(check_own_server(url))
-    except ServerAwayError as error:
-        say(f"{error}; until it does, claims are answered 503")
-    else:
-        say(f"server    {name} at {without_password(url)}")
-        say(f"durable   {durability}")
+def _look_at_the_server(url: str) -> None:
+    """Say what it keeps. A server that is away is waited for, one that can never do raises StartError."""
+    report = asyncio.run(examine(url))
+    report.refuse(wait=True)
+    report.tell(say)
 
 
 def _listener(listen_fd: int | None, host: str, port: int, setting: str) -> socket.socket:

@@ -190,6 +190,9 @@ def connect(url: str, timeout_seconds: float = 5.0) -> Redis:
         retry=Retry(NoBackoff(), 0),
         single_connection_client=False,
         decode_responses=True,
+        # Needs no permission but to log in, and tells a missing password as that: whoever has least may still ask.
+        protocol=2,
+        driver_info=None,
     )
 
 

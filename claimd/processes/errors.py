@@ -3,7 +3,3 @@
 
 class StartError(Exception):
     """Its message is one line for a person: what is in the way, and where it can be said, what to do about it."""
-
-
-class ServerAwayError(StartError):
-    """One's own server does not answer. `claimd up` stops at that; a single role waits for it, answering 503."""

@@ -1,45 +1,51 @@
-"""What somebody's own Redis or Valkey promises, asked before claimd starts on it and said in plain words.
+"""Everything that is asked of a server before claimd runs on it, in the order in which it is told.
 
-An evicting server is refused: it would forget claims in the middle of a drop. All else is its owner's decision.
+Whatever the server is or does, there is a report: what cannot be checked is a warning, a server that is away a refusal
+that may pass.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from claimd.processes.checks.clock import check_clock
+from claimd.processes.checks.durability import check_durability
+from claimd.processes.checks.facts import Facts, read_facts
+from claimd.processes.checks.findings import Finding, Level, Report, refusal
+from claimd.processes.checks.memory import check_memory
+from claimd.processes.checks.permissions import check_permissions
+from claimd.processes.checks.role import check_role
+from claimd.processes.checks.version import check_version
 from claimd.processes.embedded import connect
-from claimd.processes.errors import ServerAwayError, StartError
-
-_ASKED = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
-_OLDEST = {"valkey": (7, 2), "redis": (7, 0)}
 
 
-async def check_own_server(url: str) -> tuple[str, str]:
-    """Its name with version, and a sentence on durability.
-
-    Raises StartError when claimd must not run on it, ServerAwayError when it does not answer.
-    """
+async def examine(url: str, clock: Callable[[], float] = time.time) -> Report:
+    """Look at the server at `url`. `clock` is this machine's, in seconds since 1970."""
+    address = without_password(url)
     try:
         async with connect(url) as server:
-            info = await server.info("server")
-            try:
-                configuration: dict[Any, Any] | None = await server.config_get(*_ASKED)
-            except ResponseError:
-                configuration = None
+            facts = await read_facts(server, clock)
     except (RedisError, OSError, ValueError) as error:
-        raise ServerAwayError(f"the server at {without_password(url)} does not answer: {error}") from None
-    name = _name(info)
-    if configuration is None:
-        return name, "it does not permit CONFIG, so what it keeps through a crash could not be checked"
-    policy = configuration.get("maxmemory-policy", "noeviction")
-    if int(configuration.get("maxmemory", 0)) > 0 and policy != "noeviction":
-        raise StartError(
-            f"the server at {without_password(url)} evicts keys (maxmemory-policy {policy}): it would forget claims; "
-            "CONFIG SET maxmemory-policy noeviction"
-        )
-    return name, _durability(configuration)
+        return Report(address, (_unreachable(error),))
+    findings = _judge(facts, address)
+    # A server that is too old, or a replica, would only say the same in words of its own.
+    if not any(finding.level is Level.REFUSAL for finding in findings):
+        findings += await check_permissions(url)
+    return Report(address, (*findings, *check_clock(facts)))
+
+
+def _judge(facts: Facts, address: str) -> list[Finding]:
+    return [*check_version(facts, address), *check_durability(facts), *check_memory(facts), *check_role(facts)]
+
+
+def _unreachable(error: Exception) -> Finding:
+    # The library makes a ConnectionError of whatever is replied while it logs in and chooses the database.
+    reply = error.__cause__ or error
+    if isinstance(reply, AuthenticationError | ResponseError):
+        return refusal("server", f"it does not let claimd in: {reply}", "redis://user:password@host names both")
+    return refusal("server", f"it does not answer: {error}", "until it does, claims are answered 503", may_pass=True)
 
 
 def without_password(url: str) -> str:
@@ -51,24 +57,3 @@ def without_password(url: str) -> str:
         # What stands there for a port may be half a password.
         return f"{parts.scheme}://…"
     return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{parts.hostname or ''}{port}{parts.path}"
-
-
-def _name(info: Mapping[str, Any]) -> str:
-    # Valkey reports a redis_version of 7.2.4 for ever.
-    kind = "valkey" if "valkey_version" in info else "redis"
-    version = str(info.get(f"{kind}_version", "0"))
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST[kind]:
-        raise StartError(f"{kind.capitalize()} {version} is too old: claimd needs Redis 7.0 or Valkey 7.2")
-    return f"{kind.capitalize()} {version}"
-
-
-def _durability(configuration: Mapping[str, Any]) -> str:
-    if configuration.get("appendonly") != "yes":
-        return "it has no append-only file: grants since its last snapshot are lost when it dies (appendonly no)"
-    match configuration.get("appendfsync"):
-        case "always":
-            return "every grant is on disk before it is told (appendfsync always)"
-        case "everysec":
-            return "grants of the last second or two are lost when its machine dies (appendfsync everysec)"
-        case policy:
-            return f"grants of the last half minute may be lost when its machine dies (appendfsync {policy})"

@@ -21,7 +21,7 @@ from claimd.processes.environment import child_environment, without_settings
 from claimd.processes.errors import StartError
 from claimd.processes.limits import raise_open_files
 from claimd.processes.listeners import listen, url_of
-from claimd.processes.own_server import check_own_server, without_password
+from claimd.processes.own_server import examine
 from claimd.processes.record import Record, read_record
 from claimd.processes.roles import console_spec, gateway_specs
 from claimd.processes.stop_request import StopRequest
@@ -156,34 +156,36 @@ class _Machine:
         self._record.put("console", host=self._settings.console_host, port=_port(self._sockets.console))
         self._say("ready")
 
-    async def _start_store(self) -> tuple[str, str]:
-        """Have a server, and say what it is: its name and place, and how durable it is."""
+    async def _start_store(self) -> list[str]:
+        """Have a server, and the lines that say what it is and keeps. Raises StartError where one's own will not do."""
+        lines: list[str] = []
         if self._embedded is None:
-            url = self._settings.require_redis_url()
-            name, durability = await check_own_server(url)
-            return f"{name} at {without_password(url)}", durability
+            report = await examine(self._settings.require_redis_url())
+            report.refuse(wait=False)
+            report.tell(lines.append)
+            return lines
         await self._embedded.prepare()
         self._settings = self._settings.model_copy(update={"redis_url": self._embedded.url})
         await self._supervisor.start([self._embedded.spec(without_settings(os.environ))])
         self._record.put("valkey", url=self._embedded.url)
         async with connect(self._embedded.url) as server:
             info = await server.info("server")
-        return (
-            f"embedded Valkey {info['valkey_version']}, files in {_shown(self._data_dir.path)}",
-            "every grant is on disk before it is told (appendfsync always)",
-        )
+        return [
+            f"server    embedded Valkey {info['valkey_version']}, files in {_shown(self._data_dir.path)}",
+            "durable   every grant is on disk before it is told (appendfsync always)",
+        ]
 
     def _environment(self, without: str) -> dict[str, str]:
         return child_environment(self._settings, os.environ, without=without)
 
-    def _introduce(self, store: tuple[str, str]) -> None:
+    def _introduce(self, store: list[str]) -> None:
         settings, workers = self._settings, self._settings.workers
         gateway, console = _port(self._sockets.gateway), _port(self._sockets.console)
         self._say(f"  public    {url_of(settings.host, gateway)}  ({workers} gateway{'s' if workers > 1 else ''})")
         self._say(f"  console   {url_of(settings.console_host, console)}  (operators; /metrics)")
         self._say(f"  token     {self._token_place()}")
-        self._say(f"  server    {store[0]}")
-        self._say(f"  durable   {store[1]}")
+        for line in store:
+            self._say(f"  {line}")
 
     def _token_place(self) -> str:
         if self._settings.admin_token is not None and self._data_dir.generated_token_is(

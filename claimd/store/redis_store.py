@@ -19,6 +19,7 @@ from claimd.domain.rounds import Definition, Round
 from claimd.store import keys
 from claimd.store.errors import StoreUnavailable, translated_errors
 from claimd.store.fields import definition_fields, read_pairs, read_round, spelled
+from claimd.store.permissions import NEEDED
 from claimd.store.protocol import Edited, Held, Reading
 from claimd.store.script_calls import ScriptCalls
 from claimd.store.scripts import Script, load_script
@@ -47,6 +48,7 @@ class RedisStore:
         self._claim = load_script("claim")
         self._round_create = load_script("round_create")
         self._round_edit = load_script("round_edit")
+        self._denied = load_script("denied")
 
     @classmethod
     def connect(cls, url: str) -> "RedisStore":
@@ -140,6 +142,11 @@ class RedisStore:
         names = (keys.round_key(""), keys.claims_key(""), keys.log_key(""))
         await self._editing.call(self._claim, names, ("", bytes(IDENTITY_BYTES)))
 
+    async def denied(self) -> list[str]:
+        """Those of the commands in `permissions.NEEDED` that the server does not permit to our user."""
+        reply = await self._editing.call(self._denied, (), ("\n".join(NEEDED),))
+        return [command.decode() for command in reply]
+
     async def save_counts(self, worker: str, counts: bytes) -> None:
         """Keep what a worker has counted so far, for whoever merges the counts of all workers."""
         with translated_errors():
@@ -192,6 +199,9 @@ def _pool(url: str, max_connections: int, timeout_seconds: float | None) -> "Blo
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         client_name="claimd",
+        # It tells the server the library's name and version: two more questions for each connection, which a user with
+        # no more rights than it needs is denied, and the server's access log fills up.
+        driver_info=None,
     )
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from claimd.cli.main import app
 from claimd.domain.times import from_rfc3339
 from tests.processes.running import Up, clean_environment
+from tests.servers import Server
 
 # One worker, or each would start a claimd of its own.
 pytestmark = pytest.mark.xdist_group("cli")
@@ -153,3 +154,40 @@ def test_watch_tells_how_a_round_runs_down(claimd: Claimd, up: Up) -> None:
         watching.send_signal(signal.SIGINT)
         assert watching.wait(10) == 130
         assert watching.stderr.read() == ""
+
+
+def test_the_doctor_looks_at_the_server_of_the_data_directory(claimd: Claimd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a person a line a check, for a program all of it; the embedded server keeps every promise."""
+    monkeypatch.delenv("CLAIMD_REDIS_URL", raising=False)
+    told = claimd("doctor")
+    assert told.endswith("claimd keeps every promise on this server\n")
+    document = claimd.json("doctor")
+    assert document["level"] == "ok"
+    assert document["server"].startswith("unix://")
+    assert {item["level"] for item in document["checks"]} == {"ok"}
+    assert len(document["checks"]) == told.count("\n") - 1
+
+
+def test_the_doctors_verdict_is_its_exit_code(valkey: Server) -> None:
+    """0 with warnings, 1 where claimd would refuse the server or nobody is there; all of it is said in either case."""
+    with valkey.client() as client:
+        for setting, code, words in (
+            (("appendfsync", "everysec"), 0, "warning  durable"),
+            (("maxmemory", "1"), 1, "refusal  claims"),
+        ):
+            before = client.config_get(setting[0])[setting[0]]  # type: ignore[index]
+            client.config_set(*setting)
+            result = CliRunner().invoke(app, ["doctor", "--redis-url", valkey.url])
+            client.config_set(setting[0], before)
+            assert (result.exit_code, words in result.stdout) == (code, True), result.output
+    away = CliRunner().invoke(app, ["doctor", "--json", "--redis-url", "unix:///nonexistent/socket"])
+    assert away.exit_code == 1
+    assert json.loads(away.stdout)["level"] == "refusal"
+
+
+def test_the_doctor_says_where_it_may_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an address and without a claimd that runs there is nothing to look at."""
+    monkeypatch.delenv("CLAIMD_REDIS_URL", raising=False)
+    result = CliRunner().invoke(app, ["doctor", "--data-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "name one with --redis-url or CLAIMD_REDIS_URL" in result.stderr

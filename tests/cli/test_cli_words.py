@@ -21,7 +21,7 @@ from claimd.cli.watch import picture
 from claimd.cli.watched import Look
 
 ROUND_COMMANDS = [["round", verb] for verb in ("create", "list", "show", "edit", "pause", "resume", "close")]
-DATA_COMMANDS = [*ROUND_COMMANDS, ["audit"], ["export"], ["watch"]]
+DATA_COMMANDS = [*ROUND_COMMANDS, ["audit"], ["export"], ["watch"], ["doctor"]]
 COMMANDS = [*DATA_COMMANDS, ["up"], ["gateway"], ["console"]]
 
 

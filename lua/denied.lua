@@ -1,0 +1,20 @@
+#!lua flags=no-writes
+-- Which of these commands the user of this connection may not run. Asks the server's access control; runs none of them.
+--
+-- ARGV  call      string  an id of this call, so that its reply is never taken for another's
+-- ARGV  commands  lines   a command a line, its words separated by spaces
+-- REPLY {call, command ...}: those that are denied
+-- COST  O(commands)
+local call, commands = ARGV[1], ARGV[2]
+
+local reply = { call }
+for command in string.gmatch(commands, '[^\n]+') do
+  local words = {}
+  for word in string.gmatch(command, '%S+') do
+    words[#words + 1] = word
+  end
+  if not redis.acl_check_cmd(unpack(words)) then
+    reply[#reply + 1] = command
+  end
+end
+return reply

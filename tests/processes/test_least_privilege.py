@@ -1,0 +1,127 @@
+"""The rule that `docs/production.md` has for claimd's user: it is enough for everything, and grants nothing in vain."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from claimd.domain.outcomes import EditOutcome, Outcome
+from claimd.processes.checks.findings import Level
+from claimd.processes.own_server import examine
+from claimd.store.errors import StoreUnavailable
+from claimd.store.redis_store import RedisStore
+from tests.rounds import definition, identities, identity
+from tests.servers import Server
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "production.md").read_text()
+(RULE,) = (line.split() for line in DOCUMENT.splitlines() if line.startswith("user claimd "))
+PASSWORD = next(word[1:] for word in RULE if word.startswith(">"))
+GRANTED = [word for word in RULE if word.startswith("+")]
+
+
+def permit(server: Server, *words: str) -> str:
+    """Make the user of these words; its address."""
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "claimd", "reset", *words)
+        client.script_flush()
+        client.acl_log_reset()
+    return server.url.replace("unix://", f"unix://claimd:{PASSWORD}@")
+
+
+@pytest.fixture(autouse=True)
+def _no_user_is_left(server: Server) -> Iterator[None]:
+    yield
+    with server.client() as client:
+        client.execute_command("ACL", "DELUSER", "claimd")
+
+
+async def everything(url: str) -> list[str]:
+    """Do all that claimd does; what went wrong, in words."""
+    wrong: list[str] = []
+    store = RedisStore.connect(url)
+    try:
+        wrong += [name async for name, done in _steps(store) if not done]
+    except StoreUnavailable as error:
+        wrong.append(f"{error}")
+    finally:
+        await store.close()
+    report = await examine(url)
+    # It may not ask for the fsync policy, and says so.
+    wrong += [item.sentence for item in report.findings if item.level is not Level.OK and item.check != "durable"]
+    return wrong
+
+
+async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
+    """Each thing that claimd does, and whether it came out right."""
+    await store.ping()
+    created = await store.round_create(definition(total=2), "")
+    yield "create", created.outcome is EditOutcome.DONE
+    claimed = [item.outcome for item in await store.claim("r1", identities(1, 2, 3, 1))]
+    yield "claim", claimed == [Outcome.GRANTED, Outcome.GRANTED, Outcome.SOLD_OUT, Outcome.REPLAYED]
+    yield "edit", (await store.round_edit("r1", {"paused": True}, "why")).outcome is EditOutcome.DONE
+    yield "round", (await store.round("r1")).round is not None
+    yield "rounds", [item.id for item in (await store.rounds())[1]] == ["r1"]
+    yield "held", (await store.held("r1", identity(1))).claim is not None
+    yield "log", len([entry async for entry in store.log("r1")]) == 3
+    yield "claims", len([item async for item in store.claims("r1")]) == 2
+    await store.save_counts("w", b"counts")
+    yield "counts", await store.load_counts() == {"w": b"counts"}
+
+
+async def test_the_rule_is_enough_for_everything(server: Server) -> None:
+    """Claims, edits, reading, metrics and the checks work for the documented user, with the scripts not yet loaded."""
+    url = permit(server, *RULE[2:])
+    assert await everything(url) == []
+    with server.client() as client:
+        assert [entry["object"] for entry in client.acl_log()] == ["config|get"]
+
+
+@pytest.mark.parametrize("command", GRANTED)
+async def test_nothing_is_granted_in_vain(server: Server, command: str) -> None:
+    """Without any one of its commands something breaks, and the checks name the command that is missing."""
+    url = permit(server, *(word for word in RULE[2:] if word != command))
+    wrong = await everything(url)
+    assert wrong
+    assert (
+        command[1:].replace("|", " ").upper() in f"{[item.sentence for item in (await examine(url)).findings]}".upper()
+    )
+
+
+async def test_other_keys_than_claimds_are_not_enough(server: Server) -> None:
+    """The checks name the keys, too."""
+    url = permit(server, *("~claimd:2:*" if word.startswith("~") else word for word in RULE[2:]))
+    assert "HSET claimd:1:" in f"{(await examine(url)).findings}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "FLUSHALL",
+        "FLUSHDB",
+        "CONFIG SET maxmemory 1",
+        "CONFIG GET requirepass",
+        "KEYS *",
+        "DEL foreign",
+        "GET foreign",
+        "HGETALL foreign",
+        "HSET foreign field value",
+        "DEL claimd:1:rounds",
+        "EVAL return 0",
+        "SCRIPT FLUSH",
+        "ACL LIST",
+        "REPLICAOF NO ONE",
+        "SHUTDOWN NOSAVE",
+        "DEBUG SLEEP 0",
+        "MONITOR",
+        "SUBSCRIBE channel",
+        "PUBLISH channel word",
+        "CLIENT KILL TYPE normal",
+    ],
+)
+def test_the_rest_is_refused(server: Server, command: str) -> None:
+    """Whoever steals the address can change nothing but claimd's own keys, and cannot delete even those."""
+    url = permit(server, *RULE[2:])
+    client = redis.Redis.from_url(url, protocol=2, driver_info=None)
+    with client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*command.split())
