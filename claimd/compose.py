@@ -37,7 +37,7 @@ async def run_gateway(
     """Serve the public API until SIGTERM. `worker` is the name to count under. Raises SettingsError."""
     keys = Keys.derive(settings.require_secret())
     bearer_tokens = _bearer_tokens(settings)
-    store = RedisStore.connect(settings.require_redis_url())
+    store = RedisStore.connect(settings.require_redis_url(), settings.durability)
     counts, clock = Counts(), asyncio.get_running_loop().time
     engine = ClaimEngine(store, counts)
     context = Context(
@@ -66,7 +66,7 @@ async def run_gateway(
 async def run_console(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
     """Serve the operators' side until SIGTERM. Raises SettingsError."""
     admin_token = settings.require_admin_token()
-    store = RedisStore.connect(settings.require_redis_url())
+    store = RedisStore.connect(settings.require_redis_url(), settings.durability)
     try:
         await serve(console.create_app(console_context.Context(store, admin_token)), listener, on_ready)
     finally:

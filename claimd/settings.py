@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from claimd.identity.secrets import MIN_SECRET_BYTES
+from claimd.store.durability import Durability
 from claimd.store.redis_store import check_url
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -23,6 +24,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path(".claimd")
     redis_url: str | None = None
+    durability: Durability = Durability.LOCAL
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     console_host: str = "127.0.0.1"

@@ -7,12 +7,14 @@
 -- KEYS  log         stream  one entry per batch of grants
 -- ARGV  call        string  an id of this call, so that its reply is never taken for another's
 -- ARGV  round_id    string  the round's id, for the log
+-- ARGV  rewrite     flag    1 where a WAIT follows, which waits for what its own connection wrote: so a batch that
+--                           grants nothing writes a claim again that it repeats
 -- ARGV  identities  bytes   identity digests of 16 bytes, packed: 1 to 512 of them
 -- REPLY {call, now_ms, refusal, opens_at_ms, held ...}: per claim "serial:claimed_at_ms" where the identity held one,
 --       the new serial where it was granted one, 0 where refused for the reason `refusal`
--- COST  O(n) for n identities; reads only where nothing is granted
+-- COST  O(n) for n identities; where nothing is granted it reads only, or rewrites one field
 local round, claims, log = KEYS[1], KEYS[2], KEYS[3]
-local call, round_id, identities = ARGV[1], ARGV[2], ARGV[3]
+local call, round_id, rewrite, identities = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -45,12 +47,13 @@ local held = redis.call('HMGET', claims, unpack(batch))
 local suffix = string.format(':%.0f', now_ms)
 local reply = { call, now_ms, refusal, opens_at_ms }
 local granted, writes, fresh = {}, {}, {}
-local count = 0
+local count, replayed = 0, nil
 for i = 1, #batch do
   local identity = batch[i]
   local holds = held[i] or fresh[identity]
   if holds then
     reply[i + 4] = holds
+    replayed = i
   elseif count < available then
     count = count + 1
     local serial = issued + count
@@ -70,5 +73,7 @@ if count > 0 then
   redis.call('HSET', round, 'issued', issued + count, 'last_grant_ms', at_ms)
   redis.call('XADD', log, '*', 'grants', round_id, 'first', issued + 1, 'at_ms', at_ms,
     'identities', table.concat(granted))
+elseif replayed and rewrite == '1' then
+  redis.call('HSET', claims, batch[replayed], held[replayed])
 end
 return reply

@@ -1,6 +1,8 @@
 """Real servers for the tests: the embedded Valkey, and Redis where one is installed. Each has its own folder."""
 
 import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +22,13 @@ def binary(kind: Kind) -> str | None:
     return str(get_binary_path()) if kind == "valkey" else shutil.which("redis-server")
 
 
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 @dataclass
 class Server:
     """A server that keeps everything, reached over a unix socket. It can be killed and started again."""
@@ -27,13 +36,34 @@ class Server:
     kind: Kind
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    # Replication needs TCP. None: only the unix socket.
+    port: int | None = None
 
     @classmethod
-    def start(cls, kind: Kind) -> "Server":
+    def start(cls, kind: Kind, port: int | None = None) -> "Server":
         """A running server in a new folder; the path is short enough for a socket."""
-        server = cls(kind, Path(tempfile.mkdtemp(prefix="claimd-test-")))
+        server = cls(kind, Path(tempfile.mkdtemp(prefix="claimd-test-")), port=port)
         server.run()
         return server
+
+    def replicate(self, primary: "Server") -> None:
+        """Be a replica of another one, and return when it has all of it."""
+        assert primary.port is not None
+        with self.client() as client:
+            client.replicaof("127.0.0.1", primary.port)  # type: ignore[arg-type]
+            while client.info("replication")["master_link_status"] != "up":  # type: ignore[index]
+                # Asking is what passes the time.
+                client.ping()
+
+    def freeze(self) -> None:
+        """SIGSTOP: it keeps its connections and answers nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     @property
     def url(self) -> str:
@@ -50,7 +80,9 @@ class Server:
         program = binary(self.kind)
         assert program is not None
         options = {
-            "port": "0",
+            "port": str(self.port or 0),
+            "bind": "127.0.0.1",
+            "repl-diskless-sync-delay": "0",
             "unixsocket": str(self.folder / "s"),
             "dir": str(self.folder),
             "appendonly": "yes",

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from claimd.processes.environment import child_environment
 from claimd.processes.own_server import without_password
 from claimd.settings import Settings, SettingsError
+from claimd.store.durability import Durability
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,6 +42,15 @@ def test_an_empty_admin_token_is_refused(token: str) -> None:
     """A variable that was not set must not open the console to everybody."""
     with pytest.raises(SettingsError, match="CLAIMD_ADMIN_TOKEN"):
         Settings.read(admin_token=token)
+
+
+def test_durability_is_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typing error must not pass for the weaker one; children get the same as their supervisor."""
+    monkeypatch.setenv("CLAIMD_DURABILITY", "replicas")
+    with pytest.raises(SettingsError, match="CLAIMD_DURABILITY"):
+        Settings.read()
+    assert Settings.read(durability="local").durability is Durability.LOCAL
+    assert child_environment(Settings.read(durability="replica"), {})["CLAIMD_DURABILITY"] == "replica"
 
 
 def test_a_short_secret_is_refused() -> None:

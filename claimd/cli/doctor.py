@@ -27,15 +27,19 @@ def register(app: typer.Typer) -> None:
 
 
 def _doctor(
-    redis_url: options.RedisUrl = None, data_dir: options.DataDir = None, as_json: options.Json = False
+    redis_url: options.RedisUrl = None,
+    durability: options.Durability = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Check what a server promises: version, durability, memory, role, permissions, clock.
+    """Check what a server promises: version, durability, memory, role, permissions, replicas, clock.
 
-    Without an address it looks at the embedded server of the `claimd up` that runs on the data directory. Changes
-    nothing, and may run during a drop. Exit code 0: fine, or with warnings; 1: claimd would refuse it, or it is away.
+    Without an address it looks at the embedded server of the `claimd up` that runs on the data directory. It may run
+    during a drop, and changes nothing; where replicas are to confirm, it writes a mark. Exit code 0: fine, or with
+    warnings; 1: claimd would refuse it, or it is away.
     """
-    settings = Settings.read(redis_url=redis_url, data_dir=data_dir)
-    report = asyncio.run(examine(settings.redis_url or _embedded_url(settings)))
+    settings = Settings.read(redis_url=redis_url, durability=durability, data_dir=data_dir)
+    report = asyncio.run(examine(settings.redis_url or _embedded_url(settings), settings.durability))
     if as_json:
         as_json_text(_document(report))
     else:

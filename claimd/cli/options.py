@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from claimd.store.durability import Durability as DurabilityValue
+
 _SEEN = "Other users of this machine can see it here; better the variable."
 
 
@@ -20,6 +22,12 @@ DataDir = Annotated[
     Path | None, _option("--data-dir", "Embedded server's files and generated secrets.", "default .claimd")
 ]
 RedisUrl = Annotated[str | None, _option("--redis-url", "Your own Redis ≥ 7 or Valkey ≥ 7.2.", "default: embedded")]
+Durability = Annotated[
+    DurabilityValue | None,
+    _option(
+        "--durability", "When a claim is told: once the server keeps it, or once a replica has it.", "default local"
+    ),
+]
 Host = Annotated[str | None, _option("--host", "Where the public gateway listens.", "default 127.0.0.1")]
 Port = Annotated[int | None, _option("--port", "Its port; 0 takes a free one.", "default 8080")]
 ConsoleHost = Annotated[str | None, _option("--console-host", "Where the console listens.", "default 127.0.0.1")]

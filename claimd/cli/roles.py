@@ -17,6 +17,7 @@ from claimd.processes.listeners import listen, url_of
 from claimd.processes.own_server import examine
 from claimd.processes.roles import worker_name
 from claimd.settings import Settings
+from claimd.store.durability import Durability
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def _gateway(
     redis_url: options.RedisUrl = None,
+    durability: options.Durability = None,
     host: options.Host = None,
     port: options.Port = None,
     workers: options.Workers = None,
@@ -53,6 +55,7 @@ def _gateway(
 
     settings = Settings.read(
         redis_url=redis_url,
+        durability=durability,
         host=host,
         port=port,
         workers=workers,
@@ -65,7 +68,7 @@ def _gateway(
     url = settings.require_redis_url()
     settings.require_secret()
     if listen_fd is None:
-        _look_at_the_server(url)
+        _look_at_the_server(url, settings.durability)
     if listen_fd is None and settings.workers > 1:
         asyncio.run(supervise_gateways(settings, say))
         return
@@ -76,6 +79,7 @@ def _gateway(
 
 def _console(
     redis_url: options.RedisUrl = None,
+    durability: options.Durability = None,
     console_host: options.ConsoleHost = None,
     console_port: options.ConsolePort = None,
     admin_token: options.AdminToken = None,
@@ -89,19 +93,23 @@ def _console(
     from claimd.compose import run_console
 
     settings = Settings.read(
-        redis_url=redis_url, console_host=console_host, console_port=console_port, admin_token=admin_token
+        redis_url=redis_url,
+        durability=durability,
+        console_host=console_host,
+        console_port=console_port,
+        admin_token=admin_token,
     )
     url = settings.require_redis_url()
     settings.require_admin_token()
     if listen_fd is None:
-        _look_at_the_server(url)
+        _look_at_the_server(url, settings.durability)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
     _serve("console", listener, ready_fd, lambda ready: run_console(settings, listener, on_ready=ready))
 
 
-def _look_at_the_server(url: str) -> None:
+def _look_at_the_server(url: str, durability: Durability) -> None:
     """Say what it keeps. A server that is away is waited for, one that can never do raises StartError."""
-    report = asyncio.run(examine(url))
+    report = asyncio.run(examine(url, durability))
     report.refuse(wait=True)
     report.tell(say)
 

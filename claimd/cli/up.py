@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
 def _up(
     data_dir: options.DataDir = None,
     redis_url: options.RedisUrl = None,
+    durability: options.Durability = None,
     host: options.Host = None,
     port: options.Port = None,
     console_host: options.ConsoleHost = None,
@@ -38,6 +39,7 @@ def _up(
     settings = Settings.read(
         data_dir=data_dir,
         redis_url=redis_url,
+        durability=durability,
         host=host,
         port=port,
         console_host=console_host,

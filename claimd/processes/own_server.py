@@ -16,12 +16,16 @@ from claimd.processes.checks.facts import Facts, read_facts
 from claimd.processes.checks.findings import Finding, Level, Report, refusal
 from claimd.processes.checks.memory import check_memory
 from claimd.processes.checks.permissions import check_permissions
+from claimd.processes.checks.replicas import check_replicas
 from claimd.processes.checks.role import check_role
 from claimd.processes.checks.version import check_version
 from claimd.processes.embedded import connect
+from claimd.store.durability import Durability
 
 
-async def examine(url: str, clock: Callable[[], float] = time.time) -> Report:
+async def examine(
+    url: str, durability: Durability = Durability.LOCAL, clock: Callable[[], float] = time.time
+) -> Report:
     """Look at the server at `url`. `clock` is this machine's, in seconds since 1970."""
     address = without_password(url)
     try:
@@ -33,6 +37,8 @@ async def examine(url: str, clock: Callable[[], float] = time.time) -> Report:
     # A server that is too old, or a replica, would only say the same in words of its own.
     if not any(finding.level is Level.REFUSAL for finding in findings):
         findings += await check_permissions(url)
+        if durability is Durability.REPLICA:
+            findings += await check_replicas(url, facts)
     return Report(address, (*findings, *check_clock(facts)))
 
 

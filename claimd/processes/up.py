@@ -26,7 +26,8 @@ from claimd.processes.record import Record, read_record
 from claimd.processes.roles import console_spec, gateway_specs
 from claimd.processes.stop_request import StopRequest
 from claimd.processes.supervisor import Supervisor
-from claimd.settings import Settings
+from claimd.settings import Settings, SettingsError
+from claimd.store.durability import Durability
 
 Say = Callable[[str], None]
 
@@ -35,8 +36,10 @@ _GRACE_SECONDS = 3.0
 
 
 async def up(settings: Settings, say: Say) -> None:
-    """Run until SIGTERM or SIGINT. Raises StartError, with everything stopped, when it cannot start."""
+    """Run until SIGTERM or SIGINT. Raises SettingsError, or StartError with all stopped, where it cannot start."""
     raise_open_files()
+    if settings.redis_url is None and settings.durability is Durability.REPLICA:
+        raise SettingsError("CLAIMD_DURABILITY: the embedded server has no replica; name one's own with --redis-url")
     with ExitStack() as stack:
         data_dir = stack.enter_context(DataDir.open(settings.data_dir))
         grace_seconds = _GRACE_SECONDS if read_record(data_dir.path) else 0.0
@@ -160,7 +163,7 @@ class _Machine:
         """Have a server, and the lines that say what it is and keeps. Raises StartError where one's own will not do."""
         lines: list[str] = []
         if self._embedded is None:
-            report = await examine(self._settings.require_redis_url())
+            report = await examine(self._settings.require_redis_url(), self._settings.durability)
             report.refuse(wait=False)
             report.tell(lines.append)
             return lines

@@ -8,6 +8,7 @@ _PREFIX = "claimd:1"
 
 ROUNDS = f"{_PREFIX}:rounds"
 METRICS = f"{_PREFIX}:metrics"
+MARKS = f"{_PREFIX}:marks"
 
 
 def round_key(round_id: str) -> str:

@@ -3,6 +3,7 @@
 Never asks twice by itself: the library's own retries are off, and whoever calls knows what may be repeated.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
@@ -17,6 +18,7 @@ from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import Definition, Round
 from claimd.store import keys
+from claimd.store.durability import Durability, Local, Replicated, made_sure, waits
 from claimd.store.errors import StoreUnavailable, translated_errors
 from claimd.store.fields import definition_fields, read_pairs, read_round, spelled
 from claimd.store.permissions import NEEDED
@@ -40,23 +42,25 @@ _SCAN_PAGE = 1000
 class RedisStore:
     """Implements `Store`. `connect` makes one; `close` gives its connections back."""
 
-    def __init__(self, claiming: ScriptCalls, editing: ScriptCalls, reading: "Redis") -> None:
+    def __init__(self, claiming: ScriptCalls, editing: ScriptCalls, reading: "Redis", sure: Local | Replicated) -> None:
         """`claiming` is kept for batches of claims, so that nothing else can hold one up."""
         self._claiming = claiming
         self._editing = editing
         self._reading = reading
+        self._sure = sure
         self._claim = load_script("claim")
         self._round_create = load_script("round_create")
         self._round_edit = load_script("round_edit")
         self._denied = load_script("denied")
 
     @classmethod
-    def connect(cls, url: str) -> "RedisStore":
+    def connect(cls, url: str, durability: Durability = Durability.LOCAL) -> "RedisStore":
         """A store at a redis://, rediss:// or unix:// URL (see `check_url`). Connects with the first call."""
         return cls(
             claiming=ScriptCalls(_pool(url, _CLAIM_CONNECTIONS, None), _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
             editing=ScriptCalls(_pool(url, _EDIT_CONNECTIONS, None), _EDIT_CONNECTIONS, _READ_TIMEOUT_SECONDS),
             reading=Redis.from_pool(_pool(url, _READ_CONNECTIONS, _READ_TIMEOUT_SECONDS)),
+            sure=made_sure(durability, time.monotonic),
         )
 
     async def close(self) -> None:
@@ -68,8 +72,9 @@ class RedisStore:
     async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
         """See `Store.claim`."""
         names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
-        reply = await self._claiming.call(self._claim, names, (round_id, b"".join(identities)))
-        return _read_decisions(reply, len(identities))
+        args = (round_id, self._sure.rewrite, b"".join(identities))
+        reply, others = await self._claiming.call_and(self._claim, names, args, self._sure.waits())
+        return self._sure.claims(_read_decisions(reply, len(identities)), others)
 
     async def round_create(self, definition: Definition, reason: str) -> Edited:
         """See `Store.round_create`."""
@@ -102,7 +107,13 @@ class RedisStore:
             pipeline.exists(keys.round_key(round_id))
             pipeline.hget(keys.claims_key(round_id), cast(str, identity))
             exists, value = _replies(await pipeline.execute(raise_on_error=False))
-        return Held(bool(exists), _read_claim(round_id, value) if value else None)
+        claim = _read_claim(round_id, value) if value else None
+        if claim is not None and self._sure.rewrite == "1":
+            # To show a claim is to tell it, and asking for what is held again grants nothing.
+            (decision,) = await self.claim(round_id, [identity])
+            if not decision.serial:
+                raise StoreUnavailable("no replica has confirmed the claim: a failover may lose it")
+        return Held(bool(exists), claim)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
         """See `Store.log`."""
@@ -140,12 +151,22 @@ class RedisStore:
         A server that is full, loading, or a replica answers PING, but refuses this one.
         """
         names = (keys.round_key(""), keys.claims_key(""), keys.log_key(""))
-        await self._editing.call(self._claim, names, ("", bytes(IDENTITY_BYTES)))
+        await self._editing.call(self._claim, names, ("", "0", bytes(IDENTITY_BYTES)))
 
     async def denied(self) -> list[str]:
         """Those of the commands in `permissions.NEEDED` that the server does not permit to our user."""
         reply = await self._editing.call(self._denied, (), ("\n".join(NEEDED),))
         return [command.decode() for command in reply]
+
+    async def try_confirmation(self) -> list[Any]:
+        """Write a mark and wait for a replica to have it: the replies to `durability.waits`, errors being values."""
+        with translated_errors():
+            pipeline = self._reading.pipeline(transaction=False)
+            pipeline.hset(keys.MARKS, "tried", "1")
+            for command in waits():
+                pipeline.execute_command(*command)
+            _, *replies = await pipeline.execute(raise_on_error=False)
+        return replies
 
     async def save_counts(self, worker: str, counts: bytes) -> None:
         """Keep what a worker has counted so far, for whoever merges the counts of all workers."""
@@ -162,10 +183,11 @@ class RedisStore:
         logged = {name: value.decode() if isinstance(value, bytes) else value for name, value in fields.items()}
         flat = [part for pair in fields.items() for part in pair]
         names = (keys.round_key(round_id), keys.log_key(round_id))
-        now_ms, outcome, *pairs = await self._editing.call(
-            script, names, (round_id, reason, orjson.dumps(logged), *flat)
-        )
-        return Edited(EditOutcome(outcome.decode()), now_ms, read_round(read_pairs(pairs)))
+        args = (round_id, reason, orjson.dumps(logged), *flat)
+        (now_ms, word, *pairs), others = await self._editing.call_and(script, names, args, self._sure.waits())
+        outcome = EditOutcome(word.decode())
+        self._sure.edit(outcome, others)
+        return Edited(outcome, now_ms, read_round(read_pairs(pairs)))
 
     async def _read_rounds(self, round_ids: list[str]) -> tuple[int, list[Round | None]]:
         with translated_errors():

@@ -37,6 +37,12 @@ class ScriptCalls:
 
     async def call(self, script: Script, names: Sequence[str], args: Sequence[str | bytes]) -> list[Any]:
         """What the script replies, after the id. Raises StoreRefused where nothing was done, else StoreUnavailable."""
+        return (await self.call_and(script, names, args, ()))[0]
+
+    async def call_and(
+        self, script: Script, names: Sequence[str], args: Sequence[str | bytes], after: Sequence[Sequence[Any]]
+    ) -> tuple[list[Any], list[Any]]:
+        """The same, and the replies to the commands `after` it, sent in one write; an error among these is a value."""
         call_id = b"%b-%x" % (self._own, next(self._numbers))
         command = script.command(names, (call_id, *args))
         asked = False
@@ -44,12 +50,12 @@ class ScriptCalls:
             async with asyncio.timeout(self._timeout_seconds), self._free:
                 connection = await self._connected()
                 asked = True
-                reply = await self._ask(connection, script, command)
+                reply, *others = await self._ask(connection, script, (command, *after))
                 if not isinstance(reply, list) or not reply or reply[0] != call_id:
                     await connection.disconnect(nowait=True)
                     raise StoreUnavailable(f"a reply that {script.name}.lua was not asked for: {str(reply)[:100]}")
                 self._idle.append(connection)
-                return reply[1:]
+                return reply[1:], others
         except (RedisError, OSError, TimeoutError) as error:
             raise store_error(error, asked=asked) from error
 
@@ -70,24 +76,36 @@ class ScriptCalls:
             raise
         return connection
 
-    async def _ask(self, connection: AbstractConnection, script: Script, command: Sequence[Any]) -> Any:
+    async def _ask(
+        self, connection: AbstractConnection, script: Script, commands: Sequence[Sequence[Any]]
+    ) -> list[Any]:
         try:
-            try:
-                return await _answer(connection, command)
-            except NoScriptError:
+            replies = await _exchange(connection, commands)
+            if isinstance(replies[0], NoScriptError):
                 # The cache is lost with every restart. It says that nothing was done, so asking again is safe.
-                await _answer(connection, ("SCRIPT", "LOAD", script.source))
-                return await _answer(connection, command)
-        except ResponseError:
-            # A reply like any other. Were it another call's, the next one would find ours in place of its own.
-            self._idle.append(connection)
-            raise
+                replies = await _exchange(connection, (("SCRIPT", "LOAD", script.source),))
+                if not isinstance(replies[0], ResponseError):
+                    replies = await _exchange(connection, commands)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
+        if isinstance(replies[0], ResponseError):
+            # A reply like any other. Were it another call's, the next one would find ours in place of its own.
+            self._idle.append(connection)
+            raise replies[0]
+        return replies
 
 
-async def _answer(connection: AbstractConnection, command: Sequence[Any]) -> Any:
-    await connection.send_packed_command(connection.pack_command(*command), check_health=False)
-    # The timeout is around all of it.
-    return await connection.read_response(timeout=math.inf)
+async def _exchange(connection: AbstractConnection, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    """Send them all, then read all replies, so that none is left for the next call."""
+    packed = [part for command in commands for part in connection.pack_command(*command)]
+    await connection.send_packed_command(packed, check_health=False)
+    return [await _reply(connection) for _ in commands]
+
+
+async def _reply(connection: AbstractConnection) -> Any:
+    try:
+        # The timeout is around all of it.
+        return await connection.read_response(timeout=math.inf)
+    except ResponseError as error:
+        return error

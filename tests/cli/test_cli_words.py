@@ -58,6 +58,14 @@ def test_a_setting_that_cannot_be_is_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert result.stderr.startswith("claimd: CLAIMD_PORT: ")
 
 
+def test_the_embedded_server_has_no_replica(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To wait for one would be to wait for ever."""
+    monkeypatch.delenv("CLAIMD_REDIS_URL", raising=False)
+    result = CliRunner().invoke(app, ["up", "--durability", "replica", "--data-dir", str(tmp_path / "data")])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("claimd: CLAIMD_DURABILITY: the embedded server has no replica")
+
+
 @pytest.mark.parametrize(
     ("text", "expected_ms"),
     [

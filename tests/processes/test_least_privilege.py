@@ -9,14 +9,18 @@ import redis
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.processes.checks.findings import Level
 from claimd.processes.own_server import examine
+from claimd.store.durability import Durability
 from claimd.store.errors import StoreUnavailable
 from claimd.store.redis_store import RedisStore
+from tests.conftest import Pair
 from tests.rounds import definition, identities, identity
 from tests.servers import Server
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "production.md").read_text()
 (RULE,) = (line.split() for line in DOCUMENT.splitlines() if line.startswith("user claimd "))
 PASSWORD = next(word[1:] for word in RULE if word.startswith(">"))
+(REPLICA_RULE,) = (line for line in DOCUMENT.splitlines() if line.startswith("ACL SETUSER claimd "))
+WAITS = [word for word in REPLICA_RULE.partition("#")[0].split() if word.startswith("+")]
 GRANTED = [word for word in RULE if word.startswith("+")]
 
 
@@ -30,10 +34,13 @@ def permit(server: Server, *words: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_user_is_left(server: Server) -> Iterator[None]:
+def _no_user_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """On the servers that tests share."""
+    server = request.getfixturevalue("server") if "server" in request.fixturenames else None
     yield
-    with server.client() as client:
-        client.execute_command("ACL", "DELUSER", "claimd")
+    if server is not None:
+        with server.client() as client:
+            client.execute_command("ACL", "DELUSER", "claimd")
 
 
 async def everything(url: str) -> list[str]:
@@ -86,6 +93,37 @@ async def test_nothing_is_granted_in_vain(server: Server, command: str) -> None:
     assert (
         command[1:].replace("|", " ").upper() in f"{[item.sentence for item in (await examine(url)).findings]}".upper()
     )
+
+
+def known(server: Server, words: list[str]) -> list[str]:
+    """Those that name a command which this server has."""
+    return [word for word in words if word != "+waitaof" or server.kind == "valkey"]
+
+
+async def test_the_rule_for_confirmations_is_enough(pair: Pair) -> None:
+    """Claims and edits are confirmed by a replica for the documented user."""
+    permit(pair.primary, *RULE[2:], *known(pair.primary, WAITS))
+    url = pair.url.replace("unix://", f"unix://claimd:{PASSWORD}@")
+    store = RedisStore.connect(url, Durability.REPLICA)
+    assert (await store.round_create(definition(), "")).outcome is EditOutcome.DONE
+    assert [item.outcome for item in await store.claim("r1", identities(1))] == [Outcome.GRANTED]
+    assert (await store.held("r1", identity(1))).claim is not None
+    await store.close()
+    found = [item for item in (await examine(url, Durability.REPLICA)).findings if item.level is not Level.OK]
+    assert [item.check for item in found] == ["durable"]
+
+
+@pytest.mark.parametrize("command", WAITS)
+async def test_nothing_is_granted_in_vain_for_confirmations(pair: Pair, command: str) -> None:
+    """The checks name what is missing."""
+    waits = known(pair.primary, WAITS)
+    if command not in waits:
+        pytest.skip("this server has no such command")
+    permit(pair.primary, *RULE[2:], *(word for word in waits if word != command))
+    url = pair.url.replace("unix://", f"unix://claimd:{PASSWORD}@")
+    (missing,) = (item for item in (await examine(url, Durability.REPLICA)).findings if item.level is Level.REFUSAL)
+    assert f"'{command[1:]}' command" in missing.says
+    assert not missing.may_pass
 
 
 async def test_other_keys_than_claimds_are_not_enough(server: Server) -> None:

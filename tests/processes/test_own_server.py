@@ -8,6 +8,8 @@ import pytest
 
 from claimd.processes.checks.findings import Finding, Level, Report
 from claimd.processes.own_server import examine
+from claimd.store.durability import Durability
+from tests.conftest import Pair
 from tests.servers import Server
 
 
@@ -123,7 +125,7 @@ async def test_a_replica_is_refused(server: Server, read_only: str) -> None:
 @pytest.mark.parametrize(("shift_seconds", "words"), [(-2.5, "ahead of"), (2.5, "behind")])
 async def test_clocks_that_differ_are_a_warning(server: Server, shift_seconds: float, words: str) -> None:
     """It says which one is ahead, by how much, and what that does."""
-    clock = found(await examine(server.url, lambda: time.time() + shift_seconds), "clock")
+    clock = found(await examine(server.url, clock=lambda: time.time() + shift_seconds), "clock")
     assert clock.level is Level.WARNING
     assert f"2.5 s {words} this machine's" in clock.says
     assert "passes expire by the gateway's" in clock.says
@@ -131,7 +133,7 @@ async def test_clocks_that_differ_are_a_warning(server: Server, shift_seconds: f
 
 async def test_clocks_that_differ_a_little_are_fine(server: Server) -> None:
     """Under a second nobody notices."""
-    assert found(await examine(server.url, lambda: time.time() + 0.8), "clock").level is Level.OK
+    assert found(await examine(server.url, clock=lambda: time.time() + 0.8), "clock").level is Level.OK
 
 
 async def test_a_server_that_is_away_is_a_refusal_that_may_pass() -> None:
@@ -155,3 +157,31 @@ async def test_a_server_that_lets_nobody_in_says_so(server: Server, login: str) 
             client.execute_command("ACL", "SETUSER", "default", "nopass")
     assert (only.level, only.may_pass) == (Level.REFUSAL, False)
     assert "does not let claimd in" in only.says
+
+
+async def test_a_replica_that_confirms_is_fine(pair: Pair) -> None:
+    """With durability `replica` there is a line more; it says where the replica has it, as the server can tell."""
+    replicas = found(await examine(pair.url, Durability.REPLICA), "replicas")
+    assert replicas.level is Level.OK
+    assert ("on its disk" if pair.primary.kind == "valkey" else "in its memory") in replicas.says
+
+
+async def test_no_replica_is_a_refusal_that_may_pass(server: Server) -> None:
+    """Until there is one, every claim is answered 503."""
+    replicas = found(await examine(server.url, Durability.REPLICA), "replicas")
+    assert (replicas.level, replicas.may_pass) == (Level.REFUSAL, True)
+    assert "; 0 are connected" in replicas.says
+
+
+@pytest.mark.parametrize("setting", ["appendonly=no", "appendfsync=everysec"])
+async def test_a_replica_that_keeps_too_little_is_found_out(pair: Pair, setting: str) -> None:
+    """One whose file is on disk a second later, or never, would confirm too late: where WAITAOF asks for its disk."""
+    name, value = setting.split("=")
+    with pair.replica.client() as client:
+        client.config_set(name, value)
+    replicas = found(await examine(pair.url, Durability.REPLICA), "replicas")
+    if pair.primary.kind == "redis":
+        assert replicas.level is Level.OK
+    else:
+        assert (replicas.level, replicas.may_pass) == (Level.REFUSAL, True)
+        assert "appendfsync always" in replicas.advice

@@ -1,64 +1,14 @@
-"""`claimd gateway` and `claimd console`, each alone on somebody's own server, as a container runs them."""
+"""`claimd gateway` and `claimd console`, each alone: what they say of their server, and when they start without it."""
 
-import http.client
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.processes.running import clean_environment, eventually
+from tests.processes.alone import alone
+from tests.processes.running import eventually
 from tests.servers import Server
 
 ROLES = ["gateway", "console"]
-
-
-@dataclass
-class Alone:
-    """One role: what it says, and its answers."""
-
-    process: subprocess.Popen[bytes]
-    output_path: Path
-
-    @property
-    def output(self) -> str:
-        """What it has said so far."""
-        return self.output_path.read_text()
-
-    def readiness(self) -> int:
-        """The status of /readyz, once it listens."""
-        (line,) = eventually(lambda: [line for line in self.output.splitlines() if " ready on " in line], "ready on")
-        connection = http.client.HTTPConnection(urlsplit(line.split()[-1]).netloc, timeout=10)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-
-@contextmanager
-def alone(role: str, tmp_path: Path, url: str) -> Iterator[Alone]:
-    """Run it on a free port."""
-    flag = "--port" if role == "gateway" else "--console-port"
-    environment = {"CLAIMD_REDIS_URL": url, "CLAIMD_SECRET": "s" * 32, "CLAIMD_ADMIN_TOKEN": "t"}
-    output_path = tmp_path / f"{role}-{time.monotonic_ns()}.out"
-    with output_path.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "claimd", role, flag, "0"],
-            env=clean_environment() | environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield Alone(process, output_path)
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.parametrize("role", ROLES)
