@@ -48,15 +48,15 @@ MUTANTS = (
     Mutant(
         "retry of a step that is not idempotent",
         "claimd/store/redis_store.py",
-        "        now_ms, outcome, *pairs = await self._editing.call(\n",
-        "        await self._editing.call(script, names, (round_id, reason, orjson.dumps(logged), *flat))\n"
-        "        now_ms, outcome, *pairs = await self._editing.call(\n",
+        "        (now_ms, word, *pairs), others = await self._editing.call_and(",
+        "        await self._editing.call(script, names, args)\n"
+        "        (now_ms, word, *pairs), others = await self._editing.call_and(",
     ),
     Mutant(
         "reload on every error",
         "claimd/store/script_calls.py",
-        "except NoScriptError:",
-        "except ResponseError:",
+        "isinstance(replies[0], NoScriptError)",
+        "isinstance(replies[0], ResponseError)",
         "tests/store/test_script_calls.py",
     ),
     Mutant("round created twice", "lua/round_create.lua", "redis.call('EXISTS', round) == 1", "false"),
