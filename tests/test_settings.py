@@ -50,7 +50,9 @@ def test_durability_is_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="CLAIMD_DURABILITY"):
         Settings.read()
     assert Settings.read(durability="local").durability is Durability.LOCAL
-    assert child_environment(Settings.read(durability="replica"), {}, without="secret")["CLAIMD_DURABILITY"] == "replica"
+    assert (
+        child_environment(Settings.read(durability="replica"), {}, without="secret")["CLAIMD_DURABILITY"] == "replica"
+    )
 
 
 def test_a_short_secret_is_refused() -> None:

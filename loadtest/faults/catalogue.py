@@ -26,11 +26,17 @@ class Scenario:
     act: Play
     world: Callable[[Path], AbstractContextManager[World]] = scene.embedded
     clock_holds: bool = True
+    stock_changes: bool = True
 
     def run(self, home: Path, times: int, progress: Callable[[int], None]) -> Verdict:
         """Try it in the folder `home`. Raises SkippedError where this machine cannot, and whatever ends it early."""
         with self.world(home) as world:
-            return asyncio.run(play(world, times, self.act, progress, clock_holds=self.clock_holds))
+            playing = play(
+                *(world, times, self.act, progress),
+                clock_holds=self.clock_holds,
+                stock_changes=self.stock_changes,
+            )
+            return asyncio.run(playing)
 
 
 @contextmanager
@@ -68,6 +74,12 @@ SCENARIOS: Final = (
     Scenario("kill-server", "kill -9 of the server, mid-batch", 50, 3, processes.kill_server),
     Scenario("stop-server", "the server stands still, up to 6 s", 10, 1, processes.stop_server),
     Scenario("server-away", "one's own server is gone for 2.5 s", 5, 1, processes.server_away, scene.on_own_server),
+    # What only the lost primary knew was nobody's, so that "sold out" could have been said for a pack that came back.
+    Scenario(
+        *("fail-over", "kill -9 of the primary, the replica takes over", 10, 1),
+        *(processes.fail_over, scene.with_a_replica),
+        stock_changes=False,
+    ),
     Scenario("kill-gateway", "kill -9 of one of two gateways", 30, 3, processes.kill_gateway, _two_workers),
     Scenario("stop-gateway", "a gateway stands still, up to 3 s", 10, 1, processes.stop_gateway, _two_workers),
     Scenario("break-console", "the console is killed, or stands still", 10, 2, processes.break_console),

@@ -10,7 +10,8 @@ from typing import Final
 import psutil
 
 from loadtest import claimd_up
-from loadtest.faults.scene import Scene
+from loadtest.answers import Told
+from loadtest.faults.scene import Scene, new_server
 from loadtest.faults.server import answers
 from loadtest.faults.waiting import BrokenPromiseError, until
 
@@ -53,6 +54,26 @@ async def server_away(scene: Scene, times: int) -> None:
         await asyncio.to_thread(server.start)
         await scene.recovered(time.monotonic())
         await until(lambda: scene.readiness.newest == 200, "readiness says so")
+        scene.done_once()
+
+
+async def fail_over(scene: Scene, times: int) -> None:
+    """kill -9 of the primary; its replica takes its place, and gets a replica of its own."""
+    world = scene.world
+    for number in range(times):
+        primary, replica, proxy = world.server, world.replica, world.proxy
+        if primary is None or replica is None or proxy is None:
+            raise RuntimeError("this takes a primary, a replica and a proxy")
+        await scene.some_time(0.7)
+        primary.kill()
+        replica.promote()
+        proxy.server, world.server = replica.socket, replica
+        folder = primary.folder.with_name(f"v{number + 2}")
+        world.replica = await asyncio.to_thread(world.stack.enter_context, new_server(folder))
+        await asyncio.to_thread(world.replica.replicate, replica)
+        granted = scene.people.told[Told.GRANTED]
+        await scene.recovered(time.monotonic())
+        await until(lambda before=granted: scene.people.told[Told.GRANTED] > before, "claims are granted again")  # type: ignore[misc]
         scene.done_once()
 
 

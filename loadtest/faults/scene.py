@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ from loadtest.history.operations import Operations
 ROUND: Final = "faults"
 _HOUR_MS: Final = 3_600_000
 _FIRST_TOTAL: Final = 10_000
+_ENOUGH: Final = 2**31
 # From the server being back to the first claim decided.
 _BACK_SECONDS: Final = 5.0
 # A gateway's own files, its connections to the server, and some that are on their way out.
@@ -49,6 +50,7 @@ class World:
     workers: int = 1
     server: Server | None = None
     proxy: Proxy | None = None
+    replica: Server | None = None
 
     @property
     def server_socket(self) -> Path:
@@ -89,8 +91,26 @@ def behind_a_proxy(home: Path) -> Iterator[World]:
 
 
 @contextmanager
-def _up_on(claimd: Claimd, socket: Path) -> Iterator[None]:
-    with claimd_up.started(claimd, 1, flags=(f"--redis-url=unix://{socket}",)):
+def with_a_replica(home: Path) -> Iterator[World]:
+    """A replica beside it, which must have a claim before it is told. The proxy is what a failover moves elsewhere."""
+    claimd = claimd_up.prepare(home, home / "claimd.log")
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(home / "v0"))
+        replica = stack.enter_context(new_server(home / "v1"))
+        replica.replicate(server)
+        proxy = stack.enter_context(Proxy.running(home / "p", server.socket))
+        stack.enter_context(_up_on(claimd, home / "p", "--durability=replica"))
+        yield World(claimd, stack, server=server, proxy=proxy, replica=replica)
+
+
+def new_server(folder: Path) -> AbstractContextManager[Server]:
+    """One that can have replicas, and be one."""
+    return Server.running(folder, port=claimd_up.free_ports(1)[0])
+
+
+@contextmanager
+def _up_on(claimd: Claimd, socket: Path, *flags: str) -> Iterator[None]:
+    with claimd_up.started(claimd, 1, flags=(f"--redis-url=unix://{socket}", *flags)):
         yield
 
 
@@ -147,22 +167,30 @@ Play = Callable[[Scene, int], Awaitable[None]]
 
 
 async def play(
-    world: World, times: int, act: Play, progress: Callable[[int], None], *, clock_holds: bool = True
+    world: World,
+    times: int,
+    act: Play,
+    progress: Callable[[int], None],
+    *,
+    clock_holds: bool = True,
+    stock_changes: bool = True,
 ) -> Verdict:
     """Have people claim while `act` breaks things `times` times, then let all settle and judge.
 
-    `clock_holds` is whether the server's clock is the same all the time. Raises StuckError, ApiError, OSError.
+    `clock_holds` is whether the server's clock is the same all the time, `stock_changes` whether operators are at work;
+    else there is enough for everybody. Raises StuckError, ApiError, OSError.
     """
     claimd = world.claimd
     console = Console(claimd.console_url, claimd.admin_token)
     now_ms = int(time.time() * 1000)
-    console.create_round(ROUND, _FIRST_TOTAL, now_ms - _HOUR_MS // 6, now_ms + 100 * _HOUR_MS)
+    total = _FIRST_TOTAL if stock_changes else _ENOUGH
+    console.create_round(ROUND, total, now_ms - _HOUR_MS // 6, now_ms + 100 * _HOUR_MS)
     people = People(claimd.port, claimd.keys, ROUND)
     operators = Operators(console, ROUND)
     broken: dict[str, Any] = {}
     async with people, Readiness(claimd.port) as readiness:
         scene = Scene(world, people, operators, console, readiness, progress)
-        changing = asyncio.create_task(operators.keep_changing())
+        changing = asyncio.create_task(operators.keep_changing() if stock_changes else asyncio.sleep(0))
         try:
             await people.served_after(time.monotonic())
             scene.figures["gateway MiB before"] = _memory_mib(world)

@@ -1,4 +1,4 @@
-"""A Valkey of the harness's own, as somebody would run it for claimd: killed, stopped, and given another clock."""
+"""A Valkey of the harness's own, as somebody would run it for claimd: killed, given another clock, with a replica."""
 
 import os
 import shutil
@@ -28,17 +28,19 @@ class ServerError(Exception):
 class Server:
     """In a folder, on a unix socket, as durable as claimd wants it. Use `running`, or `start` and `end`."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, port: int = 0) -> None:
+        """`port` is for replicas, which need one; 0 is none."""
         self.folder = folder
+        self._port = port
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Self]:
+    def running(cls, folder: Path, environment: Mapping[str, str] | None = None, port: int = 0) -> Iterator[Self]:
         """One that is ended, in whatever state, when it is left."""
         folder.mkdir()
-        server = cls(folder, environment)
+        server = cls(folder, environment, port)
         server.start()
         try:
             yield server
@@ -60,7 +62,9 @@ class Server:
     def start(self) -> None:
         """Return when it has read its files. Raises ServerError."""
         options = {
-            "port": "0",
+            "port": str(self._port),
+            "bind": "127.0.0.1",
+            "repl-diskless-sync-delay": "0",
             "unixsocket": str(self.socket),
             "dir": str(self.folder),
             "save": "",
@@ -92,6 +96,21 @@ class Server:
         """Kill it and remove its files."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def replicate(self, primary: Self) -> None:
+        """Become the replica of another, and return when it has all of it. Raises ServerError."""
+        deadline = time.monotonic() + _READY_SECONDS
+        with self.client() as redis:
+            redis.replicaof("127.0.0.1", str(primary._port))
+            while redis.info("replication").get("master_link_status") != "up":
+                if time.monotonic() > deadline:
+                    raise ServerError("the replica did not get all that its primary has")
+                time.sleep(_PROBE_SECONDS)
+
+    def promote(self) -> None:
+        """A replica no more."""
+        with self.client() as redis:
+            redis.replicaof("NO", "ONE")
 
     def client(self) -> "Redis":
         """A client that asks once."""
