@@ -36,7 +36,7 @@ test: $(READY) ## every test, on embedded servers (and on redis-server where one
 bench: $(READY) ## what a claim costs here and elsewhere: claimd and the usual ways, side by side, in about 6 minutes
 	@$(BIN)/python -m loadtest.bench $(BENCH_ARGS)
 
-faults: $(READY) ## break it in every way under load and check what people were told, in about 15 minutes
+faults: $(READY) ## break it in every way under load and check what people were told, in about 20 minutes
 	@$(BIN)/python -m loadtest.faults $(FAULTS_ARGS)
 
 check: $(READY) ## lint, types, layers, Lua, Dockerfile: what CI runs before the tests

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Final
 
 from claimd.domain.times import from_rfc3339, to_rfc3339
@@ -62,9 +63,12 @@ class Console:
                 yield piece
 
     def _document(self, path: str, timeout: float) -> dict[str, Any]:
-        with self._request(path, timeout=timeout) as response:
-            document: dict[str, Any] = json.loads(response.read())
-            return document
+        try:
+            with self._request(path, timeout=timeout) as response:
+                document: dict[str, Any] = json.loads(response.read())
+                return document
+        except (OSError, HTTPException) as error:
+            raise ApiError(f"{path}: the answer broke off: {error}") from None
 
     def _request(
         self,
@@ -112,5 +116,5 @@ def _open(request: urllib.request.Request, timeout: float) -> Any:
     except urllib.error.HTTPError as error:
         detail = error.read(500).decode("utf-8", "replace")
         raise ApiError(f"{request.get_method()} {request.full_url}: {error.code} {detail}") from None
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise ApiError(f"{request.get_method()} {request.full_url}: {error}") from None

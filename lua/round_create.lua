@@ -1,5 +1,6 @@
 #!lua
--- Creates a round, unless there is one of that id, and logs it.
+-- Creates a round, unless there is one of that id, and logs it. One that there is is written again as it is, so that
+-- whoever waits for a replica waits for it.
 --
 -- KEYS  round     hash    definition, counters and flags of the round
 -- KEYS  log       stream  one entry per edit
@@ -16,8 +17,10 @@ local call, round_id, reason, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local outcome = 'done'
-if redis.call('EXISTS', round) == 1 then
+local version = redis.call('HMGET', round, 'version')[1]
+if version then
   outcome = 'round_exists'
+  redis.call('HSET', round, 'version', version)
 else
   local initial = { 'issued', 0, 'paused', 0, 'closed', 0, 'version', 1, 'last_grant_ms', 0, unpack(ARGV, 5) }
   redis.call('HSET', round, unpack(initial))

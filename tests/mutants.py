@@ -59,7 +59,7 @@ MUTANTS = (
         "isinstance(replies[0], ResponseError)",
         "tests/store/test_script_calls.py",
     ),
-    Mutant("round created twice", "lua/round_create.lua", "redis.call('EXISTS', round) == 1", "false"),
+    Mutant("round created twice", "lua/round_create.lua", "if version then", "if false then"),
     Mutant(
         "deadline not checked",
         "claimd/engine/batcher.py",
@@ -95,6 +95,27 @@ MUTANTS = (
         "turn_seconds = now - self._waiting_since",
         "turn_seconds = 0.0",
         "tests/engine",
+    ),
+    Mutant(
+        "a call that hangs stops the rest",
+        "claimd/engine/batcher.py",
+        " or self._expected_wait.hangs(self._clock())",
+        "",
+        "tests/engine",
+    ),
+    Mutant(
+        "one call that hangs shuts the door",
+        "claimd/engine/expected_wait.py",
+        "max(self._begun.values()) if all_busy else inf",
+        "min(self._begun.values(), default=inf)",
+        "tests/engine",
+    ),
+    Mutant(
+        "a demoted server asked for ever",
+        "claimd/store/script_calls.py",
+        "if isinstance(replies[0], _DEMOTED):",
+        "if False:",
+        "tests/store/test_script_calls.py",
     ),
     Mutant(
         "a lost batch given up at once",
@@ -148,8 +169,8 @@ MUTANTS = (
     Mutant(
         "a call for every few claims",
         "claimd/engine/batcher.py",
-        "return len(self._waiting) >= MAX_BATCH and ",
-        "return len(self._waiting) > 0 and ",
+        "return waiting >= MAX_BATCH or ",
+        "return waiting > 0 or ",
         "tests/engine",
     ),
     Mutant(
@@ -302,8 +323,8 @@ MUTANTS = (
     Mutant(
         "simulated: a third call",
         "claimd/engine/batcher.py",
-        "len(self._calls) < CALLS_IN_FLIGHT",
-        "len(self._calls) <= CALLS_IN_FLIGHT",
+        "if calls >= CALLS_IN_FLIGHT:",
+        "if calls > CALLS_IN_FLIGHT:",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
@@ -637,6 +658,13 @@ MUTANTS += (
         "prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0",
         "prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0) != 0",
         f"{_FAULTS}[kill-supervisor]",
+    ),
+    Mutant(
+        "a replica that is not waited for",
+        "claimd/store/durability.py",
+        "return Replicated(clock) if durability is Durability.REPLICA else Local()",
+        "return Local()",
+        f"{_FAULTS}[fail-over]",
     ),
     Mutant(
         "half a claim when memory runs out",

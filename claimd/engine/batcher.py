@@ -16,7 +16,7 @@ from math import ldexp
 from operator import attrgetter
 
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.engine.expected_wait import ExpectedWait
+from claimd.engine.expected_wait import HANGING_SECONDS, ExpectedWait
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreRefused, StoreUnavailable
 from claimd.store.protocol import MAX_BATCH, Store
@@ -109,11 +109,14 @@ class Batcher:
     def _may_send(self) -> bool:
         """One call at a time: what it saves the server and us is more than waiting for it costs.
 
-        A second one where a whole batch waits: then it costs nothing, and a call that hangs does not stop the rest.
+        A second one where a whole batch waits, as then it costs nothing, or where the first hangs.
         """
-        if not self._calls:
-            return bool(self._waiting)
-        return len(self._waiting) >= MAX_BATCH and len(self._calls) < CALLS_IN_FLIGHT
+        waiting, calls = len(self._waiting), len(self._calls)
+        if not calls or not waiting:
+            return waiting > 0
+        if calls >= CALLS_IN_FLIGHT:
+            return False
+        return waiting >= MAX_BATCH or self._expected_wait.hangs(self._clock())
 
     def _sent(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
@@ -130,12 +133,15 @@ class Batcher:
     async def _decide(self, batch: list[_Waiting]) -> None:
         number, attempt = next(self._numbers), _Attempts(batch)
         self._expected_wait.begin(number, self._clock())
+        # Nobody may come who would look whether it hangs.
+        look = self._loop.call_later(HANGING_SECONDS, self._send)
         try:
             while attempt.claims and not await self._ask(attempt):
                 await asyncio.sleep(attempt.backoff_seconds())
                 self._give_up(attempt, self._clock() - self._limits.deadline_seconds)
         finally:
             # Also when a bug or a cancellation ends this call: nobody is left waiting for ever.
+            look.cancel()
             self._expected_wait.end(number)
             self._decided(attempt.claims, [_UNAVAILABLE] * len(attempt.claims))
 
@@ -152,7 +158,7 @@ class Batcher:
             attempt.failed(error)
             return False
         now = self._clock()
-        self._expected_wait.succeeded(now - sent_at)
+        self._expected_wait.succeeded(now - sent_at, now)
         claims, attempt.claims = attempt.claims, []
         self._counts.batch_claims.observe(len(claims))
         self._counts.round_trip_seconds.observe(now - sent_at)

@@ -1,7 +1,7 @@
 """How long a claim would wait to be decided if it came now: what the door is kept by.
 
-Learnt from the calls themselves, as nothing else tells how fast the server is tonight. While a call hangs, or none gets
-through, the wait is at least as long as that has lasted: an average of better times would go on letting people in.
+Learnt from the calls themselves, as nothing else tells how fast the server is tonight. While all calls hang, or none
+gets through, the wait is at least as long as that has lasted: an average of better times would go on letting people in.
 """
 
 from math import inf
@@ -10,6 +10,9 @@ from claimd.store.protocol import MAX_BATCH
 
 # The share of the newest call in the average: a change shows within some ten calls, one slow fsync does not.
 _NEWEST = 0.2
+
+# A batch takes milliseconds. One that takes so long hangs, or the server is slow, where a second call does no harm.
+HANGING_SECONDS = 0.25
 
 
 class ExpectedWait:
@@ -20,13 +23,18 @@ class ExpectedWait:
         self._call_seconds = 0.0
         self._begun: dict[int, float] = {}
         self._failing_since = inf
-        # Since when somebody has been waiting for the server, whatever the average says.
+        self._succeeded_at = -inf
+        # Since when nobody could be sent, whatever the average says.
         self._waiting_since = inf
 
     @property
     def failing(self) -> bool:
         """Whether no call got through since one has failed."""
         return self._failing_since < inf
+
+    def hangs(self, now: float) -> bool:
+        """Whether a batch is on its way for far longer than calls take: those who wait need not wait for that one."""
+        return any(now - begun >= HANGING_SECONDS for begun in self._begun.values())
 
     def begin(self, batch: int, now: float) -> None:
         """The first call for a batch leaves."""
@@ -38,16 +46,17 @@ class ExpectedWait:
         del self._begun[batch]
         self._look()
 
-    def succeeded(self, seconds: float) -> None:
+    def succeeded(self, seconds: float, now: float) -> None:
         """A call was answered in so many seconds."""
+        self._succeeded_at = now
         known = self._call_seconds or seconds
         self._call_seconds = known + _NEWEST * (seconds - known)
         self._failing_since = inf
         self._look()
 
     def failed(self, sent_at: float) -> None:
-        """A call that was sent at that moment has no answer."""
-        self._failing_since = min(self._failing_since, sent_at)
+        """A call that was sent at that moment has no answer. Another may have had one since."""
+        self._failing_since = min(self._failing_since, max(sent_at, self._succeeded_at))
         self._look()
 
     def seconds(self, waiting: int, now: float) -> float:
@@ -58,5 +67,5 @@ class ExpectedWait:
         return turn_seconds * (1 + waiting // MAX_BATCH / self._calls_in_flight)
 
     def _look(self) -> None:
-        self._waiting_since = min(self._begun.values(), default=inf)
-        self._waiting_since = min(self._waiting_since, self._failing_since)
+        all_busy = len(self._begun) >= self._calls_in_flight
+        self._waiting_since = min(max(self._begun.values()) if all_busy else inf, self._failing_since)

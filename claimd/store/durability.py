@@ -17,8 +17,9 @@ from redis.exceptions import ResponseError
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.store.errors import StoreUnavailable
 
-# Two of them, one after the other, have to end well before the call is given up (`redis_store.py`).
-PATIENCE_MS = 600
+# Two of them, one after the other, have to end well before the call is given up (`redis_store.py`), also twice where
+# the server has forgotten the script.
+PATIENCE_MS = 450
 
 # A replica that did not confirm in time is not waited for like that again at once: who is refused needs no replica, and
 # must not queue behind those who do.
@@ -69,6 +70,14 @@ class Local:
     def edit(self, _outcome: EditOutcome, _replies: Sequence[Any]) -> None:
         """It is done."""
 
+    def looks(self) -> tuple[tuple[str | int, ...], ...]:
+        """Nothing to look for."""
+        return ()
+
+    def may_confirm(self, _replies: Sequence[Any]) -> bool:
+        """Nobody has to."""
+        return True
+
 
 class Replicated:
     """What a replica has may be told, and refusals. `clock` counts seconds."""
@@ -91,9 +100,19 @@ class Replicated:
 
     def edit(self, outcome: EditOutcome, replies: Sequence[Any]) -> None:
         """Raises StoreUnavailable where an edit was done, but not confirmed."""
-        done = outcome is EditOutcome.DONE
+        # A round that exists may have been created by a call that nobody confirmed.
+        done = outcome in (EditOutcome.DONE, EditOutcome.ROUND_EXISTS)
         if not self._read(replies, needed=done) and done:
             raise StoreUnavailable("no replica has confirmed the edit: a failover may lose it")
+
+    def looks(self) -> tuple[tuple[str | int, ...], ...]:
+        """What tells whether a replica is there: a connection that has written nothing waits for its presence alone."""
+        return (("WAIT", 1, _IMPATIENCE_MS),)
+
+    def may_confirm(self, replies: Sequence[Any]) -> bool:
+        """Whether the replies to `looks` say that one is."""
+        (present,) = replies
+        return isinstance(present, int) and present >= 1
 
     def _read(self, replies: Sequence[Any], *, needed: bool) -> bool:
         if is_confirmed(replies):

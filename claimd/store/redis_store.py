@@ -33,6 +33,7 @@ _READ_TIMEOUT_SECONDS = 5.0
 _CONNECT_TIMEOUT_SECONDS = 2.0
 # Two calls a round at most; a drop is one round, or a few at once.
 _CLAIM_CONNECTIONS = 16
+_SHOW_CONNECTIONS = 8
 _EDIT_CONNECTIONS = 4
 _READ_CONNECTIONS = 32
 _LOG_PAGE = 200
@@ -42,9 +43,17 @@ _SCAN_PAGE = 1000
 class RedisStore:
     """Implements `Store`. `connect` makes one; `close` gives its connections back."""
 
-    def __init__(self, claiming: ScriptCalls, editing: ScriptCalls, reading: "Redis", sure: Local | Replicated) -> None:
+    def __init__(
+        self,
+        claiming: ScriptCalls,
+        showing: ScriptCalls,
+        editing: ScriptCalls,
+        reading: "Redis",
+        sure: Local | Replicated,
+    ) -> None:
         """`claiming` is kept for batches of claims, so that nothing else can hold one up."""
         self._claiming = claiming
+        self._showing = showing
         self._editing = editing
         self._reading = reading
         self._sure = sure
@@ -57,24 +66,33 @@ class RedisStore:
     def connect(cls, url: str, durability: Durability = Durability.LOCAL) -> "RedisStore":
         """A store at a redis://, rediss:// or unix:// URL (see `check_url`). Connects with the first call."""
         return cls(
-            claiming=ScriptCalls(_pool(url, _CLAIM_CONNECTIONS, None), _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
-            editing=ScriptCalls(_pool(url, _EDIT_CONNECTIONS, None), _EDIT_CONNECTIONS, _READ_TIMEOUT_SECONDS),
+            claiming=_script_calls(url, _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
+            showing=_script_calls(url, _SHOW_CONNECTIONS, _READ_TIMEOUT_SECONDS),
+            editing=_script_calls(url, _EDIT_CONNECTIONS, _READ_TIMEOUT_SECONDS),
             reading=Redis.from_pool(_pool(url, _READ_CONNECTIONS, _READ_TIMEOUT_SECONDS)),
             sure=made_sure(durability, time.monotonic),
         )
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._claiming.close()
-        await self._editing.close()
+        for calls in (self._claiming, self._showing, self._editing):
+            await calls.close()
         await self._reading.aclose()
 
     async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
         """See `Store.claim`."""
+        return await self._claim_over(self._claiming, round_id, identities)
+
+    async def _claim_over(self, calls: ScriptCalls, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
         names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
         args = (round_id, self._sure.rewrite, b"".join(identities))
-        reply, others = await self._claiming.call_and(self._claim, names, args, self._sure.waits())
-        return self._sure.claims(_read_decisions(reply, len(identities)), others)
+        reply, others = await calls.call_and(self._claim, names, args, self._sure.waits())
+        decided = _read_decisions(reply, len(identities))
+        told = self._sure.claims(decided, others)
+        if told is not decided:
+            # A primary that no replica hears may be none any more: the address may lead to another server already.
+            await calls.close()
+        return told
 
     async def round_create(self, definition: Definition, reason: str) -> Edited:
         """See `Store.round_create`."""
@@ -109,10 +127,11 @@ class RedisStore:
             exists, value = _replies(await pipeline.execute(raise_on_error=False))
         claim = _read_claim(round_id, value) if value else None
         if claim is not None and self._sure.rewrite == "1":
-            # To show a claim is to tell it, and asking for what is held again grants nothing.
-            (decision,) = await self.claim(round_id, [identity])
+            # To show a claim is to tell it. What is told is what was confirmed: the reading may be of another server.
+            (decision,) = await self._claim_over(self._showing, round_id, [identity])
             if not decision.serial:
                 raise StoreUnavailable("no replica has confirmed the claim: a failover may lose it")
+            claim = Claim(round_id, decision.serial, decision.claimed_at_ms)
         return Held(bool(exists), claim)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
@@ -151,7 +170,10 @@ class RedisStore:
         A server that is full, loading, or a replica answers PING, but refuses this one.
         """
         names = (keys.round_key(""), keys.claims_key(""), keys.log_key(""))
-        await self._editing.call(self._claim, names, ("", "0", bytes(IDENTITY_BYTES)))
+        args = ("", "0", bytes(IDENTITY_BYTES))
+        _, others = await self._editing.call_and(self._claim, names, args, self._sure.looks())
+        if not self._sure.may_confirm(others):
+            raise StoreUnavailable("no replica is connected that could confirm a claim")
 
     async def denied(self) -> list[str]:
         """Those of the commands in `permissions.NEEDED` that the server does not permit to our user."""
@@ -165,7 +187,10 @@ class RedisStore:
             pipeline.hset(keys.MARKS, "tried", "1")
             for command in waits():
                 pipeline.execute_command(*command)
-            _, *replies = await pipeline.execute(raise_on_error=False)
+            written, *replies = await pipeline.execute(raise_on_error=False)
+            if isinstance(written, Exception):
+                # With nothing written there is nothing to wait for, which looks like a confirmation.
+                raise written
         return replies
 
     async def save_counts(self, worker: str, counts: bytes) -> None:
@@ -209,6 +234,10 @@ def check_url(url: str) -> None:
         raise ValueError(
             "is not an address the Redis library understands, such as redis://:password@host:6379/0"
         ) from None
+
+
+def _script_calls(url: str, connections: int, timeout_seconds: float) -> ScriptCalls:
+    return ScriptCalls(_pool(url, connections, None), connections, timeout_seconds)
 
 
 def _pool(url: str, max_connections: int, timeout_seconds: float | None) -> "BlockingConnectionPool":

@@ -14,10 +14,12 @@ from typing import Any
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from claimd.store.errors import StoreUnavailable, store_error
 from claimd.store.scripts import Script
+
+_DEMOTED = (MasterDownError, ReadOnlyError)
 
 
 class ScriptCalls:
@@ -89,6 +91,10 @@ class ScriptCalls:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
+        if isinstance(replies[0], _DEMOTED):
+            # It is a replica now, and keeps its connections: the address may lead to another server already.
+            await connection.disconnect(nowait=True)
+            raise replies[0]
         if isinstance(replies[0], ResponseError):
             # A reply like any other. Were it another call's, the next one would find ours in place of its own.
             self._idle.append(connection)

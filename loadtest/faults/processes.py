@@ -18,6 +18,8 @@ from loadtest.faults.waiting import BrokenPromiseError, until
 # All that a killed supervisor leaves behind is to be gone by then.
 _ORPHANS_SECONDS: Final = 5.0
 _AWAY_SECONDS: Final = 2.5
+# Claims that were on their way when something broke say nothing of what came after.
+_IN_FLIGHT_SECONDS: Final = 0.1
 # What a gateway may take to notice: a question for readiness that was under way, and its time-out.
 _NOTICED_SECONDS: Final = 1.0
 
@@ -65,8 +67,10 @@ async def fail_over(scene: Scene, times: int) -> None:
         if primary is None or replica is None or proxy is None:
             raise RuntimeError("this takes a primary, a replica and a proxy")
         await scene.some_time(0.7)
-        primary.kill()
+        # For a moment both are primaries: what the old one grants now no replica has, and nobody may be told.
         replica.promote()
+        await scene.some_time(0.1)
+        primary.kill()
         proxy.server, world.server = replica.socket, replica
         folder = primary.folder.with_name(f"v{number + 2}")
         world.replica = await asyncio.to_thread(world.stack.enter_context, new_server(folder))
@@ -81,9 +85,10 @@ async def kill_gateway(scene: Scene, times: int) -> None:
     """kill -9 of one of two gateway workers, with claims on their way."""
     for _ in range(times):
         await scene.some_time(0.3)
-        name = f"gateway-{scene.chance.randrange(scene.world.workers)}"
-        await _kill(scene, name)
-        await scene.recovered(time.monotonic())
+        killed_at = time.monotonic()
+        await _kill(scene, f"gateway-{scene.chance.randrange(scene.world.workers)}")
+        # The other one serves meanwhile: what counts is when this one does again.
+        scene.recoveries.append(time.monotonic() - killed_at)
         scene.done_once()
     _count_children(scene)
 
@@ -97,13 +102,20 @@ async def stop_gateway(scene: Scene, times: int) -> None:
 
 async def break_console(scene: Scene, times: int) -> None:
     """The console is killed, or stands still: no claim takes notice."""
+    console = scene.world.claimd.pid
     for number in range(times):
+        await scene.some_time(0.3)
+        broken_at = time.monotonic()
         if number % 2:
-            await _stand_still(scene, "console", scene.chance.uniform(0.1, 1.0))
+            os.kill(console("console"), signal.SIGSTOP)
+            try:
+                await scene.recovered(broken_at + _IN_FLIGHT_SECONDS)
+            finally:
+                os.kill(console("console"), signal.SIGCONT)
         else:
-            await scene.some_time(0.3)
             await _kill(scene, "console")
-            scene.done_once()
+            await scene.recovered(broken_at + _IN_FLIGHT_SECONDS)
+        scene.done_once()
     _count_children(scene)
 
 
@@ -137,8 +149,9 @@ async def stop_supervisor(scene: Scene, times: int) -> None:
         os.kill(dead, signal.SIGKILL)
         await scene.some_time(0.5)
         os.kill(supervisor, signal.SIGCONT)
-        await until(lambda old=dead, of=name: claimd.pid(of) != old, f"{name} again")  # type: ignore[misc]
-        await scene.recovered(time.monotonic())
+        woken_at = time.monotonic()
+        await _until_back(scene, name, dead)
+        scene.recoveries.append(time.monotonic() - woken_at)
         _count_children(scene)
         scene.done_once()
 
@@ -147,7 +160,15 @@ async def _kill(scene: Scene, name: str) -> None:
     """SIGKILL, and wait until another has its place."""
     dead = scene.world.claimd.pid(name)
     os.kill(dead, signal.SIGKILL)
-    await until(lambda: scene.world.claimd.pid(name) != dead, f"{name} again")
+    await _until_back(scene, name, dead)
+
+
+async def _until_back(scene: Scene, name: str, dead: int) -> None:
+    """Another has its place, and the supervisor has heard from it."""
+    claimd = scene.world.claimd
+    await until(lambda: claimd.pid(name) != dead, f"{name} again")
+    line = f"{name} is back (pid {claimd.pid(name)})"
+    await until(lambda: line in claimd.log.read_text(errors="replace"), line)
 
 
 async def _stand_still(scene: Scene, name: str, seconds: float) -> None:

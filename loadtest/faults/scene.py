@@ -195,6 +195,9 @@ async def play(
             await people.served_after(time.monotonic())
             scene.figures["gateway MiB before"] = _memory_mib(world)
             await act(scene, times)
+            if stock_changes and changing.done():
+                # Without operators it would soon be about replays and refusals alone.
+                changing.result()
         except BrokenPromiseError as error:
             broken["broken"] = str(error)
         except StuckError as error:

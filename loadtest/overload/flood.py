@@ -146,6 +146,8 @@ class Flood:
                 return
             for fd, _ in poll(_TICK_SECONDS, _READ_AT_ONCE):
                 connections[fd].read()
+            if not connections:
+                raise LoadError("every connection was lost")
             if self._taken != taken or self._taken == self._next:
                 heard, taken = now, self._taken
             elif now - heard > _SILENCE_SECONDS:

@@ -17,18 +17,21 @@ from tests.rounds import definition, identity, now_ms
 def test_the_wait_grows_with_the_batches_in_front() -> None:
     """Twenty full batches at a tenth of a second, two at a time: a second, and the call that is on its way."""
     wait = ExpectedWait(CALLS_IN_FLIGHT)
-    wait.succeeded(0.1)
+    wait.succeeded(0.1, now=5.0)
     assert wait.seconds(0, now=5.0) == 0.1
     assert wait.seconds(MAX_BATCH - 1, now=5.0) == 0.1
     assert wait.seconds(20 * MAX_BATCH, now=5.0) == 0.1 * 11
 
 
-def test_an_average_is_not_believed_while_a_call_hangs() -> None:
-    """A call that has taken two seconds so far says more than a thousand quick ones before it."""
+def test_an_average_is_not_believed_while_all_calls_hang() -> None:
+    """Two that have taken two seconds so far say more than a thousand quick ones; one alone says nothing."""
     wait = ExpectedWait(CALLS_IN_FLIGHT)
     for _ in range(1000):
-        wait.succeeded(0.001)
-    wait.begin(1, now=10.0)
+        wait.succeeded(0.001, now=9.0)
+    wait.begin(1, now=9.0)
+    assert wait.hangs(now=12.0)
+    assert wait.seconds(1, now=12.0) < 0.002
+    wait.begin(2, now=10.0)
     assert wait.seconds(1, now=12.0) == 2.0
     wait.end(1)
     assert wait.seconds(1, now=12.0) < 0.002
@@ -37,14 +40,22 @@ def test_an_average_is_not_believed_while_a_call_hangs() -> None:
 def test_failures_count_until_a_call_gets_through() -> None:
     """As long as none does, the wait is at least as long as that has lasted, whatever is in flight now."""
     wait = ExpectedWait(CALLS_IN_FLIGHT)
-    wait.succeeded(0.001)
+    wait.succeeded(0.001, now=9.0)
     wait.failed(sent_at=10.0)
     wait.failed(sent_at=11.0)
     assert wait.failing
     assert wait.seconds(1, now=13.0) == 3.0
-    wait.succeeded(0.001)
+    wait.succeeded(0.001, now=13.0)
     assert not wait.failing
     assert wait.seconds(1, now=13.0) < 0.002
+
+
+def test_a_failure_is_no_older_than_the_last_success() -> None:
+    """One call hung for two seconds and failed while others got through: all is well but for that one."""
+    wait = ExpectedWait(CALLS_IN_FLIGHT)
+    wait.succeeded(0.001, now=12.0)
+    wait.failed(sent_at=10.0)
+    assert wait.seconds(1, now=12.001) < 0.002
 
 
 class SlowStore(MemoryStore):
@@ -58,7 +69,8 @@ class SlowStore(MemoryStore):
 
     async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
         """When the test lets it."""
-        await self.turn.wait()
+        turn = self.turn
+        await turn.wait()
         if self.fails:
             raise StoreUnavailable("gone")
         return await super().claim(round_id, identities)
@@ -73,20 +85,35 @@ async def claiming(engine: ClaimEngine, first: int, count: int) -> list[asyncio.
 
 
 async def test_beyond_the_expected_wait_claims_are_refused_at_the_door() -> None:
-    """While a call hangs for longer than anyone should wait, who comes is told at once; those in line are served."""
+    """While all calls hang for longer than anyone should wait, who comes is told at once; those in line are served."""
     store = SlowStore()
     await store.round_create(definition(total=10_000), "")
     engine = ClaimEngine(store, counts := Counts(), BatchLimits(max_wait_seconds=1.0), lambda: store.seconds)
-    sent = await claiming(engine, 0, 10)
+    sent = await claiming(engine, 0, 2 * MAX_BATCH)
     store.seconds += 0.9
-    in_line = await claiming(engine, 10, 10)
+    in_line = await claiming(engine, 2000, 10)
     store.seconds += 0.2
-    turned_away = await claiming(engine, 20, 10)
+    turned_away = await claiming(engine, 3000, 10)
     assert [task.result().outcome for task in turned_away] == [Outcome.OVERLOADED] * 10
     assert counts.claims["r1", Outcome.OVERLOADED] == 10
     store.turn.set()
     assert {(await task).outcome for task in (*sent, *in_line)} == {Outcome.GRANTED}
-    assert (await (await claiming(engine, 20, 1))[0]).outcome is Outcome.GRANTED
+    assert (await (await claiming(engine, 3000, 1))[0]).outcome is Outcome.GRANTED
+
+
+async def test_a_call_that_hangs_does_not_stop_the_rest() -> None:
+    """Whoever comes while one call hangs goes out with the other, at once and one batch after the next."""
+    store = SlowStore()
+    await store.round_create(definition(total=10_000), "")
+    engine = ClaimEngine(store, Counts(), BatchLimits(max_wait_seconds=1.0), lambda: store.seconds)
+    hanging = await claiming(engine, 0, 1)
+    store.turn = asyncio.Event()
+    store.turn.set()
+    for number in range(5):
+        store.seconds += 0.3
+        others = await claiming(engine, 100 * (number + 1), 20)
+        assert {(await task).outcome for task in others} == {Outcome.GRANTED}
+    assert not hanging[0].done()
 
 
 async def test_while_the_server_is_gone_one_at_a_time_finds_out_when_it_is_back() -> None:

@@ -188,6 +188,14 @@ def test_what_counts_as_a_confirmation(replies: tuple[object, object], confirmed
     assert is_confirmed(replies) is confirmed
 
 
+def test_a_round_that_exists_is_told_once_a_replica_has_it() -> None:
+    """It may have been created by a call that nobody confirmed: asking again must not make it seem so."""
+    replicated = Replicated(lambda: 0.0)
+    with pytest.raises(StoreUnavailable):
+        replicated.edit(EditOutcome.ROUND_EXISTS, (0, MISSING))
+    replicated.edit(EditOutcome.ROUND_EXISTS, (1, MISSING))
+
+
 def test_patience_comes_back() -> None:
     """After a confirmation that was needed, or after a while; one that waited for nothing is no sign of life."""
     now = 0.0
@@ -196,11 +204,11 @@ def test_patience_comes_back() -> None:
     with pytest.raises(StoreUnavailable):
         replicated.edit(EditOutcome.DONE, (0, MISSING))
     assert replicated.waits() != patient
-    replicated.edit(EditOutcome.ROUND_EXISTS, (1, MISSING))
+    replicated.edit(EditOutcome.TOTAL_BELOW_ISSUED, (1, MISSING))
     assert replicated.waits() != patient
     replicated.edit(EditOutcome.DONE, (1, MISSING))
     assert replicated.waits() == patient
-    replicated.edit(EditOutcome.ROUND_EXISTS, (0, MISSING))
+    replicated.edit(EditOutcome.TOTAL_BELOW_ISSUED, (0, MISSING))
     now = 1.9
     assert replicated.waits() != patient
     now = 2.0

@@ -151,3 +151,19 @@ async def test_only_a_forgotten_script_is_asked_again(server: Server, calls: Scr
         with pytest.raises(StoreUnavailable):
             await calls.call(broken, ("counter",), ())
         assert client.get("counter") == b"1"
+
+
+async def test_a_server_that_was_demoted_is_left(server: Server, calls: ScriptCalls) -> None:
+    """It keeps its clients' connections, while the address may lead to another by now: so the next call goes there."""
+    claim, args = load_script("claim"), ("r1", "0", identity(1))
+    await calls.call(claim, NAMES, args)
+    with server.client() as client:
+        before = client.info("stats")["total_connections_received"]  # type: ignore[index]
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        try:
+            for _ in range(3):
+                with pytest.raises(StoreRefused):
+                    await calls.call(claim, NAMES, args)
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+        assert client.info("stats")["total_connections_received"] - before >= 2  # type: ignore[index]
