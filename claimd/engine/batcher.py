@@ -16,12 +16,14 @@ from math import ldexp
 from operator import attrgetter
 
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.engine.expected_wait import HANGING_SECONDS, ExpectedWait
+from claimd.engine.expected_wait import ExpectedWait
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreRefused, StoreUnavailable
 from claimd.store.protocol import MAX_BATCH, Store
 
 CALLS_IN_FLIGHT = 2
+# A batch takes milliseconds. One that takes so long hangs, or the server is slow, where a second call does no harm.
+_HANGING_SECONDS = 0.25
 
 _FIRST_BACKOFF_SECONDS = 0.02
 _MAX_BACKOFF_SECONDS = 0.25
@@ -70,6 +72,7 @@ class Batcher:
         self._calls: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count()
         self._expected_wait = ExpectedWait(CALLS_IN_FLIGHT)
+        self._hanging: set[int] = set()
         self._scheduled = False
 
     def __len__(self) -> int:
@@ -116,7 +119,7 @@ class Batcher:
             return waiting > 0
         if calls >= CALLS_IN_FLIGHT:
             return False
-        return waiting >= MAX_BATCH or self._expected_wait.hangs(self._clock())
+        return waiting >= MAX_BATCH or bool(self._hanging)
 
     def _sent(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
@@ -133,17 +136,22 @@ class Batcher:
     async def _decide(self, batch: list[_Waiting]) -> None:
         number, attempt = next(self._numbers), _Attempts(batch)
         self._expected_wait.begin(number, self._clock())
-        # Nobody may come who would look whether it hangs.
-        look = self._loop.call_later(HANGING_SECONDS, self._send)
+        hanging = self._loop.call_later(_HANGING_SECONDS, self._hangs, number)
         try:
             while attempt.claims and not await self._ask(attempt):
                 await asyncio.sleep(attempt.backoff_seconds())
                 self._give_up(attempt, self._clock() - self._limits.deadline_seconds)
         finally:
             # Also when a bug or a cancellation ends this call: nobody is left waiting for ever.
-            look.cancel()
+            hanging.cancel()
+            self._hanging.discard(number)
             self._expected_wait.end(number)
             self._decided(attempt.claims, [_UNAVAILABLE] * len(attempt.claims))
+
+    def _hangs(self, number: int) -> None:
+        """That batch is on its way for far longer than calls take: those who wait need not wait for it."""
+        self._hanging.add(number)
+        self._send()
 
     async def _ask(self, attempt: "_Attempts") -> bool:
         """Have the server decide; False where it has to be asked again."""

@@ -11,9 +11,6 @@ from claimd.store.protocol import MAX_BATCH
 # The share of the newest call in the average: a change shows within some ten calls, one slow fsync does not.
 _NEWEST = 0.2
 
-# A batch takes milliseconds. One that takes so long hangs, or the server is slow, where a second call does no harm.
-HANGING_SECONDS = 0.25
-
 
 class ExpectedWait:
     """Of one round's batches, of which `calls_in_flight` may be on their way at once. Moments are in seconds."""
@@ -31,10 +28,6 @@ class ExpectedWait:
     def failing(self) -> bool:
         """Whether no call got through since one has failed."""
         return self._failing_since < inf
-
-    def hangs(self, now: float) -> bool:
-        """Whether a batch is on its way for far longer than calls take: those who wait need not wait for that one."""
-        return any(now - begun >= HANGING_SECONDS for begun in self._begun.values())
 
     def begin(self, batch: int, now: float) -> None:
         """The first call for a batch leaves."""

@@ -13,6 +13,8 @@ from claimd.store.memory import MemoryStore
 from claimd.store.protocol import MAX_BATCH
 from tests.rounds import definition, identity, now_ms
 
+PATIENCE_SECONDS = 20.0
+
 
 def test_the_wait_grows_with_the_batches_in_front() -> None:
     """Twenty full batches at a tenth of a second, two at a time: a second, and the call that is on its way."""
@@ -29,7 +31,6 @@ def test_an_average_is_not_believed_while_all_calls_hang() -> None:
     for _ in range(1000):
         wait.succeeded(0.001, now=9.0)
     wait.begin(1, now=9.0)
-    assert wait.hangs(now=12.0)
     assert wait.seconds(1, now=12.0) < 0.002
     wait.begin(2, now=10.0)
     assert wait.seconds(1, now=12.0) == 2.0
@@ -102,17 +103,17 @@ async def test_beyond_the_expected_wait_claims_are_refused_at_the_door() -> None
 
 
 async def test_a_call_that_hangs_does_not_stop_the_rest() -> None:
-    """Whoever comes while one call hangs goes out with the other, at once and one batch after the next."""
+    """Whoever comes while one call hangs goes out with the other, one batch after the next, and nobody is refused."""
     store = SlowStore()
     await store.round_create(definition(total=10_000), "")
-    engine = ClaimEngine(store, Counts(), BatchLimits(max_wait_seconds=1.0), lambda: store.seconds)
+    engine = ClaimEngine(store, Counts(), BatchLimits(max_wait_seconds=0.5))
     hanging = await claiming(engine, 0, 1)
     store.turn = asyncio.Event()
     store.turn.set()
-    for number in range(5):
-        store.seconds += 0.3
-        others = await claiming(engine, 100 * (number + 1), 20)
-        assert {(await task).outcome for task in others} == {Outcome.GRANTED}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for number in range(1, 50):
+            others = await claiming(engine, 100 * number, 20)
+            assert {(await task).outcome for task in others} == {Outcome.GRANTED}
     assert not hanging[0].done()
 
 
