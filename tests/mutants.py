@@ -370,11 +370,11 @@ MUTANTS = (
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
-        "simulated: a batch that is expected for ever",
+        "a batch that is expected for ever",
         "claimd/engine/batcher.py",
         "self._expected_wait.end(number)",
         "pass",
-        "tests/simulation/test_simulation.py",
+        "tests/engine",
     ),
     Mutant(
         "simulated: never recovered from a failure",

@@ -102,6 +102,20 @@ async def test_beyond_the_expected_wait_claims_are_refused_at_the_door() -> None
     assert (await (await claiming(engine, 3000, 1))[0]).outcome is Outcome.GRANTED
 
 
+async def test_nothing_is_expected_of_calls_that_are_over() -> None:
+    """After a quiet hour everybody who comes at once is let in."""
+    store = SlowStore()
+    await store.round_create(definition(total=10_000), "")
+    engine = ClaimEngine(store, Counts(), BatchLimits(max_wait_seconds=1.0), lambda: store.seconds)
+    store.turn.set()
+    for number in range(3):
+        (task,) = await claiming(engine, number, 1)
+        assert (await task).outcome is Outcome.GRANTED
+    store.seconds += 3600.0
+    crowd = await claiming(engine, 100, 50)
+    assert {(await task).outcome for task in crowd} == {Outcome.GRANTED}
+
+
 async def test_a_call_that_hangs_does_not_stop_the_rest() -> None:
     """Whoever comes while one call hangs goes out with the other, one batch after the next, and nobody is refused."""
     store = SlowStore()
