@@ -36,9 +36,8 @@ async def run_out_of_memory(scene: Scene, times: int) -> None:
             await scene.some_time(0.3)
             used: Any = redis.info("memory")
             redis.config_set("maxmemory", used["used_memory"] + _LITTLE_BYTES)
-            told = scene.people.told[Told.UNAVAILABLE]
             await until(lambda: scene.readiness.newest == 503, "readiness says that it is full")
-            await until(lambda so_far=told: scene.people.told[Told.UNAVAILABLE] > so_far, "somebody is told 503")  # type: ignore[misc]
+            await scene.told_from_now(Told.UNAVAILABLE)
             _nothing_half_written(redis)
             redis.config_set("maxmemory", 0)
             await scene.recovered(time.monotonic())

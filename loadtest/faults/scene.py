@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from loadtest import claimd_up
+from loadtest.answers import Told
 from loadtest.api import ApiError, Console
 from loadtest.claimd_up import Claimd
 from loadtest.faults.operators import Operators
@@ -23,7 +24,7 @@ from loadtest.faults.people import People, StuckError
 from loadtest.faults.proxy import Proxy
 from loadtest.faults.readiness import Readiness
 from loadtest.faults.server import Server, client
-from loadtest.faults.waiting import PATIENCE_SECONDS, BrokenPromiseError
+from loadtest.faults.waiting import PATIENCE_SECONDS, BrokenPromiseError, until
 from loadtest.history.checker import check
 from loadtest.history.clock import ServerClock, read_clock
 from loadtest.history.export import read_export
@@ -143,6 +144,11 @@ class Scene:
     async def recovered(self, back_at: float) -> None:
         """What was broken is back since that moment: wait until somebody is served, and note how long that took."""
         self.recoveries.append(await self.people.served_after(back_at) - back_at)
+
+    async def told_from_now(self, told: Told) -> None:
+        """Wait until one more person is told that. Raises BrokenPromiseError."""
+        so_far = self.people.told[told]
+        await until(lambda: self.people.told[told] > so_far, f"somebody is told {told.name}")
 
     async def some_time(self, seconds: float) -> None:
         """Let people claim for about so long."""

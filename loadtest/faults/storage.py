@@ -56,8 +56,7 @@ async def fill_disk(scene: Scene, times: int) -> None:
         await scene.some_time(0.5)
         _fill(filler)
         await until(lambda: scene.readiness.newest != 200 or not answers(scene.world.server_socket), "it is full")
-        told = scene.people.told[Told.UNAVAILABLE]
-        await until(lambda so_far=told: scene.people.told[Told.UNAVAILABLE] > so_far, "somebody is told 503")  # type: ignore[misc]
+        await scene.told_from_now(Told.UNAVAILABLE)
         filler.unlink()
         await until(lambda: answers(scene.world.server_socket), "the server is back")
         await scene.recovered(time.monotonic())
