@@ -58,7 +58,7 @@ def mint(
     people: int,
     breathe: Callable[[], None] = lambda: None,
 ) -> bytes:
-    """The passes of `persons`, packed: 64 characters each, in their order. Numbers from `people` on are bad passes."""
+    """The passes of `persons`, packed: 68 characters each, in their order. Numbers from `people` on are bad passes."""
     passes = Passes(keys.pass_key)
     key, issue = keys.identity_key, passes.issue
     expires_at_ms = int(time.time() * 1000) + _VALID_FOR_MS

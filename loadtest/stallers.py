@@ -12,12 +12,14 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from claimd.identity.passes import PASS_CHARACTERS
+
 _PORTIONS: Final = 500
 _CONNECT_SECONDS: Final = 5.0
 # Linux; the first byte of TCP_INFO is the state.
 _ESTABLISHED: Final = 1
 
-_CREDENTIALS: Final = b"Host: x\r\nAuthorization: Pass " + b"A" * 64 + b"\r\n"
+_CREDENTIALS: Final = b"Host: x\r\nAuthorization: Pass " + b"A" * PASS_CHARACTERS + b"\r\n"
 # One of the gateway's two doors is for claims, the other for the rest.
 _HEADS: Final = (
     b"POST /v1/rounds/stalled/claims HTTP/1.1\r\n" + _CREDENTIALS,

@@ -1,42 +1,68 @@
 #!lua
 -- Edits a round: checks the result as a whole, writes all fields or none, and logs the edit with its reason.
 --
--- KEYS  round     hash    definition, counters and flags of the round
--- KEYS  log       stream  one entry per edit
--- ARGV  call      string  an id of this call, so that its reply is never taken for another's
--- ARGV  round_id  string  the round's id, for the log
--- ARGV  reason    string  why, in the operator's words
--- ARGV  fields    json    the changed fields as an object, for the log
--- ARGV  pairs     strings field, value, field, value … of what changes
--- REPLY {call, now_ms, outcome, field, value …}: outcome is done, round_not_found, total_below_issued or
---       invalid_window, then the whole round
+-- KEYS  round         hash    definition, counters and flags of the round
+-- KEYS  log           stream  one entry per edit
+-- ARGV  call          string  an id of this call, so that its reply is never taken for another's
+-- ARGV  round_id      string  the round's id, for the log
+-- ARGV  action        string  what the operator did, for the log; revoke_passes also begins a new epoch
+-- ARGV  who           string  the operator, for the log
+-- ARGV  reason        string  why, in the operator's words
+-- ARGV  if_version    string  the version that the edit is for, or empty for any
+-- ARGV  total_change  number  what to add to the total, whatever it is now; 0 adds nothing and is not logged
+-- ARGV  max_total     number  the largest total there may be
+-- ARGV  fields        json    the changed fields as an object, for the log
+-- ARGV  pairs         strings field, value, field, value … of what changes; may be none
+-- REPLY {call, now_ms, outcome, field, value …}: outcome is done, round_not_found, version_mismatch, invalid_total,
+--       total_below_issued or invalid_window, then the whole round
 -- COST  O(fields)
-local round, log = KEYS[1], KEYS[2]
-local call, round_id, reason, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local call, round_id, action, who, reason, if_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local total_change, max_total, fields = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', round, 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'version', 'last_grant_ms')
+local state = redis.call('HMGET', KEYS[1], 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'version', 'last_grant_ms',
+  'epoch', 'eligibility')
 if not state[1] then
   return { call, now_ms, 'round_not_found' }
 end
 -- As in claim.lua: the log of a round never goes back in time.
 now_ms = math.max(now_ms, tonumber(state[6]))
 
-local after = { total = state[1], opens_at_ms = state[3], closes_at_ms = state[4] }
-for i = 5, #ARGV, 2 do
+local after = { total = state[1], opens_at_ms = state[3], closes_at_ms = state[4], eligibility = state[8] }
+local changes = {}
+for i = 10, #ARGV, 2 do
   after[ARGV[i]] = ARGV[i + 1]
+  changes[ARGV[i]] = true
 end
+local total = tonumber(after.total) + total_change
 
 local outcome = 'done'
-if tonumber(after.total) < tonumber(state[2]) then
+if if_version ~= '' and if_version ~= state[5] then
+  outcome = 'version_mismatch'
+elseif total < 0 or total > max_total then
+  outcome = 'invalid_total'
+elseif total < tonumber(state[2]) then
   outcome = 'total_below_issued'
 elseif tonumber(after.closes_at_ms) <= tonumber(after.opens_at_ms) then
   outcome = 'invalid_window'
 else
   local version = tonumber(state[5]) + 1
-  redis.call('HSET', round, 'version', version, unpack(ARGV, 5))
-  redis.call('XADD', log, '*', 'edit', round_id, 'version', version, 'at_ms', string.format('%.0f', now_ms),
-    'reason', reason, 'fields', fields)
+  local writes = { 'version', version, unpack(ARGV, 10) }
+  if total_change ~= 0 then
+    local text = string.format('%.0f', total)
+    writes[#writes + 1], writes[#writes + 2] = 'total', text
+    -- The log says what the total is now, not by how much it changed, as for every other field.
+    fields = string.gsub('{"total":"' .. text .. '",' .. string.sub(fields, 2), ',}$', '}')
+  end
+  if action == 'revoke_passes' or after.eligibility ~= state[8] then
+    writes[#writes + 1], writes[#writes + 2] = 'epoch', (state[7] or 0) + 1
+  end
+  if changes.opens_at_ms or changes.closes_at_ms then
+    writes[#writes + 1], writes[#writes + 2] = 'window_lifted_ms', state[6]
+  end
+  redis.call('HSET', KEYS[1], unpack(writes))
+  redis.call('XADD', KEYS[2], '*', 'edit', round_id, 'version', version, 'at_ms', string.format('%.0f', now_ms),
+    'action', action, 'who', who, 'reason', reason, 'fields', fields)
 end
-return { call, now_ms, outcome, unpack(redis.call('HGETALL', round)) }
+return { call, now_ms, outcome, unpack(redis.call('HGETALL', KEYS[1])) }

@@ -400,7 +400,7 @@ MUTANTS = (
     Mutant(
         "simulated: one queue for all rounds",
         "claimd/engine/engine.py",
-        "batcher = self._batchers.get(round_id)",
+        "batcher = self._batchers.get((round_id, epoch))",
         "batcher = next(iter(self._batchers.values()), None)",
         "tests/simulation/test_simulation.py",
     ),
@@ -408,7 +408,7 @@ MUTANTS = (
         "simulated: claims of two rounds exchanged",
         "claimd/engine/engine.py",
         "Batcher(self._store, round_id,",
-        "Batcher(self._store, next(iter(self._batchers), round_id),",
+        "Batcher(self._store, next(iter(self._batchers), (round_id, epoch))[0],",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(

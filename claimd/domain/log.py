@@ -1,6 +1,7 @@
 """The entries of a round's log: what happened, in order. It is written in the same script call as what it tells."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from claimd.domain.claims import IDENTITY_BYTES
@@ -23,14 +24,35 @@ class GrantsEntry:
         return [packed[start : start + IDENTITY_BYTES] for start in range(0, len(packed), IDENTITY_BYTES)]
 
 
+class EditAction(StrEnum):
+    """What an operator did to a round."""
+
+    CREATE = "create"
+    EDIT = "edit"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CLOSE = "close"
+    REVOKE_PASSES = "revoke_passes"
+    DELETE = "delete"
+
+
+# The console knows one operator: the bearer of the admin token.
+ADMIN = "admin"
+
+
 @dataclass(frozen=True, slots=True)
 class EditEntry:
-    """A round was created or edited: the fields as they are stored now, and the operator's reason."""
+    """One creation, edit or deletion of a round: `fields` are the changed fields as strings, `who` the operator.
+
+    `action` is empty in entries of the first version, which did not record it.
+    """
 
     version: int
     at_ms: int
     reason: str
     fields: dict[str, Any]
+    action: str = ""
+    who: str = ADMIN
 
 
 LogEntry = GrantsEntry | EditEntry

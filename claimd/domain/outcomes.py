@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     SOLD_OUT = "sold_out"
     CLOSED = "closed"
     ROUND_NOT_FOUND = "round_not_found"
+    PASS_OUTDATED = "pass_outdated"  # noqa: S105 - not a password
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
@@ -39,10 +40,16 @@ class Decision(NamedTuple):
 
 
 class EditOutcome(StrEnum):
-    """What became of creating or editing a round."""
+    """The result of creating, editing or deleting a round.
+
+    INVALID_TOTAL: a relative change leads out of the range of a total. HAS_CLAIMS: a round with claims stays.
+    """
 
     DONE = "done"
     ROUND_EXISTS = "round_exists"
     ROUND_NOT_FOUND = "round_not_found"
+    VERSION_MISMATCH = "version_mismatch"
+    INVALID_TOTAL = "invalid_total"
     TOTAL_BELOW_ISSUED = "total_below_issued"
     INVALID_WINDOW = "invalid_window"
+    HAS_CLAIMS = "has_claims"

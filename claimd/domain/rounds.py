@@ -10,6 +10,14 @@ MAX_TOTAL = 2**31
 MAX_TITLE_CHARACTERS = 200
 MAX_PACK_BYTES = 4096
 
+# The eligibility epoch of a new round, and one that no round ever has: a claim under it is only ever replayed.
+FIRST_EPOCH = 0
+NO_EPOCH = -1
+
+# A clock that steps back no further than this leaves the window of a round where the newest grant saw it: the usual
+# errors are corrections of seconds and an hour of daylight saving. `lua/claim.lua` has the same figure.
+MAX_STEP_BACK_MS = 3_600_000
+
 _MAX_ID_CHARACTERS = 64
 _ROUND_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 
@@ -58,7 +66,9 @@ class Definition:
 class Round:
     """A definition and what has become of it. `version` grows by one with every edit.
 
-    `last_grant_ms` is the time of the newest grant, 0 before the first.
+    `last_grant_ms` is the time of the newest grant, 0 before the first. `epoch` grows when eligibility is edited or
+    passes are revoked: a pass of another epoch is outdated. `window_lifted_ms` is the newest grant at the last edit of
+    the window: grants up to it do not count for the window.
     """
 
     definition: Definition
@@ -67,6 +77,8 @@ class Round:
     closed: bool = False
     version: int = 1
     last_grant_ms: int = 0
+    epoch: int = FIRST_EPOCH
+    window_lifted_ms: int = 0
 
     @property
     def id(self) -> str:
@@ -78,12 +90,19 @@ class Round:
         """Stock that is left."""
         return self.definition.total - self.issued
 
-    def status(self, now_ms: int) -> Status:
-        """The status at `now_ms` of the server's clock; `lua/claim.lua` refuses in the same order.
+    def window_time_ms(self, now_ms: int) -> int:
+        """The time that the window is held against: `now_ms`, or the newest grant where the clock went back a little.
 
-        Time within a round never goes back: what was open at the newest grant has opened.
+        A clock set back neither reopens a closed round nor closes an open one. A clock that was hours ahead for a
+        moment must not keep a round open, so a larger step is ignored, and so are grants before an edit of the window.
         """
-        now_ms = max(now_ms, self.last_grant_ms)
+        if self.last_grant_ms > self.window_lifted_ms and self.last_grant_ms - now_ms <= MAX_STEP_BACK_MS:
+            return max(now_ms, self.last_grant_ms)
+        return now_ms
+
+    def status(self, now_ms: int) -> Status:
+        """The status at `now_ms` of the server's clock; `lua/claim.lua` refuses in the same order."""
+        now_ms = self.window_time_ms(now_ms)
         if self.closed or now_ms >= self.definition.closes_at_ms:
             return Status.CLOSED
         if now_ms < self.definition.opens_at_ms:

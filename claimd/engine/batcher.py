@@ -1,5 +1,5 @@
-"""The batches of one round. No timer: a lone claim leaves with the turn of the loop it came in, and while a call is in
-flight the rest gathers, so that batches grow by themselves under load. First come, first served.
+"""The batches of one round and epoch. No timer: a lone claim leaves with the turn of the loop it came in, and while a
+call is in flight the rest gathers, so that batches grow by themselves under load. First come, first served.
 
 Must never drop a claim after it was sent: from then on only the server knows what became of it. A batch whose reply was
 lost is asked again, as the identity is the idempotency key; but what is then refused may still be granted by the first
@@ -16,6 +16,7 @@ from math import ldexp
 from operator import attrgetter
 
 from claimd.domain.outcomes import Decision, Outcome
+from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.expected_wait import ExpectedWait
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreRefused, StoreUnavailable
@@ -60,10 +61,17 @@ class Batcher:
     """Feeds the claims of one round to the store, in batches of at most MAX_BATCH."""
 
     def __init__(
-        self, store: Store, round_id: str, counts: Counts, limits: BatchLimits, clock: Callable[[], float]
+        self,
+        store: Store,
+        round_id: str,
+        counts: Counts,
+        limits: BatchLimits,
+        clock: Callable[[], float],
+        epoch: int = FIRST_EPOCH,
     ) -> None:
         self._store = store
         self._round_id = round_id
+        self._epoch = epoch
         self._counts = counts
         self._limits = limits
         self._clock = clock
@@ -78,6 +86,11 @@ class Batcher:
     def __len__(self) -> int:
         """Claims that wait to be sent."""
         return len(self._waiting)
+
+    @property
+    def busy(self) -> bool:
+        """Whether claims wait or are in flight."""
+        return bool(self._waiting or self._calls)
 
     def submit(self, identity: bytes, deliver: Deliver) -> None:
         """Have one claim decided; `deliver` is told the decision, whatever happens."""
@@ -157,7 +170,8 @@ class Batcher:
         """Have the server decide; False where it has to be asked again."""
         sent_at = self._clock()
         try:
-            decisions = await self._store.claim(self._round_id, [identity for identity, _, _ in attempt.claims])
+            identities = [identity for identity, _, _ in attempt.claims]
+            decisions = await self._store.claim(self._round_id, identities, self._epoch)
         except StoreUnavailable as error:
             self._expected_wait.failed(sent_at)
             self._counts.failed_calls += 1

@@ -1,12 +1,19 @@
-"""The one door to a decision: each round has a batcher of its own, so that no round waits for another."""
+"""Where every decision is asked for: each round has a batcher of its own, so that no round waits for another.
+
+So has each eligibility epoch of a round, as one call compares one epoch. Epochs begin with edits, so there are few.
+"""
 
 import asyncio
 from collections.abc import Callable
 
 from claimd.domain.outcomes import Decision
+from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.batcher import Batcher, BatchLimits, Deliver
 from claimd.metrics.counts import Counts
 from claimd.store.protocol import Store
+
+# Of one, the measured time of a call is all that is lost.
+_MOST_BATCHERS = 1024
 
 
 class ClaimEngine:
@@ -24,9 +31,9 @@ class ClaimEngine:
         self._counts = counts
         self._limits = limits or BatchLimits()
         self._clock = clock or asyncio.get_running_loop().time
-        self._batchers: dict[str, Batcher] = {}
+        self._batchers: dict[tuple[str, int], Batcher] = {}
 
-    async def claim(self, round_id: str, identity: bytes) -> Decision:
+    async def claim(self, round_id: str, identity: bytes, epoch: int = FIRST_EPOCH) -> Decision:
         """The decision on one claim, for those who can wait for it. See `submit`."""
         decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
 
@@ -34,20 +41,29 @@ class ClaimEngine:
             if not decided.cancelled():
                 decided.set_result(decision)
 
-        self.submit(round_id, identity, deliver)
+        self.submit(round_id, identity, deliver, epoch)
         return await decided
 
-    def submit(self, round_id: str, identity: bytes, deliver: Deliver) -> None:
-        """Have one claim decided, of a round that a pass or a reading vouches for: each round keeps a batcher."""
-        batcher = self._batchers.get(round_id)
+    def submit(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
+        """Have one claim decided, under the epoch that it was admitted under.
+
+        A pass or a reading vouches for the round, so that strangers cannot make batchers.
+        """
+        batcher = self._batchers.get((round_id, epoch))
         if batcher is None:
-            batcher = Batcher(self._store, round_id, self._counts, self._limits, self._clock)
-            self._batchers[round_id] = batcher
+            self._forget_idle()
+            batcher = Batcher(self._store, round_id, self._counts, self._limits, self._clock, epoch)
+            self._batchers[round_id, epoch] = batcher
         batcher.submit(identity, deliver)
 
     def queue_depth(self) -> int:
         """Claims that wait for a batch, over all rounds."""
         return sum(map(len, self._batchers.values()))
+
+    def _forget_idle(self) -> None:
+        """Keep batchers of rounds that are long over from adding up over weeks."""
+        if len(self._batchers) >= _MOST_BATCHERS:
+            self._batchers = {key: batcher for key, batcher in self._batchers.items() if batcher.busy}
 
     async def drain(self) -> None:
         """Return when every claim is decided."""

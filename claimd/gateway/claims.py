@@ -5,9 +5,10 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
-from claimd.domain.rounds import is_round_id
-from claimd.gateway.context import CONTEXT
-from claimd.gateway.credentials import asking_with_pass_or_bearer, eligible_round
+from claimd.domain.outcomes import Decision, Outcome
+from claimd.domain.rounds import NO_EPOCH, is_round_id
+from claimd.gateway.context import CONTEXT, Context
+from claimd.gateway.credentials import Asking, asking_with_pass_or_bearer, is_admitted, known_round
 from claimd.http.bodies import refuse_fields
 from claimd.http.problems import refused
 from claimd.http.replies import claim_json, granted, refusal
@@ -18,14 +19,30 @@ async def claim(request: web.Request) -> web.Response:
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
     asking = asking_with_pass_or_bearer(request, round_id)
     await refuse_fields(request)
-    if asking.claims is not None:
-        await eligible_round(context, round_id, asking)
-    decision = await context.engine.claim(round_id, asking.identity)
+    if asking.claims is None:
+        decision = await context.engine.claim(round_id, asking.identity, asking.epoch)
+    else:
+        decision = await _claim_by_bearer(context, round_id, asking)
     grant = granted(round_id, decision)
     if grant is None:
         return refusal(decision).response()
     status, body = grant
     return web.Response(status=status, body=body, content_type="application/json")
+
+
+async def _claim_by_bearer(context: Context, round_id: str, asking: Asking) -> Decision:
+    """The decision on a bearer's claim: a claim that is held is replayed before eligibility is looked at.
+
+    Eligibility may be edited between the reading and the decision: then the new one is read and judged.
+    """
+    while True:
+        item, _ = await known_round(context, round_id)
+        eligible = is_admitted(item, asking)
+        decision = await context.engine.claim(round_id, asking.identity, item.epoch if eligible else NO_EPOCH)
+        if decision.outcome is not Outcome.PASS_OUTDATED:
+            return decision
+        if not eligible:
+            raise refused(HTTPStatus.FORBIDDEN, "not_eligible")
 
 
 async def held(request: web.Request) -> web.Response:

@@ -19,6 +19,7 @@ from claimd.http.problems import Problem, refused
 from claimd.http.replies import refusal
 from claimd.http.timeouts import IDLE_SECONDS, REQUEST_SECONDS, UnreadAnswers
 from claimd.http.wire import claim_answer, problem_answer
+from claimd.identity.passes import PassFault
 from claimd.metrics.counts import Counts
 
 _UNAUTHENTICATED = refused(401, "unauthenticated").problem
@@ -159,15 +160,17 @@ class LaneConnection(asyncio.Protocol):
             return
         context = self._lane.context
         self._begun_at = self._loop.time()
-        identity = context.passes.verify(round_id, shown, time.time_ns() // 1_000_000)
-        if identity is None:
+        verified = context.passes.verify(round_id, shown, time.time_ns() // 1_000_000)
+        if isinstance(verified, PassFault):
             self._refuse(_UNAUTHENTICATED)
-        elif not context.rate_limit.admit(identity):
+            return
+        identity, epoch = verified
+        if not context.rate_limit.admit(identity):
             self._refuse(refusal(_RATE_LIMITED))
         else:
             self._waiting = True
             self._round_id = round_id
-            context.engine.submit(round_id, identity, self._decided)
+            context.engine.submit(round_id, identity, self._decided, epoch)
 
     def _decided(self, decision: Decision) -> None:
         if self._transport is not None:

@@ -7,20 +7,24 @@ from aiohttp import web
 
 from claimd.domain.times import MAX_TIME_MS, to_rfc3339
 from claimd.gateway.context import CONTEXT
-from claimd.gateway.credentials import asking_with_bearer, eligible_round
+from claimd.gateway.credentials import asking_with_bearer, is_admitted, known_round
 from claimd.http.bodies import refuse_fields
+from claimd.http.problems import refused
 
-# Beyond the end of the round: whoever asks again the day after still gets the same answer.
-_GRACE_MS = 24 * 3600 * 1000
+# A round may be postponed after its passes were issued, and a claim may be asked for long after the round. An edit of
+# eligibility outdates a pass, and operators can revoke all of a round's, so nothing depends on its expiry.
+_GRACE_MS = 366 * 24 * 3600 * 1000
 
 
 async def issue(request: web.Request) -> web.Response:
-    """A pass for the bearer in this round, if eligible; good until a day after the round, or from now, has passed."""
+    """A pass for the bearer in this round, if eligible; valid for a year after the round's end, or from now."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
     asking = asking_with_bearer(request)
     await refuse_fields(request)
-    item, now_ms = await eligible_round(context, round_id, asking)
+    item, now_ms = await known_round(context, round_id)
+    if not is_admitted(item, asking):
+        raise refused(HTTPStatus.FORBIDDEN, "not_eligible")
     expires_at_ms = min(max(item.definition.closes_at_ms, now_ms) + _GRACE_MS, MAX_TIME_MS)
-    text = context.passes.issue(round_id, asking.identity, expires_at_ms)
+    text = context.passes.issue(round_id, asking.identity, expires_at_ms, item.epoch)
     body = orjson.dumps({"pass": text, "expires_at": to_rfc3339(expires_at_ms)})
     return web.Response(status=HTTPStatus.CREATED, body=body, content_type="application/json")

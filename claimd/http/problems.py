@@ -14,6 +14,7 @@ CONTENT_TYPE = "application/problem+json"
 _TITLES = {
     "bad_request": "The request is not one this service understands.",
     "unauthenticated": "The credentials are missing or not valid for this.",
+    "pass_outdated": "The round's eligibility was edited, or its passes revoked, since this pass was issued.",
     "not_eligible": "This round is not open to this person.",
     "not_found": "There is nothing at this address.",
     "round_not_found": "There is no such round.",
@@ -31,6 +32,8 @@ _TITLES = {
     "round_exists": "There is a round of this id already.",
     "invalid_round": "The round cannot be like this.",
     "total_below_issued": "More packs than that have been claimed already.",
+    "version_mismatch": "The round was edited since the version that this edit is for.",
+    "has_claims": "Packs of this round were claimed, so it cannot be deleted.",
 }
 
 
@@ -57,6 +60,9 @@ class Problem:
         return web.Response(status=self.status, body=self.body(), content_type=CONTENT_TYPE, headers=self.headers)
 
 
+CHALLENGES = {"WWW-Authenticate": "Bearer, Pass"}
+
+
 class ProblemError(Exception):
     """Ends a request with a problem; only handlers and what decodes for them raise it."""
 
@@ -67,5 +73,5 @@ class ProblemError(Exception):
 
 def refused(status: int, code: str, detail: str = "", **extra: Any) -> ProblemError:
     """What a handler raises to end its request with a problem."""
-    headers = {"WWW-Authenticate": "Bearer, Pass"} if status == HTTPStatus.UNAUTHORIZED else {}
+    headers = CHALLENGES if status == HTTPStatus.UNAUTHORIZED else {}
     return ProblemError(Problem(status, code, detail, extra, headers))

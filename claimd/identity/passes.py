@@ -1,23 +1,38 @@
-"""Passes: 48 bytes that say "this identity may claim in this round until then", checked in 2 µs without any state.
+"""Passes: 51 bytes that say "this identity may claim in this round until then", checked in 2 µs without any state.
 
-    version (1) · expires_at_ms (7, big-endian) · identity digest (16) · keyed BLAKE2b over those and the round (24)
+    version (1) · expires_at_ms (7, big-endian) · eligibility epoch (3, big-endian) · identity digest (16)
+    · keyed BLAKE2b over those and the round (24)
 
-written as 64 characters of URL-safe base64. The round is signed, not carried: a pass is only ever shown to its round.
+written as 68 characters of URL-safe base64. The round is signed, not carried: a pass is only ever presented to its
+round. The epoch is compared by the server, with the round's own: an edit of eligibility outdates earlier passes.
 """
 
 import base64
 import binascii
+from enum import StrEnum
 from hashlib import blake2b
 from hmac import compare_digest
 
 from claimd.domain.claims import IDENTITY_BYTES
+from claimd.domain.rounds import FIRST_EPOCH
 
-PASS_CHARACTERS = 64
+PASS_CHARACTERS = 68
 
-_VERSION = b"\x01"
-_PAYLOAD_BYTES = 1 + 7 + IDENTITY_BYTES
+_VERSION = b"\x02"
+_PAYLOAD_BYTES = 1 + 7 + 3 + IDENTITY_BYTES
 _MAC_BYTES = 24
 _FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/--")
+
+
+class PassFault(StrEnum):
+    """Why a pass is no credential.
+
+    SIGNATURE: issued for another round, under another secret, in another version, or forged.
+    """
+
+    MALFORMED = "pass_malformed"
+    SIGNATURE = "pass_signature"
+    EXPIRED = "pass_expired"
 
 
 class Passes:
@@ -25,28 +40,34 @@ class Passes:
 
     def __init__(self, key: bytes) -> None:
         # Keyed once and copied for each pass: keying costs a compression of its own.
-        self._keyed = blake2b(digest_size=_MAC_BYTES, key=key, person=b"claimd pass v1")
+        self._keyed = blake2b(digest_size=_MAC_BYTES, key=key, person=b"claimd pass v2")
 
-    def issue(self, round_id: str, identity: bytes, expires_at_ms: int) -> str:
-        """A pass for an identity digest of 16 bytes, good until `expires_at_ms`."""
-        payload = _VERSION + expires_at_ms.to_bytes(7, "big") + identity
+    def issue(self, round_id: str, identity: bytes, expires_at_ms: int, epoch: int = FIRST_EPOCH) -> str:
+        """A pass for an identity digest of 16 bytes, valid until `expires_at_ms` and in `epoch` of the round.
+
+        Raises OverflowError for an epoch from 2^24 on.
+        """
+        payload = _VERSION + expires_at_ms.to_bytes(7, "big") + epoch.to_bytes(3, "big") + identity
         return base64.urlsafe_b64encode(payload + self._mac(payload, round_id)).decode()
 
-    def verify(self, round_id: str, text: str, now_ms: int) -> bytes | None:
-        """The identity digest, or None where the pass is malformed, forged, expired, or for another round."""
+    def verify(self, round_id: str, text: str, now_ms: int) -> tuple[bytes, int] | PassFault:
+        """The identity digest and the epoch of a pass for this round, or why it is none."""
         if len(text) != PASS_CHARACTERS:
-            return None
+            return PassFault.MALFORMED
         try:
             raw = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL_SAFE), strict_mode=True)
         except ValueError:
-            return None
+            return PassFault.MALFORMED
         payload = raw[:_PAYLOAD_BYTES]
         # The signature before the content: what is not ours says nothing, not even that it has expired.
         if not compare_digest(raw[_PAYLOAD_BYTES:], self._mac(payload, round_id)):
-            return None
-        if payload[:1] != _VERSION or int.from_bytes(payload[1:8], "big") <= now_ms:
-            return None
-        return payload[8:]
+            # Padding shortens the bytes; as many characters of another kind are another fault.
+            return PassFault.SIGNATURE if len(raw) == _PAYLOAD_BYTES + _MAC_BYTES else PassFault.MALFORMED
+        if payload[:1] != _VERSION:
+            return PassFault.SIGNATURE
+        if int.from_bytes(payload[1:8], "big") <= now_ms:
+            return PassFault.EXPIRED
+        return payload[11:], int.from_bytes(payload[8:11], "big")
 
     def _mac(self, payload: bytes, round_id: str) -> bytes:
         mac = self._keyed.copy()

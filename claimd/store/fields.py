@@ -9,6 +9,7 @@ from claimd.domain.rounds import Definition, Round
 
 _JSON_FIELDS = frozenset({"pack", "eligibility"})
 _FLAGS = frozenset({"paused", "closed"})
+_NUMBERS = frozenset({"total", "opens_at_ms", "closes_at_ms"})
 _DEFINITION_FIELDS = ("title", "total", "opens_at_ms", "closes_at_ms", "pack", "eligibility")
 
 
@@ -23,8 +24,8 @@ def spelled(changes: Mapping[str, Any]) -> dict[str, str | bytes]:
 
 
 def read_round(fields: Mapping[bytes, bytes]) -> Round | None:
-    """The round that a HGETALL found, or None for no fields."""
-    if not fields:
+    """The round that a HGETALL found; None for no fields, and for what a deleted round leaves behind."""
+    if b"total" not in fields:
         return None
 
     def number(name: bytes) -> int:
@@ -45,12 +46,28 @@ def read_round(fields: Mapping[bytes, bytes]) -> Round | None:
         closed=fields[b"closed"] == b"1",
         version=number(b"version"),
         last_grant_ms=number(b"last_grant_ms"),
+        # Rounds of the first version have neither.
+        epoch=number(b"epoch"),
+        window_lifted_ms=number(b"window_lifted_ms"),
     )
 
 
 def read_pairs(flat: list[bytes]) -> dict[bytes, bytes]:
     """A flat reply of field, value, field, value … as a mapping."""
     return {flat[i]: flat[i + 1] for i in range(0, len(flat), 2)}
+
+
+def read_logged(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a log's entry as values: numbers, flags and objects instead of their spelling."""
+    return {name: _read(name, text) for name, text in fields.items()}
+
+
+def _read(name: str, text: str) -> Any:
+    if name in _JSON_FIELDS:
+        return orjson.loads(text)
+    if name in _FLAGS:
+        return text == "1"
+    return int(text) if name in _NUMBERS else text
 
 
 def _spell(name: str, value: Any) -> str | bytes:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from claimd.domain.claims import Claim
-from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
-from claimd.domain.rounds import Definition, Round, Status
+from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, Definition, Round, Status
 from claimd.store.fields import definition_fields, spelled
 from claimd.store.protocol import Edited, Held, Reading
 
@@ -22,6 +22,7 @@ _REFUSALS = {
 @dataclass(slots=True)
 class _State:
     round: Round
+    deleted: bool = False
     claims: dict[bytes, Claim] = field(default_factory=dict)
     log: list[LogEntry] = field(default_factory=list)
 
@@ -33,61 +34,108 @@ class MemoryStore:
         self._clock = clock
         self._states: dict[str, _State] = {}
 
-    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+    async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = FIRST_EPOCH) -> list[Decision]:
         """See `Store.claim`."""
         now_ms = self._clock()
-        state = self._states.get(round_id)
+        state = self._state(round_id)
         if state is None:
             return [Decision(Outcome.ROUND_NOT_FOUND, now_ms=now_ms)] * len(identities)
-        now_ms = max(now_ms, state.round.last_grant_ms)
         granted: list[bytes] = []
         first = state.round.issued + 1
-        decisions = [self._decide(state, identity, now_ms, granted) for identity in identities]
+        claimed_at_ms = max(now_ms, state.round.last_grant_ms)
+        decisions = [self._decide(state, identity, epoch, now_ms, granted) for identity in identities]
         if granted:
-            state.log.append(GrantsEntry(first, now_ms, b"".join(granted)))
+            state.log.append(GrantsEntry(first, claimed_at_ms, b"".join(granted)))
         return decisions
 
-    async def round_create(self, definition: Definition, reason: str) -> Edited:
+    async def round_create(self, definition: Definition, reason: str, who: str = ADMIN) -> Edited:
         """See `Store.round_create`."""
         now_ms = self._clock()
-        if definition.id in self._states:
-            return Edited(EditOutcome.ROUND_EXISTS, now_ms, self._states[definition.id].round)
-        state = self._states[definition.id] = _State(Round(definition))
-        state.log.append(EditEntry(1, now_ms, reason, _logged(definition_fields(definition))))
+        state = self._states.setdefault(definition.id, _State(Round(definition, version=0), deleted=True))
+        if not state.deleted:
+            return Edited(EditOutcome.ROUND_EXISTS, now_ms, state.round)
+        state.deleted = False
+        state.round = Round(definition, version=state.round.version + 1, epoch=state.round.epoch)
+        fields = _logged(definition_fields(definition))
+        state.log.append(EditEntry(state.round.version, now_ms, reason, fields, EditAction.CREATE, who))
         return Edited(EditOutcome.DONE, now_ms, state.round)
 
-    async def round_edit(self, round_id: str, changes: dict[str, Any], reason: str) -> Edited:
+    async def round_edit(
+        self,
+        round_id: str,
+        changes: dict[str, Any],
+        reason: str,
+        *,
+        action: EditAction = EditAction.EDIT,
+        who: str = ADMIN,
+        if_version: int | None = None,
+    ) -> Edited:
         """See `Store.round_edit`."""
         now_ms = self._clock()
-        state = self._states.get(round_id)
+        state = self._state(round_id)
         if state is None:
             return Edited(EditOutcome.ROUND_NOT_FOUND, now_ms, None)
-        now_ms = max(now_ms, state.round.last_grant_ms)
+        before = state.round
+        now_ms = max(now_ms, before.last_grant_ms)
+        if if_version not in (None, before.version):
+            return Edited(EditOutcome.VERSION_MISMATCH, now_ms, before)
+        changes = dict(changes)
+        total_change = changes.pop("total_change", 0)
+        if total_change:
+            changes["total"] = before.definition.total + total_change
+            if not 0 <= changes["total"] <= MAX_TOTAL:
+                return Edited(EditOutcome.INVALID_TOTAL, now_ms, before)
         flags = {name: bool(value) for name, value in changes.items() if name in ("paused", "closed")}
         defined = {name: value for name, value in changes.items() if name not in flags}
-        definition = replace(state.round.definition, **defined)
-        if definition.total < state.round.issued:
-            return Edited(EditOutcome.TOTAL_BELOW_ISSUED, now_ms, state.round)
+        definition = replace(before.definition, **defined)
+        if definition.total < before.issued:
+            return Edited(EditOutcome.TOTAL_BELOW_ISSUED, now_ms, before)
         if definition.closes_at_ms <= definition.opens_at_ms:
-            return Edited(EditOutcome.INVALID_WINDOW, now_ms, state.round)
-        version = state.round.version + 1
-        state.round = replace(state.round, definition=definition, version=version, **flags)
-        state.log.append(EditEntry(version, now_ms, reason, _logged(spelled(changes))))
+            return Edited(EditOutcome.INVALID_WINDOW, now_ms, before)
+        outdates = action is EditAction.REVOKE_PASSES or definition.eligibility != before.definition.eligibility
+        lifts = "opens_at_ms" in changes or "closes_at_ms" in changes
+        state.round = replace(
+            before,
+            definition=definition,
+            version=before.version + 1,
+            epoch=before.epoch + outdates,
+            window_lifted_ms=before.last_grant_ms if lifts else before.window_lifted_ms,
+            **flags,
+        )
+        state.log.append(EditEntry(state.round.version, now_ms, reason, _logged(spelled(changes)), action, who))
         return Edited(EditOutcome.DONE, now_ms, state.round)
+
+    async def round_delete(
+        self, round_id: str, reason: str, *, who: str = ADMIN, if_version: int | None = None
+    ) -> Edited:
+        """See `Store.round_delete`."""
+        now_ms = self._clock()
+        state = self._state(round_id)
+        if state is None:
+            return Edited(EditOutcome.ROUND_NOT_FOUND, now_ms, None)
+        before = state.round
+        if if_version not in (None, before.version):
+            return Edited(EditOutcome.VERSION_MISMATCH, now_ms, before)
+        if before.issued:
+            return Edited(EditOutcome.HAS_CLAIMS, now_ms, before)
+        state.deleted = True
+        state.round = replace(before, version=before.version + 1, epoch=before.epoch + 1)
+        state.log.append(EditEntry(state.round.version, now_ms, reason, {}, EditAction.DELETE, who))
+        return Edited(EditOutcome.DONE, now_ms, before)
 
     async def round(self, round_id: str) -> Reading:
         """See `Store.round`."""
-        state = self._states.get(round_id)
+        state = self._state(round_id)
         return Reading(self._clock(), state.round if state else None)
 
     async def rounds(self) -> tuple[int, list[Round]]:
         """See `Store.rounds`."""
-        found = [state.round for state in self._states.values()]
+        found = [state.round for state in self._states.values() if not state.deleted]
         return self._clock(), sorted(found, key=lambda item: (item.definition.opens_at_ms, item.id))
 
     async def held(self, round_id: str, identity: bytes) -> Held:
         """See `Store.held`."""
-        state = self._states.get(round_id)
+        state = self._state(round_id)
         return Held(state is not None, state.claims.get(identity) if state else None)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
@@ -105,13 +153,20 @@ class MemoryStore:
     async def ping(self) -> None:
         """See `Store.ping`."""
 
-    def _decide(self, state: _State, identity: bytes, now_ms: int, granted: list[bytes]) -> Decision:
+    def _state(self, round_id: str) -> _State | None:
+        state = self._states.get(round_id)
+        return state if state is not None and not state.deleted else None
+
+    def _decide(self, state: _State, identity: bytes, epoch: int, now_ms: int, granted: list[bytes]) -> Decision:
         held = state.claims.get(identity)
         if held is not None:
             return Decision(Outcome.REPLAYED, held.serial, held.claimed_at_ms, now_ms)
         status = state.round.status(now_ms)
-        if status is not Status.OPEN:
-            return Decision(_REFUSALS[status], now_ms=now_ms, opens_at_ms=state.round.definition.opens_at_ms)
+        if epoch != state.round.epoch or status is not Status.OPEN:
+            refusal = _REFUSALS[status] if epoch == state.round.epoch else Outcome.PASS_OUTDATED
+            window_ms = state.round.window_time_ms(now_ms)
+            return Decision(refusal, now_ms=window_ms, opens_at_ms=state.round.definition.opens_at_ms)
+        now_ms = max(now_ms, state.round.last_grant_ms)
         serial = state.round.issued + 1
         state.round = replace(state.round, issued=serial, last_grant_ms=now_ms)
         state.claims[identity] = Claim(state.round.id, serial, now_ms)

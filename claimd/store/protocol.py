@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from claimd.domain.claims import Claim
-from claimd.domain.log import LogEntry
+from claimd.domain.log import ADMIN, EditAction, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome
-from claimd.domain.rounds import Definition, Round
+from claimd.domain.rounds import FIRST_EPOCH, Definition, Round
 
 MAX_BATCH = 512
 
@@ -39,16 +39,40 @@ class Store(Protocol):
     It is StoreRefused, a kind of it, where it is certain that nothing was done.
     """
 
-    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
-        """Decide 1 to MAX_BATCH claims, in order, as one atomic step."""
+    async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = FIRST_EPOCH) -> list[Decision]:
+        """Decide 1 to MAX_BATCH claims, in order, as one atomic step.
+
+        `epoch` is the eligibility epoch under which all of them were admitted. Where the round has another one, claims
+        that are held are REPLAYED, and all others PASS_OUTDATED.
+        """
         ...
 
-    async def round_create(self, definition: Definition, reason: str) -> Edited:
+    async def round_create(self, definition: Definition, reason: str, who: str = ADMIN) -> Edited:
         """Create a round: DONE or ROUND_EXISTS."""
         ...
 
-    async def round_edit(self, round_id: str, changes: dict[str, Any], reason: str) -> Edited:
-        """Change fields of a Definition (not its id), `paused` or `closed`: all or nothing."""
+    async def round_edit(
+        self,
+        round_id: str,
+        changes: dict[str, Any],
+        reason: str,
+        *,
+        action: EditAction = EditAction.EDIT,
+        who: str = ADMIN,
+        if_version: int | None = None,
+    ) -> Edited:
+        """Change fields of a Definition (not its id), `paused` or `closed`: all or nothing.
+
+        `total_change`, in the place of `total`, is added to what the total is by then. An edit of `eligibility` to
+        another value, and the action REVOKE_PASSES, begin a new epoch. With `if_version`, VERSION_MISMATCH where the
+        round has another version.
+        """
+        ...
+
+    async def round_delete(
+        self, round_id: str, reason: str, *, who: str = ADMIN, if_version: int | None = None
+    ) -> Edited:
+        """Delete a round in which nothing was ever issued, else HAS_CLAIMS. `Edited.round` is the round as it was."""
         ...
 
     async def round(self, round_id: str) -> Reading:

@@ -4,7 +4,7 @@ Never asks twice by itself: the library's own retries are off, and whoever calls
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -14,9 +14,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from claimd.domain.claims import IDENTITY_BYTES, Claim
-from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
-from claimd.domain.rounds import Definition, Round
+from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, Round
 from claimd.store import keys
 from claimd.store.durability import Durability, Local, Replicated, made_sure, waits
 from claimd.store.errors import StoreUnavailable, translated_errors
@@ -60,6 +60,7 @@ class RedisStore:
         self._claim = load_script("claim")
         self._round_create = load_script("round_create")
         self._round_edit = load_script("round_edit")
+        self._round_delete = load_script("round_delete")
         self._denied = load_script("denied")
 
     @classmethod
@@ -79,13 +80,15 @@ class RedisStore:
             await calls.close()
         await self._reading.aclose()
 
-    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+    async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = FIRST_EPOCH) -> list[Decision]:
         """See `Store.claim`."""
-        return await self._claim_over(self._claiming, round_id, identities)
+        return await self._claim_over(self._claiming, round_id, identities, epoch)
 
-    async def _claim_over(self, calls: ScriptCalls, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+    async def _claim_over(
+        self, calls: ScriptCalls, round_id: str, identities: Sequence[bytes], epoch: int
+    ) -> list[Decision]:
         names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
-        args = (round_id, self._sure.rewrite, b"".join(identities))
+        args = (round_id, str(epoch), self._sure.rewrite, b"".join(identities))
         reply, others = await calls.call_and(self._claim, names, args, self._sure.waits())
         decided = _read_decisions(reply, len(identities))
         told = self._sure.claims(decided, others)
@@ -94,16 +97,52 @@ class RedisStore:
             await calls.close()
         return told
 
-    async def round_create(self, definition: Definition, reason: str) -> Edited:
+    async def round_create(self, definition: Definition, reason: str, who: str = ADMIN) -> Edited:
         """See `Store.round_create`."""
         with translated_errors():
             # Before the round itself, so that no round is ever unlisted; a name without a round is passed over.
             await _awaited(self._reading.sadd(keys.ROUNDS, definition.id))
-        return await self._edit(self._round_create, definition.id, definition_fields(definition), reason)
+        return await self._edit(
+            self._round_create, definition.id, EditAction.CREATE, who, reason, *_logged(definition_fields(definition))
+        )
 
-    async def round_edit(self, round_id: str, changes: dict[str, Any], reason: str) -> Edited:
+    async def round_edit(
+        self,
+        round_id: str,
+        changes: dict[str, Any],
+        reason: str,
+        *,
+        action: EditAction = EditAction.EDIT,
+        who: str = ADMIN,
+        if_version: int | None = None,
+    ) -> Edited:
         """See `Store.round_edit`."""
-        return await self._edit(self._round_edit, round_id, spelled(changes), reason)
+        absolute = {name: value for name, value in changes.items() if name != "total_change"}
+        total_change, max_total = str(changes.get("total_change", 0)), str(MAX_TOTAL)
+        return await self._edit(
+            self._round_edit,
+            round_id,
+            action,
+            who,
+            reason,
+            _version_text(if_version),
+            total_change,
+            max_total,
+            *_logged(spelled(absolute)),
+        )
+
+    async def round_delete(
+        self, round_id: str, reason: str, *, who: str = ADMIN, if_version: int | None = None
+    ) -> Edited:
+        """See `Store.round_delete`."""
+        edited = await self._edit(
+            self._round_delete, round_id, EditAction.DELETE, who, reason, _version_text(if_version)
+        )
+        if edited.outcome is EditOutcome.DONE:
+            with translated_errors():
+                # After the round itself: a name without a round is passed over.
+                await _awaited(self._reading.srem(keys.ROUNDS, round_id))
+        return edited
 
     async def round(self, round_id: str) -> Reading:
         """See `Store.round`."""
@@ -122,13 +161,13 @@ class RedisStore:
         """See `Store.held`."""
         with translated_errors():
             pipeline = self._reading.pipeline(transaction=False)
-            pipeline.exists(keys.round_key(round_id))
+            pipeline.hexists(keys.round_key(round_id), "total")
             pipeline.hget(keys.claims_key(round_id), cast(str, identity))
             exists, value = _replies(await pipeline.execute(raise_on_error=False))
         claim = _read_claim(round_id, value) if value else None
         if claim is not None and self._sure.rewrite == "1":
             # To show a claim is to tell it. What is told is what was confirmed: the reading may be of another server.
-            (decision,) = await self._claim_over(self._showing, round_id, [identity])
+            (decision,) = await self._claim_over(self._showing, round_id, [identity], NO_EPOCH)
             if not decision.serial:
                 raise StoreUnavailable("no replica has confirmed the claim: a failover may lose it")
             claim = Claim(round_id, decision.serial, decision.claimed_at_ms)
@@ -170,7 +209,7 @@ class RedisStore:
         A server that is full, loading, or a replica answers PING, but refuses this one.
         """
         names = (keys.round_key(""), keys.claims_key(""), keys.log_key(""))
-        args = ("", "0", bytes(IDENTITY_BYTES))
+        args = ("", str(FIRST_EPOCH), "0", bytes(IDENTITY_BYTES))
         _, others = await self._editing.call_and(self._claim, names, args, self._sure.looks())
         if not self._sure.may_confirm(others):
             raise StoreUnavailable("no replica is connected that could confirm a claim")
@@ -204,12 +243,11 @@ class RedisStore:
             saved = await _awaited(self._reading.hgetall(keys.METRICS))
         return {worker.decode(): counts for worker, counts in saved.items()}
 
-    async def _edit(self, script: Script, round_id: str, fields: Mapping[str, str | bytes], reason: str) -> Edited:
-        logged = {name: value.decode() if isinstance(value, bytes) else value for name, value in fields.items()}
-        flat = [part for pair in fields.items() for part in pair]
+    async def _edit(self, script: Script, round_id: str, *args: str | bytes) -> Edited:
         names = (keys.round_key(round_id), keys.log_key(round_id))
-        args = (round_id, reason, orjson.dumps(logged), *flat)
-        (now_ms, word, *pairs), others = await self._editing.call_and(script, names, args, self._sure.waits())
+        (now_ms, word, *pairs), others = await self._editing.call_and(
+            script, names, (round_id, *args), self._sure.waits()
+        )
         outcome = EditOutcome(word.decode())
         self._sure.edit(outcome, others)
         return Edited(outcome, now_ms, read_round(read_pairs(pairs)))
@@ -291,6 +329,17 @@ def _replies(replies: list[Any]) -> list[Any]:
     return replies
 
 
+def _version_text(version: int | None) -> str:
+    return "" if version is None else str(version)
+
+
+def _logged(fields: Mapping[str, str | bytes]) -> Iterator[str | bytes]:
+    """The fields as one JSON object for the log, then name, value, name, value … as they are stored."""
+    yield orjson.dumps({name: value.decode() if isinstance(value, bytes) else value for name, value in fields.items()})
+    for pair in fields.items():
+        yield from pair
+
+
 def _read_claim(round_id: str, value: bytes) -> Claim:
     serial, _, claimed_at_ms = value.partition(b":")
     return Claim(round_id, int(serial), int(claimed_at_ms))
@@ -302,7 +351,15 @@ def _read_grants(fields: Mapping[bytes, bytes]) -> LogEntry:
 
 def _read_edit(fields: Mapping[bytes, bytes]) -> LogEntry:
     logged = orjson.loads(fields[b"fields"])
-    return EditEntry(int(fields[b"version"]), int(fields[b"at_ms"]), fields[b"reason"].decode(), logged)
+    return EditEntry(
+        version=int(fields[b"version"]),
+        at_ms=int(fields[b"at_ms"]),
+        reason=fields[b"reason"].decode(),
+        fields=logged,
+        # Entries of the first version have neither.
+        action=fields.get(b"action", b"").decode(),
+        who=fields.get(b"who", ADMIN.encode()).decode(),
+    )
 
 
 _ENTRY_READERS: dict[bytes, Callable[[Mapping[bytes, bytes]], LogEntry]] = {

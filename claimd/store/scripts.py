@@ -19,17 +19,22 @@ class ScriptError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One Lua script. `keys` and `args` are the names its head declares, in order; `sha` is what EVALSHA wants."""
+    """One Lua script. `keys` and `args` are the names its head declares, in order; `sha` is what EVALSHA wants.
+
+    With `variadic` the last of `args` stands for any number of arguments, also none: the head calls it `strings`.
+    """
 
     name: str
     source: str
     sha: str
     keys: tuple[str, ...]
     args: tuple[str, ...]
+    variadic: bool = False
 
     def command(self, names: Sequence[str], args: Sequence[str | bytes]) -> tuple[str | bytes | int, ...]:
         """EVALSHA with these keys and arguments. Raises TypeError where the head declares others."""
-        if len(names) != len(self.keys) or len(args) < len(self.args):
+        fits = len(args) >= len(self.args) - 1 if self.variadic else len(args) == len(self.args)
+        if len(names) != len(self.keys) or not fits:
             raise TypeError(f"{self.name}.lua takes {self.keys} and {self.args}")
         return ("EVALSHA", self.sha, len(names), *names, *args)
 
@@ -59,6 +64,7 @@ def parse_script(name: str, source: str) -> Script:
         sha=sha1(source.encode(), usedforsecurity=False).hexdigest(),
         keys=tuple(word for kind, word, _, _ in declared if kind == "KEYS"),
         args=tuple(word for kind, word, _, _ in declared if kind == "ARGV"),
+        variadic=declared[-1][2] == "strings" if declared else False,
     )
 
 

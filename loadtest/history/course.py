@@ -28,6 +28,7 @@ class Course:
     closed: bool = False
     version: int = 0
     issued: int = 0
+    newest_ms: int = 0
     smallest_total: int | None = None
     total_rose: bool = False
     ever_scheduled: bool = False
@@ -56,9 +57,12 @@ class Course:
         before, self.issued = self.issued, self.issued + number
         if self.total is not None:
             broken["oversold"] += max(0, self.issued - max(before, self.total))
-        if entry.at_ms < self.opens_at_ms:
+        # A grant has the time of the one before where the clock is behind that: then it says nothing of the window.
+        in_step = entry.at_ms != self.newest_ms
+        self.newest_ms = entry.at_ms
+        if in_step and entry.at_ms < self.opens_at_ms:
             broken["granted_before_opening"] += number
-        if self.closed or entry.at_ms >= self.closes_at_ms:
+        if self.closed or (in_step and entry.at_ms >= self.closes_at_ms):
             broken["granted_while_closed"] += number
         if self.paused:
             broken["granted_while_paused"] += number

@@ -64,7 +64,14 @@ def _read_edit(fields: Mapping[bytes, bytes]) -> LogEntry:
     changed = orjson.loads(fields[b"fields"])
     if not isinstance(changed, dict):
         raise TypeError
-    return EditEntry(int(fields[b"version"]), int(fields[b"at_ms"]), fields[b"reason"].decode(), changed)
+    return EditEntry(
+        int(fields[b"version"]),
+        int(fields[b"at_ms"]),
+        fields[b"reason"].decode(),
+        changed,
+        fields.get(b"action", b"").decode(),
+        fields.get(b"who", b"admin").decode(),
+    )
 
 
 _READERS: Final[Mapping[bytes, Callable[[Mapping[bytes, bytes]], LogEntry]]] = {

@@ -27,7 +27,7 @@ class HeldStore(MemoryStore):
         self.let_go = asyncio.Event()
         self.error: Exception | None = None
 
-    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+    async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = 0) -> list[Decision]:
         """As the model, when it is let."""
         self.calls.append(list(identities))
         self.in_flight += 1
@@ -36,7 +36,7 @@ class HeldStore(MemoryStore):
             await self.let_go.wait()
             if self.error is not None:
                 raise self.error
-            return await super().claim(round_id, identities)
+            return await super().claim(round_id, identities, epoch)
         finally:
             self.in_flight -= 1
 

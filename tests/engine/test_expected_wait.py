@@ -68,13 +68,13 @@ class SlowStore(MemoryStore):
         self.turn = asyncio.Event()
         self.fails = False
 
-    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+    async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = 0) -> list[Decision]:
         """When the test lets it."""
         turn = self.turn
         await turn.wait()
         if self.fails:
             raise StoreUnavailable("gone")
-        return await super().claim(round_id, identities)
+        return await super().claim(round_id, identities, epoch)
 
 
 async def claiming(engine: ClaimEngine, first: int, count: int) -> list[asyncio.Task[Decision]]:

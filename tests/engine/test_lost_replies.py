@@ -26,7 +26,7 @@ class FaultyStore(MemoryStore):
         self.faults = list(faults)
         self.calls: list[list[bytes]] = []
 
-    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+    async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = 0) -> list[Decision]:
         """As the model, or as the fault has it."""
         self.calls.append(list(identities))
         if self.faults:

@@ -24,6 +24,7 @@ from claimd.gateway.lane import Lane
 from claimd.http import bodies
 from claimd.http import server as http_server
 from claimd.http.server import AiohttpDoor
+from claimd.identity.passes import PASS_CHARACTERS
 from tests.http import serving
 from tests.http.raw import Answer, Raw, connected
 from tests.http.serving import Served, open_round, pass_for, with_bearer
@@ -100,7 +101,7 @@ CREDENTIALS = _parts(
     b"Pass\r\n {pass0}",
     b"Pass",
     b"Pass ",
-    b"Pass " + b"A" * 64,
+    b"Pass " + b"A" * PASS_CHARACTERS,
     b"Pass \xff",
     b"Passe {pass0}",
     b"Bearer {pass0}",
@@ -358,7 +359,7 @@ def test_both_doors_answer_alike(doors: Doors) -> None:
     @given(conversations())
     @example((_plain(), _plain()))
     @example((_plain() + _plain(authorization=b"Pass {pass1}"),))
-    @example((_plain(), _plain(authorization=b"Pass " + b"A" * 64), _plain(authorization=b"Pass {pass1}")))
+    @example((_plain(), _plain(authorization=b"Pass " + b"A" * PASS_CHARACTERS), _plain(authorization=b"Pass {pass1}")))
     @example((_plain(b"Content-Length: 0\r\n"), _plain(b"Content-Length: 2\r\n") + b"{}"))
     @example((_plain(b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n") + b"0\r\n\r\n",))
     @example((_plain(), _plain(b"Connection: close\r\n")))
@@ -412,7 +413,7 @@ def test_a_good_claim_may_be_cut_anywhere(doors: Doors, template: bytes) -> None
 KEPT = {
     "claim": _plain(),
     "claims": _plain() + _plain(authorization=b"Pass {pass1}") + _plain(),
-    "bad pass": _plain(authorization=b"Pass " + b"A" * 64),
+    "bad pass": _plain(authorization=b"Pass " + b"A" * PASS_CHARACTERS),
     "keep-alive": _plain(b"Connection: keep-alive\r\n"),
     "close": _plain(b"Connection: close\r\n"),
     "HTTP/1.0": _plain().replace(b"HTTP/1.1", b"HTTP/1.0"),

@@ -10,13 +10,25 @@ import aiohttp
 import pytest
 
 from claimd.domain.claims import claim_id
+from claimd.domain.log import EditAction
 from claimd.domain.times import from_rfc3339, to_rfc3339
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane import Lane
 from claimd.http.server import AiohttpDoor
+from claimd.identity.passes import PASS_CHARACTERS, Passes
 from tests.http import serving
 from tests.http.answers import CLAIM_FIELDS, ROUND_FIELDS, TIME, good, problem
-from tests.http.serving import HOUR_MS, PATIENCE_SECONDS, Served, now_ms, open_round, pass_for, with_bearer, with_pass
+from tests.http.serving import (
+    HOUR_MS,
+    KEYS,
+    PATIENCE_SECONDS,
+    Served,
+    now_ms,
+    open_round,
+    pass_for,
+    with_bearer,
+    with_pass,
+)
 from tests.identity.identity_provider import token
 from tests.servers import Server
 
@@ -202,7 +214,7 @@ UNAUTHENTICATED = {
     "scheme only": {"Authorization": "Pass"},
     "scheme and a blank": {"Authorization": "Pass "},
     "bearer only": {"Authorization": "Bearer"},
-    "forged pass": {"Authorization": f"Pass {'A' * 64}"},
+    "forged pass": {"Authorization": f"Pass {'A' * PASS_CHARACTERS}"},
     "other round": with_pass("ada", "other"),
     "expired pass": {"Authorization": f"Pass {pass_for('ada', expires_at_ms=now_ms() - 1)}"},
     "pass as bearer": {"Authorization": f"Bearer {pass_for('ada')}"},
@@ -257,18 +269,82 @@ async def test_who_is_not_eligible_is_refused(gateway: Served) -> None:
 
 
 async def test_an_edit_of_the_eligibility_counts_for_the_next_request(gateway: Served) -> None:
-    """There and back again, with no delay."""
+    """There and back again, with no delay: for a pass, for a claim, and for a pass that was issued before."""
     await open_round(gateway.store)
-    headers = with_bearer(token("ada", city="hangzhou"))
-    await good(await gateway.http.post(CLAIMS, headers=headers), 201)
-    for city, eligible in (("ningbo", False), ("hangzhou", True), ("wuhan", False)):
+    for number, (city, eligible) in enumerate((("ningbo", False), ("hangzhou", True), ("wuhan", False))):
+        headers = with_bearer(token(f"ada-{number}", city="hangzhou"))
+        before = await good(
+            await gateway.http.post(PASSES, headers=with_bearer(token("eve", city=_CITIES[number]))), 201
+        )
         await gateway.store.round_edit("night", {"eligibility": {"city": [city]}}, "a test")
-        for path, status in ((CLAIMS, 200), (PASSES, 201)):
+        outdated = {"Authorization": f"Pass {before['pass']}"}
+        await problem(await gateway.http.post(CLAIMS, headers=outdated), 401, "pass_outdated")
+        for path in (PASSES, CLAIMS):
             answer = await gateway.http.post(path, headers=headers)
             if eligible:
-                await good(answer, status)
+                await good(answer, 201)
             else:
                 await problem(answer, 403, "not_eligible")
+
+
+# Who may get a pass before each edit of the test above.
+_CITIES = ("anywhere", "ningbo", "hangzhou")
+
+
+@pytest.mark.parametrize("state", [{}, {"paused": True}, {"closed": True}, {"total": 1}, {"opens_at_ms": 2**45}])
+async def test_who_holds_a_claim_gets_it_whatever_was_edited(gateway: Served, state: dict[str, Any]) -> None:
+    """200, replayed, before eligibility and epoch are looked at: with the token, with the old pass, and by a look."""
+    await open_round(gateway.store, eligibility={"city": ["hangzhou"]})
+    bearer = with_bearer(token("ada", city="hangzhou"))
+    issued = await good(await gateway.http.post(PASSES, headers=bearer), 201)
+    first = await good(await gateway.http.post(CLAIMS, headers=bearer), 201)
+    window = {"closes_at_ms": 2**46} if "opens_at_ms" in state else {}
+    await gateway.store.round_edit("night", {"eligibility": {"city": ["wuhan"]}, **state, **window}, "a test")
+    await gateway.store.round_edit("night", {}, "a leak", action=EditAction.REVOKE_PASSES)
+    for headers in (bearer, {"Authorization": f"Pass {issued['pass']}"}):
+        again = await good(await gateway.http.post(CLAIMS, headers=headers), 200)
+        assert again == {"claim": first["claim"], "replayed": True}
+        assert await good(await gateway.http.get(ME, headers=headers), 200) == {"claim": first["claim"]}
+    await problem(
+        await gateway.http.post(CLAIMS, headers=with_bearer(token("eve", city="hangzhou"))), 403, "not_eligible"
+    )
+
+
+async def test_eligibility_that_is_edited_between_reading_and_decision(
+    gateway: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bearer's claim is judged anew by the new eligibility, whichever way it was edited."""
+    await open_round(gateway.store, eligibility={"city": ["hangzhou"]})
+    read, cities = gateway.store.round, ["wuhan", "hangzhou"]
+
+    async def read_then_edited(round_id: str) -> Any:
+        reading = await read(round_id)
+        if cities:
+            await gateway.store.round_edit(round_id, {"eligibility": {"city": [cities.pop(0)]}}, "a race")
+        return reading
+
+    monkeypatch.setattr(type(gateway.store), "round", lambda _store, round_id: read_then_edited(round_id))
+    headers = with_bearer(token("ada", city="hangzhou"))
+    # Judged by hangzhou, then by wuhan, which is what holds when the claim is refused.
+    await problem(await gateway.http.post(CLAIMS, headers=headers), 403, "not_eligible")
+    await good(await gateway.http.post(CLAIMS, headers=headers), 201)
+
+
+async def test_a_pass_outlives_a_round_that_is_postponed(gateway: Served) -> None:
+    """Issued for tonight, it is good a month later; the passes issued before are outdated once they are revoked."""
+    month_ms = 31 * 24 * HOUR_MS
+    opens_at_ms = now_ms() + HOUR_MS
+    await open_round(gateway.store, opens_at_ms=opens_at_ms, closes_at_ms=opens_at_ms + HOUR_MS)
+    issued = await good(await gateway.http.post(PASSES, headers=with_bearer(token("ada"))), 201)
+    postponed = {"opens_at_ms": opens_at_ms + month_ms, "closes_at_ms": opens_at_ms + month_ms + HOUR_MS}
+    await gateway.store.round_edit("night", postponed, "a storm")
+    assert from_rfc3339(issued["expires_at"]) > postponed["closes_at_ms"]
+    assert isinstance(Passes(KEYS.pass_key).verify("night", issued["pass"], postponed["closes_at_ms"]), tuple)
+    headers = {"Authorization": f"Pass {issued['pass']}"}
+    await problem(await gateway.http.post(CLAIMS, headers=headers), 409, "not_open")
+    await gateway.store.round_edit("night", {}, "a leak", action=EditAction.REVOKE_PASSES)
+    await problem(await gateway.http.post(CLAIMS, headers=headers), 401, "pass_outdated")
+    await problem(await gateway.http.get(ME, headers=headers), 404, "not_claimed")
 
 
 async def test_there_is_no_such_round(gateway: Served) -> None:

@@ -28,11 +28,11 @@ class Gate:
         self.passed = asyncio.Event()
         claim = served.store.claim
 
-        async def held_back(round_id: str, identities: Sequence[bytes]) -> list[Decision]:
-            decisions = await claim(round_id, identities) if decided else []
+        async def held_back(round_id: str, identities: Sequence[bytes], epoch: int) -> list[Decision]:
+            decisions = await claim(round_id, identities, epoch) if decided else []
             self.reached.set()
             await self.open.wait()
-            decisions = decisions or await claim(round_id, identities)
+            decisions = decisions or await claim(round_id, identities, epoch)
             self.passed.set()
             return decisions
 

@@ -28,9 +28,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     reached: list[bytes] = []
     claim = RedisStore.claim
 
-    async def noted(store: RedisStore, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+    async def noted(store: RedisStore, round_id: str, identities: Sequence[bytes], epoch: int) -> list[Decision]:
         reached.extend(identities)
-        return await claim(store, round_id, identities)
+        return await claim(store, round_id, identities, epoch)
 
     monkeypatch.setattr(RedisStore, "claim", noted)
     return reached

@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claimd.identity.passes import Passes
+from claimd.identity.passes import Passes, PassFault
 from tests.fuzzing import tried
 
 KEY = bytes(range(32))
@@ -21,71 +21,75 @@ ROUND_IDS = st.sampled_from(ROUNDS)
 EXPIRIES = st.integers(0, 2**56 - 1) | st.integers(NOW_MS - 2, NOW_MS + 2)
 
 
-def _by_the_description(round_id: str, text: str) -> bytes | None:
-    if re.fullmatch(r"[A-Za-z0-9_-]{64}", text, re.ASCII) is None:
-        return None
+def _by_the_description(round_id: str, text: str) -> tuple[bytes, int] | PassFault:
+    if re.fullmatch(r"[A-Za-z0-9_-]{68}", text, re.ASCII) is None:
+        return PassFault.MALFORMED
     raw = base64.urlsafe_b64decode(text)
-    version, expires_at_ms, identity, signature = raw[:1], int.from_bytes(raw[1:8], "big"), raw[8:24], raw[24:]
-    signed = raw[:24] + round_id.encode()
-    right = hashlib.blake2b(signed, digest_size=24, key=KEY, person=b"claimd pass v1").digest()
-    is_good = signature == right and version == b"\x01" and expires_at_ms > NOW_MS
-    return identity if is_good else None
+    version, expires_at_ms, epoch = raw[:1], int.from_bytes(raw[1:8], "big"), int.from_bytes(raw[8:11], "big")
+    identity, signature = raw[11:27], raw[27:]
+    signed = raw[:27] + round_id.encode()
+    right = hashlib.blake2b(signed, digest_size=24, key=KEY, person=b"claimd pass v2").digest()
+    if signature != right or version != b"\x02":
+        return PassFault.SIGNATURE
+    return (identity, epoch) if expires_at_ms > NOW_MS else PassFault.EXPIRED
 
 
-def _agreed(round_id: str, text: str) -> bytes | None:
+def _agreed(round_id: str, text: str) -> tuple[bytes, int] | None:
     verified = PASSES.verify(round_id, text, NOW_MS)
     assert verified == _by_the_description(round_id, text)
-    return verified
+    return None if isinstance(verified, PassFault) else verified
 
 
 @tried(300)
-@given(ROUND_IDS, st.text(max_size=100) | st.text(CHARACTERS, min_size=64, max_size=64))
-@example("night", "\uff21" * 64)
-@example("night", "\udc41" * 64)
-@example("night", "A" * 63 + "\u212a")
-@example("night", "A" * 62 + "==")
-@example("night", "A" * 65)
+@given(ROUND_IDS, st.text(max_size=100) | st.text(CHARACTERS, min_size=68, max_size=68))
+@example("night", "\uff21" * 68)
+@example("night", "\udc41" * 68)
+@example("night", "A" * 67 + "\u212a")
+@example("night", "A" * 66 + "==")
+@example("night", "A" * 69)
 def test_any_text(round_id: str, text: str) -> None:
     """Nothing is raised, and nobody is let in who has not the key."""
     assert _agreed(round_id, text) is None
 
 
 @tried(300)
-@given(ROUND_IDS, ROUND_IDS, st.binary(min_size=16, max_size=16), EXPIRIES)
-@example("night", "night", bytes(16), NOW_MS)
-@example("night", "night", bytes(16), NOW_MS + 1)
-@example("night", "night", b"\xff" * 16, 2**56 - 1)
-def test_passes_that_were_issued(issued_for: str, shown_to: str, identity: bytes, expires_at_ms: int) -> None:
+@given(ROUND_IDS, ROUND_IDS, st.binary(min_size=16, max_size=16), EXPIRIES, st.integers(0, 2**24 - 1))
+@example("night", "night", bytes(16), NOW_MS, 0)
+@example("night", "night", bytes(16), NOW_MS + 1, 1)
+@example("night", "night", b"\xff" * 16, 2**56 - 1, 2**24 - 1)
+def test_passes_that_were_issued(
+    issued_for: str, shown_to: str, identity: bytes, expires_at_ms: int, epoch: int
+) -> None:
     """Good for their round, their identity and until their last millisecond; to anybody else they are nothing."""
-    text = PASSES.issue(issued_for, identity, expires_at_ms)
+    text = PASSES.issue(issued_for, identity, expires_at_ms, epoch)
     is_good = issued_for == shown_to and expires_at_ms > NOW_MS
-    assert _agreed(shown_to, text) == (identity if is_good else None)
+    assert _agreed(shown_to, text) == ((identity, epoch) if is_good else None)
 
 
 @tried(300)
 @given(
     st.binary(min_size=16, max_size=16),
-    st.lists(st.tuples(st.integers(0, 64), st.integers(0, 2), st.text(CHARACTERS, max_size=2)), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 68), st.integers(0, 2), st.text(CHARACTERS, max_size=2)), min_size=1, max_size=3),
 )
 def test_passes_that_were_changed(identity: bytes, changes: list[tuple[int, int, str]]) -> None:
     """Characters replaced, left out and put in: what is not the very pass again is none."""
     issued = text = PASSES.issue("night", identity, NOW_MS + 1)
     for at, away, instead in changes:
         text = text[:at] + instead + text[at + away :]
-    assert _agreed("night", text) == (identity if text == issued else None)
+    assert _agreed("night", text) == ((identity, 0) if text == issued else None)
 
 
 def test_no_bit_of_a_pass_may_differ() -> None:
-    """Each of the 384, by itself and with the one after it."""
+    """Each of the 408, by itself and with the one after it."""
     raw = int.from_bytes(base64.urlsafe_b64decode(PASSES.issue("night", bytes(range(16)), NOW_MS + 1)), "big")
-    for bit in range(384):
-        for flipped in (1 << bit, (3 << bit) % (1 << 384)):
-            text = base64.urlsafe_b64encode((raw ^ flipped).to_bytes(48, "big")).decode()
+    for bit in range(408):
+        for flipped in (1 << bit, (3 << bit) % (1 << 408)):
+            text = base64.urlsafe_b64encode((raw ^ flipped).to_bytes(51, "big")).decode()
             assert _agreed("night", text) is None
 
 
 def test_a_pass_has_one_spelling() -> None:
-    """No other text of up to 66 characters that a lenient parser would take for the same 48 bytes is a pass."""
+    """No other text of up to 70 characters that a lenient parser would take for the same 51 bytes is a pass."""
     text = next(
         one
         for one in (PASSES.issue("night", bytes([n]) * 16, NOW_MS + 1) for n in range(256))
@@ -93,10 +97,10 @@ def test_a_pass_has_one_spelling() -> None:
     )
     lenient = [text + end for end in ("=", "==", "\n", "\r\n", " ", "A", "\0", "\u200b")]
     lenient += [start + text for start in (" ", "\t", "\ufeff", "A")]
-    lenient += [text[:at] + between + text[at:] for at in range(1, 64) for between in ("\n", " ", "=", "!", "\u00ad")]
+    lenient += [text[:at] + between + text[at:] for at in range(1, 68) for between in ("\n", " ", "=", "!", "\u00ad")]
     lenient += [text.replace("-", "+"), text.replace("_", "/"), text.replace("-", "+").replace("_", "/")]
-    lenient += [text[:at] + chr(ord(text[at]) + 0xFEE0) + text[at + 1 :] for at in range(64)]
-    lenient += [text[:at] + chr(ord(text[at]) + 0x100) + text[at + 1 :] for at in range(64)]
+    lenient += [text[:at] + chr(ord(text[at]) + 0xFEE0) + text[at + 1 :] for at in range(68)]
+    lenient += [text[:at] + chr(ord(text[at]) + 0x100) + text[at + 1 :] for at in range(68)]
     lenient += [text.swapcase(), text[::-1], text.casefold()]
     for other in lenient:
         assert _agreed("night", other) is None

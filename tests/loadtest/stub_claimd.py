@@ -16,7 +16,7 @@ import jwt
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import from_rfc3339, to_rfc3339
-from claimd.identity.passes import Passes
+from claimd.identity.passes import Passes, PassFault
 from claimd.identity.secrets import Keys, identity_digest
 
 SECRET = "not much of a secret, but long enough"
@@ -51,9 +51,10 @@ class Stub:
             identity = identity_digest(self.keys.identity_key, claims["sub"])
             expires = now_ms() + 60_000
             return 201, {"pass": self.passes.issue(parts[2], identity, expires), "expires_at": to_rfc3339(expires)}
-        identity = self.passes.verify(parts[2], credentials, now_ms())
-        if identity is None:
+        verified = self.passes.verify(parts[2], credentials, now_ms())
+        if isinstance(verified, PassFault):
             return 401, problem("unauthenticated")
+        identity, _ = verified
         if method == "GET":
             held = self.claims.get(identity)
             return (200, {"claim": self.claim(held)}) if held else (404, problem("not_claimed"))

@@ -3,6 +3,7 @@
 from typing import cast
 
 from claimd.domain.outcomes import Decision
+from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.batcher import BatchLimits, Deliver
 from claimd.engine.engine import ClaimEngine
 from claimd.metrics.counts import Counts
@@ -20,7 +21,7 @@ class Gateway(ClaimEngine):
         self._history = history
         super().__init__(cast(Store, Connection(server, number)), self.counts, limits)
 
-    def submit(self, round_id: str, identity: bytes, deliver: Deliver) -> None:
+    def submit(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
         """As the engine's; who asks and what is told is written down, before anybody else learns of it."""
         submission = self._history.asks(self.number, round_id, identity)
 
@@ -28,7 +29,8 @@ class Gateway(ClaimEngine):
             self._history.tells(submission, decision)
             deliver(decision)
 
-        super().submit(round_id, identity, told)
+        super().submit(round_id, identity, told, epoch)
         # Who is told at once was not let in.
         submission.let_in = not submission.told
-        self._history.deepest_queue = max(self._history.deepest_queue, len(self._batchers.get(round_id, ())))
+        waiting = len(self._batchers.get((round_id, epoch), ()))
+        self._history.deepest_queue = max(self._history.deepest_queue, waiting)

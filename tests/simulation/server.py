@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from claimd.domain.outcomes import Decision
+from claimd.domain.rounds import FIRST_EPOCH
 from claimd.store.errors import StoreRefused, StoreUnavailable
 from claimd.store.memory import MemoryStore
 from tests.simulation.history import Call, History
@@ -206,8 +207,9 @@ class Connection:
         self._server = server
         self._gateway = gateway
 
-    async def claim(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
-        """See `Store.claim`."""
+    async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int) -> list[Decision]:
+        """See `Store.claim`; nothing in a simulation edits eligibility."""
+        assert epoch == FIRST_EPOCH
         return await self._server.claim(self._gateway, round_id, identities)
 
 

@@ -1,13 +1,14 @@
 """What every store must do: the model, Valkey and Redis pass the same suite."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from claimd.domain.claims import Claim
-from claimd.domain.log import EditEntry, GrantsEntry
+from claimd.domain.log import EditAction, EditEntry, GrantsEntry
 from claimd.domain.outcomes import EditOutcome, Outcome
-from claimd.domain.rounds import MAX_TOTAL, Status
+from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Status
 from claimd.store.memory import MemoryStore
 from claimd.store.protocol import MAX_BATCH, Store
 from claimd.store.redis_store import RedisStore
@@ -212,3 +213,120 @@ async def test_claims_and_log_tell_the_same(store: Store) -> None:
     state = (await store.round("r1")).round
     assert state is not None
     assert state.last_grant_ms == held[identity(2)].claimed_at_ms
+
+
+async def test_an_edit_of_eligibility_outdates_what_was_admitted_before(store: Store) -> None:
+    """Claims of an older epoch are refused, but for those that are held; equal values change nothing."""
+    eligibility = {"city": ["hangzhou"]}
+    await store.round_create(definition(total=9, eligibility=eligibility), "")
+    await store.claim("r1", identities(1))
+    same = await store.round_edit("r1", {"eligibility": eligibility, "title": "T"}, "no change of it")
+    assert same.round is not None
+    assert same.round.epoch == FIRST_EPOCH
+    other = await store.round_edit("r1", {"eligibility": {"city": ["wuhan"]}}, "another city")
+    assert other.round is not None
+    assert other.round.epoch == FIRST_EPOCH + 1
+    held, outdated = await store.claim("r1", identities(1, 2), FIRST_EPOCH)
+    assert (held.outcome, held.serial, outdated.outcome) == (Outcome.REPLAYED, 1, Outcome.PASS_OUTDATED)
+    assert (await store.claim("r1", identities(2), other.round.epoch))[0].outcome is Outcome.GRANTED
+
+
+async def test_revoked_passes_are_outdated(store: Store) -> None:
+    """Revoking begins a new epoch and changes nothing else."""
+    created = await store.round_create(definition(), "")
+    revoked = await store.round_edit("r1", {}, "leaked", action=EditAction.REVOKE_PASSES)
+    assert created.round is not None
+    assert revoked.round == replace(created.round, version=2, epoch=FIRST_EPOCH + 1)
+    assert (await store.claim("r1", identities(1), FIRST_EPOCH))[0].outcome is Outcome.PASS_OUTDATED
+
+
+async def test_under_no_epoch_claims_are_only_replayed(store: Store) -> None:
+    """Who holds a claim gets it; nothing is granted, whatever the round's state."""
+    await store.round_create(definition(total=9), "")
+    await store.claim("r1", identities(1))
+    assert await outcomes(store, identities(1, 2)) == [(Outcome.REPLAYED, 1), (Outcome.GRANTED, 2)]
+    decisions = await store.claim("r1", identities(1, 3), NO_EPOCH)
+    assert [decision.outcome for decision in decisions] == [Outcome.REPLAYED, Outcome.PASS_OUTDATED]
+    await store.round_edit("r1", {"closed": True}, "")
+    assert [item.outcome for item in await store.claim("r1", identities(1, 3), NO_EPOCH)] == [
+        Outcome.REPLAYED,
+        Outcome.PASS_OUTDATED,
+    ]
+
+
+async def test_a_relative_change_adds_to_the_total_of_the_moment(store: Store) -> None:
+    """The log has the total as it is afterwards."""
+    await store.round_create(definition(total=1_500_000), "")
+    for changes, total in (({"total_change": 100}, 1_500_100), ({"total_change": -50, "title": "T"}, 1_500_050)):
+        edited = await store.round_edit("r1", changes, "more")
+        assert edited.round is not None
+        assert edited.round.definition.total == total
+    assert [entry.fields.get("total") async for entry in store.log("r1") if isinstance(entry, EditEntry)] == [
+        "1500000",
+        "1500100",
+        "1500050",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("total_change", "outcome"),
+    [
+        (-3, EditOutcome.TOTAL_BELOW_ISSUED),
+        (-5, EditOutcome.INVALID_TOTAL),
+        (MAX_TOTAL - 3, EditOutcome.INVALID_TOTAL),
+        (MAX_TOTAL - 4, EditOutcome.DONE),
+        (-2, EditOutcome.DONE),
+    ],
+)
+async def test_a_relative_change_keeps_to_the_bounds(store: Store, total_change: int, outcome: EditOutcome) -> None:
+    """Not below what was issued, not below 0, not above the largest total; a refused one leaves no trace."""
+    await store.round_create(definition(total=4), "")
+    await store.claim("r1", identities(1, 2))
+    before = (await store.round("r1")).round
+    edited = await store.round_edit("r1", {"total_change": total_change}, "more or less")
+    assert edited.outcome is outcome
+    if outcome is not EditOutcome.DONE:
+        assert (await store.round("r1")).round == before == edited.round
+
+
+async def test_an_edit_for_another_version_changes_nothing(store: Store) -> None:
+    """Of two operators who have read the same version, the second one learns that it has changed."""
+    await store.round_create(definition(total=4), "")
+    first = await store.round_edit("r1", {"total": 5}, "one more", if_version=1, who="ada")
+    second = await store.round_edit("r1", {"total": 6}, "two more", if_version=1, who="bob")
+    assert (first.outcome, second.outcome) == (EditOutcome.DONE, EditOutcome.VERSION_MISMATCH)
+    assert second.round == first.round == (await store.round("r1")).round
+    entries = [entry async for entry in store.log("r1") if isinstance(entry, EditEntry)]
+    assert [(entry.action, entry.who, entry.version) for entry in entries] == [
+        ("create", "admin", 1),
+        ("edit", "ada", 2),
+    ]
+
+
+async def test_a_round_without_grants_can_be_deleted(store: Store) -> None:
+    """It is gone for every reader and in no list; a new one of its id goes on with version and epoch."""
+    await store.round_create(definition(total=4), "")
+    deleted = await store.round_delete("r1", "a slip", who="ada")
+    assert deleted.outcome is EditOutcome.DONE
+    assert (await store.round("r1")).round is None
+    assert (await store.rounds())[1] == []
+    assert (await store.held("r1", identity(1))).round_exists is False
+    assert await outcomes(store, identities(1)) == [(Outcome.ROUND_NOT_FOUND, 0)]
+    assert (await store.round_edit("r1", {"total": 1}, "")).outcome is EditOutcome.ROUND_NOT_FOUND
+    assert (await store.round_delete("r1", "again")).outcome is EditOutcome.ROUND_NOT_FOUND
+    again = await store.round_create(definition(total=7), "")
+    assert again.round is not None
+    assert (again.outcome, again.round.version, again.round.issued) == (EditOutcome.DONE, 3, 0)
+    assert (await store.claim("r1", identities(1), FIRST_EPOCH))[0].outcome is Outcome.PASS_OUTDATED
+    assert (await store.claim("r1", identities(1), again.round.epoch))[0].outcome is Outcome.GRANTED
+
+
+async def test_a_round_with_grants_stays(store: Store) -> None:
+    """Also once everything that was issued is sold out or closed; so does one of another version."""
+    await store.round_create(definition(total=1), "")
+    assert (await store.round_delete("r1", "", if_version=2)).outcome is EditOutcome.VERSION_MISMATCH
+    await store.claim("r1", identities(1))
+    await store.round_edit("r1", {"closed": True}, "")
+    before = (await store.round("r1")).round
+    assert (await store.round_delete("r1", "")).outcome is EditOutcome.HAS_CLAIMS
+    assert (await store.round("r1")).round == before

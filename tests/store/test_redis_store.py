@@ -163,3 +163,48 @@ async def test_a_clock_that_is_set_back_changes_nothing_for_a_round(store: Redis
     assert state.status(now_ms()) is Status.OPEN
     edited = await store.round_edit("r1", {"paused": True}, "the clock is wrong")
     assert edited.now_ms == ahead_ms
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_opens_no_round(store: RedisStore, server: Server) -> None:
+    """A grant from two hours ahead keeps the round open for no one; what it stamped is still never gone below."""
+    opens_at_ms = now_ms() + HOUR_MS
+    await store.round_create(
+        definition(total=9, opens_at_ms=now_ms() - HOUR_MS, closes_at_ms=now_ms() + 9 * HOUR_MS), ""
+    )
+    await store.claim("r1", identities(1))
+    ahead_ms = now_ms() + 2 * HOUR_MS
+    with server.client() as client:
+        client.hset(keys.round_key("r1"), mapping={"last_grant_ms": ahead_ms, "opens_at_ms": opens_at_ms})
+    again, refused = await store.claim("r1", identities(1, 2))
+    assert (again.outcome, refused.outcome) == (Outcome.REPLAYED, Outcome.NOT_OPEN)
+    assert 0 < refused.opens_at_ms - refused.now_ms <= HOUR_MS
+    state = (await store.round("r1")).round
+    assert state is not None
+    assert state.status(now_ms()) is Status.SCHEDULED
+    await store.round_edit("r1", {"opens_at_ms": now_ms() - HOUR_MS}, "let them in")
+    (granted,) = await store.claim("r1", identities(2))
+    assert (granted.outcome, granted.claimed_at_ms) == (Outcome.GRANTED, ahead_ms)
+
+
+async def test_an_edit_of_the_window_counts_whatever_the_clock_did(store: RedisStore, server: Server) -> None:
+    """With grants half an hour ahead of the clock, a postponed round is closed to newcomers, and opens when it says."""
+    await store.round_create(
+        definition(total=9, opens_at_ms=now_ms() - HOUR_MS, closes_at_ms=now_ms() + 9 * HOUR_MS), ""
+    )
+    await store.claim("r1", identities(1))
+    ahead_ms = now_ms() + HOUR_MS // 2
+    with server.client() as client:
+        client.hset(keys.round_key("r1"), "last_grant_ms", ahead_ms)
+    await store.round_edit("r1", {"opens_at_ms": ahead_ms - 60_000}, "later")
+    (refused,) = await store.claim("r1", identities(2))
+    assert refused.outcome is Outcome.NOT_OPEN
+    state = (await store.round("r1")).round
+    assert state is not None
+    assert state.status(now_ms()) is Status.SCHEDULED
+    await store.round_edit("r1", {"opens_at_ms": now_ms() - 1}, "now")
+    granted, next_one = await store.claim("r1", identities(2, 3))
+    assert (granted.outcome, granted.claimed_at_ms) == (Outcome.GRANTED, ahead_ms)
+    assert next_one.outcome is Outcome.GRANTED
+    # The grants since do not bind the window either, as they have the same time.
+    await store.round_edit("r1", {"opens_at_ms": ahead_ms - 60_000}, "later after all")
+    assert (await store.claim("r1", identities(4)))[0].outcome is Outcome.NOT_OPEN

@@ -93,7 +93,7 @@ async def test_a_script_that_fails_leaves_the_connection_usable(
 async def test_what_the_head_does_not_declare_is_not_sent(calls: ScriptCalls) -> None:
     """The loader reads KEYS and ARGV from the head; a call with others is a mistake of ours."""
     with pytest.raises(TypeError):
-        await calls.call(load_script("claim"), NAMES[:2], ("r1", "0", identity(1)))
+        await calls.call(load_script("claim"), NAMES[:2], ("r1", "0", "0", identity(1)))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ async def test_a_server_that_says_no_has_done_nothing(
     server: Server, calls: ScriptCalls, break_it: tuple[str, ...], mend_it: tuple[str, ...]
 ) -> None:
     """It says so before the script begins: that is certain, and told apart from a call that nobody saw the end of."""
-    claim, args = load_script("claim"), ("r1", "0", identity(1))
+    claim, args = load_script("claim"), ("r1", "0", "0", identity(1))
     await calls.call(claim, NAMES, args)
     with server.client() as client:
         try:
@@ -126,7 +126,7 @@ async def test_a_server_that_cannot_be_reached_has_done_nothing() -> None:
     """A connection that was not made has carried nothing."""
     pool = ConnectionPool.from_url("unix:///nonexistent/socket", socket_timeout=None, protocol=2)
     with pytest.raises(StoreRefused):
-        await ScriptCalls(pool, 1, PATIENCE_SECONDS).call(load_script("claim"), NAMES, ("r1", "0", identity(1)))
+        await ScriptCalls(pool, 1, PATIENCE_SECONDS).call(load_script("claim"), NAMES, ("r1", "0", "0", identity(1)))
 
 
 async def test_a_reply_that_answers_another_call_is_not_believed(
@@ -155,7 +155,7 @@ async def test_only_a_forgotten_script_is_asked_again(server: Server, calls: Scr
 
 async def test_a_server_that_was_demoted_is_left(server: Server, calls: ScriptCalls) -> None:
     """It keeps its clients' connections, while the address may lead to another by now: so the next call goes there."""
-    claim, args = load_script("claim"), ("r1", "0", identity(1))
+    claim, args = load_script("claim"), ("r1", "0", "0", identity(1))
     await calls.call(claim, NAMES, args)
     with server.client() as client:
         before = client.info("stats")["total_connections_received"]  # type: ignore[index]
