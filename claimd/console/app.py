@@ -2,10 +2,11 @@
 
 from aiohttp import web
 
-from claimd.console import proof, rounds
+from claimd.console import log, proof, rounds
 from claimd.console.access import admins_only
 from claimd.console.context import CONTEXT, Context
 from claimd.console.metrics import metrics
+from claimd.domain.log import EditAction
 from claimd.http.errors import COUNTS, problems
 from claimd.http.health import STORE, healthz, readyz
 from claimd.metrics.counts import Counts
@@ -22,9 +23,12 @@ def create_app(context: Context) -> web.Application:
             web.get("/admin/v1/rounds", rounds.list_all),
             web.get(one, rounds.show),
             web.patch(one, rounds.edit),
-            web.post(f"{one}/pause", rounds.flag("paused", True)),
-            web.post(f"{one}/resume", rounds.flag("paused", False)),
-            web.post(f"{one}/close", rounds.flag("closed", True)),
+            web.delete(one, rounds.delete),
+            web.post(f"{one}/pause", rounds.command(EditAction.PAUSE, {"paused": True})),
+            web.post(f"{one}/resume", rounds.command(EditAction.RESUME, {"paused": False})),
+            web.post(f"{one}/close", rounds.command(EditAction.CLOSE, {"closed": True})),
+            web.post(f"{one}/passes/revoke", rounds.command(EditAction.REVOKE_PASSES, {})),
+            web.get(f"{one}/log", log.log),
             web.get(f"{one}/audit", proof.audit),
             web.get(f"{one}/claims", proof.claims),
             web.get("/metrics", metrics),

@@ -41,6 +41,7 @@ def _small_pack(value: dict[str, Any]) -> dict[str, Any]:
 
 _Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 _Total = Annotated[int, Field(ge=0, le=MAX_TOTAL)]
+_TotalChange = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL)]
 _Time = Annotated[int, BeforeValidator(_time_ms)]
 _Pack = Annotated[dict[str, Any], AfterValidator(_small_pack)]
 _Eligibility = dict[Annotated[str, Field(min_length=1)], Annotated[list[str], Field(min_length=1)]]
@@ -84,6 +85,7 @@ class RoundChanges(_Body):
 
     title: _Title = ""
     total: _Total = 0
+    total_change: _TotalChange = 0
     opens_at: _Time = 0
     closes_at: _Time = 0
     pack: _Pack = Field(default_factory=dict)
@@ -94,6 +96,8 @@ class RoundChanges(_Body):
     def _changes_something(self) -> Self:
         if self.model_fields_set == {"reason"}:
             raise ValueError("reason: there is nothing to change beside it")
+        if {"total", "total_change"} <= self.model_fields_set:
+            raise ValueError("total_change: cannot be given together with total")
         return self
 
     def changes(self) -> dict[str, Any]:
@@ -103,9 +107,15 @@ class RoundChanges(_Body):
 
 
 class Reason(_Body):
-    """`POST …/pause`, `/resume`, `/close`."""
+    """`POST …/pause`, `/resume`, `/close`, `/passes/revoke`."""
 
     reason: _Reason
+
+
+class Deletion(_Body):
+    """`DELETE /admin/v1/rounds/{id}`, whose body may be left out."""
+
+    reason: _Reason = "deleted"
 
 
 _AnyBody = TypeVar("_AnyBody", bound=_Body)

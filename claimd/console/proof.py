@@ -1,7 +1,6 @@
 """What anyone can check a round by: the audit, and the export of every claim as NDJSON, streamed in bounded memory."""
 
-import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from http import HTTPStatus
 
@@ -10,16 +9,13 @@ from aiohttp import web
 
 from claimd.audit.audit import audit_round
 from claimd.console.context import CONTEXT
+from claimd.console.streams import stream_ndjson
 from claimd.domain.claims import claim_id
 from claimd.domain.log import GrantsEntry
 from claimd.domain.rounds import is_round_id
 from claimd.domain.times import to_rfc3339
 from claimd.http.problems import refused
-from claimd.store.errors import StoreUnavailable
-
-_log = logging.getLogger(__name__)
-
-_CHUNK_BYTES = 256 * 1024
+from claimd.store.protocol import Store
 
 
 async def audit(request: web.Request) -> web.Response:
@@ -32,32 +28,17 @@ async def audit(request: web.Request) -> web.Response:
 
 
 async def claims(request: web.Request) -> web.StreamResponse:
-    """`GET /admin/v1/rounds/{id}/claims`: in the order of the serials, as the log has them.
-
-    When the server is lost half-way the connection is cut, so that a part is never taken for the whole.
-    """
+    """`GET /admin/v1/rounds/{id}/claims`: in the order of the serials, as the log has them."""
     store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
     if not is_round_id(round_id) or (await store.round(round_id)).round is None:
         raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    chunk = bytearray()
-    try:
-        async for entry in store.log(round_id):
-            if isinstance(entry, GrantsEntry):
-                chunk += b"".join(_lines(round_id, entry))
-            if len(chunk) >= _CHUNK_BYTES:
-                await response.write(bytes(chunk))
-                chunk.clear()
-    except StoreUnavailable as error:
-        _log.warning("the export of round %s was cut off: %s", round_id, error)
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    await response.write(bytes(chunk))
-    await response.write_eof()
-    return response
+    return await stream_ndjson(request, _exported(store, round_id))
+
+
+async def _exported(store: Store, round_id: str) -> AsyncIterator[bytes]:
+    async for entry in store.log(round_id):
+        if isinstance(entry, GrantsEntry):
+            yield b"".join(_lines(round_id, entry))
 
 
 def _lines(round_id: str, entry: GrantsEntry) -> Iterator[bytes]:

@@ -1,19 +1,24 @@
-"""Creating, editing, pausing, resuming and closing rounds."""
+"""Creating, reading, editing, commanding and deleting rounds.
 
-from collections.abc import Awaitable, Callable
+Every edit may be bound to a version by `If-Match`, so that of two operators who read the same one the second is told.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from claimd.console.bodies import NewRound, Reason, RoundChanges, validated
+from claimd.console.bodies import Deletion, NewRound, Reason, RoundChanges, validated
+from claimd.console.conditions import etag, wanted_version
 from claimd.console.context import CONTEXT
+from claimd.domain.log import EditAction
 from claimd.domain.outcomes import EditOutcome
-from claimd.domain.rounds import Definition, is_round_id
+from claimd.domain.rounds import MAX_TOTAL, Definition, is_round_id
 from claimd.http.bodies import read_object
 from claimd.http.problems import ProblemError, refused
-from claimd.http.replies import round_json
+from claimd.http.replies import operator_round_json
 from claimd.http.rounds import read_round, read_rounds
 from claimd.store.protocol import Edited
 
@@ -31,47 +36,82 @@ async def create(request: web.Request) -> web.Response:
 async def edit(request: web.Request) -> web.Response:
     """`PATCH /admin/v1/rounds/{id}`."""
     body = validated(RoundChanges, await read_object(request, _MAX_BODY_BYTES))
-    return await _edit(request, body.changes(), body.reason)
+    return await _edit(request, EditAction.EDIT, body.changes(), body.reason)
 
 
-def flag(name: str, value: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """A handler for `POST …/pause`, `/resume` or `/close`."""
+def command(action: EditAction, changes: Mapping[str, Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A handler for `POST …/pause`, `/resume`, `/close` or `/passes/revoke`."""
 
     async def handler(request: web.Request) -> web.Response:
         body = validated(Reason, await read_object(request))
-        return await _edit(request, {name: value}, body.reason)
+        return await _edit(request, action, dict(changes), body.reason)
 
     return handler
 
 
+async def delete(request: web.Request) -> web.Response:
+    """`DELETE /admin/v1/rounds/{id}`: 204 where nothing was ever issued, else 409 `has_claims`."""
+    body = validated(Deletion, await read_object(request))
+    deleted = await request.app[CONTEXT].store.round_delete(
+        _round_id(request), body.reason, if_version=wanted_version(request)
+    )
+    if deleted.outcome is not EditOutcome.DONE:
+        raise _refusal(deleted)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
 async def list_all(request: web.Request) -> web.Response:
     """`GET /admin/v1/rounds`."""
-    body = orjson.dumps(await read_rounds(request.app[CONTEXT].store))
+    body = orjson.dumps(await read_rounds(request.app[CONTEXT].store, operator_round_json))
     return web.Response(body=body, content_type="application/json")
 
 
 async def show(request: web.Request) -> web.Response:
     """`GET /admin/v1/rounds/{id}`."""
-    body = orjson.dumps(await read_round(request.app[CONTEXT].store, request.match_info["round_id"]))
-    return web.Response(body=body, content_type="application/json")
+    found = await read_round(request.app[CONTEXT].store, request.match_info["round_id"], operator_round_json)
+    return _json(found, HTTPStatus.OK)
 
 
-async def _edit(request: web.Request, changes: dict[str, Any], reason: str) -> web.Response:
+async def _edit(request: web.Request, action: EditAction, changes: dict[str, Any], reason: str) -> web.Response:
+    edited = await request.app[CONTEXT].store.round_edit(
+        _round_id(request), changes, reason, action=action, if_version=wanted_version(request)
+    )
+    return _answer(edited, HTTPStatus.OK)
+
+
+def _round_id(request: web.Request) -> str:
     round_id = request.match_info["round_id"]
     if not is_round_id(round_id):
         raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
-    return _answer(await request.app[CONTEXT].store.round_edit(round_id, changes, reason), HTTPStatus.OK)
+    return round_id
 
 
 def _answer(edited: Edited, status: HTTPStatus) -> web.Response:
     if edited.outcome is not EditOutcome.DONE or edited.round is None:
         raise _refusal(edited)
-    body = orjson.dumps(round_json(edited.round, edited.now_ms))
-    return web.Response(status=status, body=body, content_type="application/json")
+    return _json(operator_round_json(edited.round, edited.now_ms), status)
+
+
+def _json(found: Mapping[str, Any], status: HTTPStatus) -> web.Response:
+    headers = {hdrs.ETAG: etag(found["version"])}
+    return web.Response(status=status, body=orjson.dumps(found), content_type="application/json", headers=headers)
 
 
 def _refusal(edited: Edited) -> ProblemError:
     match edited.outcome:
+        case EditOutcome.VERSION_MISMATCH:
+            version = edited.round.version if edited.round else 0
+            detail = f"It is at version {version} now: read it again, then decide."
+            return refused(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", detail, version=version)
+        case EditOutcome.INVALID_TOTAL:
+            total = edited.round.definition.total if edited.round else 0
+            detail = f"total_change leads out of 0 to {MAX_TOTAL}: the total is {total} now."
+            return refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", detail, field="total_change")
+        case EditOutcome.HAS_CLAIMS:
+            issued = edited.round.issued if edited.round else 0
+            return refused(
+                HTTPStatus.CONFLICT, "has_claims", f"{issued} packs were claimed: close it instead.", issued=issued
+            )
         case EditOutcome.TOTAL_BELOW_ISSUED:
             issued = edited.round.issued if edited.round else 0
             return refused(HTTPStatus.CONFLICT, "total_below_issued", f"{issued} were issued already.", issued=issued)

@@ -11,7 +11,7 @@ from claimd.domain.claims import Claim, claim_id_prefix
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import Round
 from claimd.domain.times import to_rfc3339
-from claimd.http.problems import Problem
+from claimd.http.problems import CHALLENGES, Problem
 
 _T = TypeVar("_T")
 
@@ -24,6 +24,7 @@ _PLAIN_REFUSALS = {
     Outcome.SOLD_OUT: Problem(409, Outcome.SOLD_OUT),
     Outcome.CLOSED: Problem(409, Outcome.CLOSED),
     Outcome.ROUND_NOT_FOUND: Problem(404, Outcome.ROUND_NOT_FOUND),
+    Outcome.PASS_OUTDATED: Problem(401, Outcome.PASS_OUTDATED, headers=CHALLENGES),
 }
 # One for each Retry-After, made once: a gateway that turns most people away must have its time for the others.
 _TRY_AGAIN = {
@@ -92,6 +93,17 @@ def claim_json(claim: Claim) -> dict[str, Any]:
         "id": claim.id,
         "serial": claim.serial,
         "claimed_at": to_rfc3339(claim.claimed_at_ms),
+    }
+
+
+def operator_round_json(item: Round, now_ms: int) -> dict[str, Any]:
+    """A round as operators see it: the public members, then what only they may read. No round has a campaign yet."""
+    definition = item.definition
+    return {
+        **round_json(item, now_ms),
+        "version": item.version,
+        "eligibility": definition.eligibility,
+        "campaign": None,
     }
 
 

@@ -1,24 +1,27 @@
 """Reading rounds, the same on both sides."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from claimd.domain.rounds import is_round_id
+from claimd.domain.rounds import Round, is_round_id
 from claimd.domain.times import to_rfc3339
 from claimd.http.problems import refused
 from claimd.http.replies import round_json
 from claimd.store.protocol import Store
 
+Spell = Callable[[Round, int], dict[str, Any]]
 
-async def read_rounds(store: Store) -> dict[str, Any]:
-    """Every round, with the server's time."""
+
+async def read_rounds(store: Store, spell: Spell = round_json) -> dict[str, Any]:
+    """Every round, with the server's time. `spell` makes the members of one."""
     now_ms, rounds = await store.rounds()
-    return {"rounds": [round_json(item, now_ms) for item in rounds], "server_time": to_rfc3339(now_ms)}
+    return {"rounds": [spell(item, now_ms) for item in rounds], "server_time": to_rfc3339(now_ms)}
 
 
-async def read_round(store: Store, round_id: str) -> dict[str, Any]:
+async def read_round(store: Store, round_id: str, spell: Spell = round_json) -> dict[str, Any]:
     """One round, with the server's time; 404 where there is none."""
     reading = await store.round(round_id) if is_round_id(round_id) else None
     if reading is None or reading.round is None:
         raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
-    return {**round_json(reading.round, reading.now_ms), "server_time": to_rfc3339(reading.now_ms)}
+    return {**spell(reading.round, reading.now_ms), "server_time": to_rfc3339(reading.now_ms)}

@@ -147,5 +147,8 @@ def test_every_route_was_walked() -> None:
     """The list is read from the application itself, and is the contract's."""
     assert {path for _, path in ADMIN_ROUTES} == {
         "/admin/v1/rounds",
-        *(f"/admin/v1/rounds/night{rest}" for rest in ("", "/pause", "/resume", "/close", "/audit", "/claims")),
+        *(
+            f"/admin/v1/rounds/night{rest}"
+            for rest in ("", "/pause", "/resume", "/close", "/passes/revoke", "/audit", "/claims", "/log")
+        ),
     }

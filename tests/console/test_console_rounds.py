@@ -8,7 +8,7 @@ import pytest
 from claimd.domain.log import EditEntry
 from claimd.domain.times import to_rfc3339
 from tests.http import serving
-from tests.http.answers import ROUND_FIELDS, TIME, good, problem
+from tests.http.answers import OPERATOR_ROUND_FIELDS, TIME, good, problem
 from tests.http.serving import ADMIN, HOUR_MS, Served, now_ms, open_round, with_pass
 from tests.servers import Server
 
@@ -82,9 +82,9 @@ async def test_what_is_not_there_needs_no_token(console: Served, path: str) -> N
 async def test_unknown_addresses_and_methods_for_an_admin(console: Served) -> None:
     """404 not_found and 405 with Allow, for who may ask at all."""
     await problem(await console.http.get("/admin/v1", headers=ADMIN), 404, "not_found")
-    answer = await console.http.delete(NIGHT, headers=ADMIN)
+    answer = await console.http.put(NIGHT, headers=ADMIN)
     await problem(answer, 405, "method_not_allowed")
-    assert {name.strip() for name in answer.headers["Allow"].split(",")} == {"GET", "HEAD", "PATCH"}
+    assert {name.strip() for name in answer.headers["Allow"].split(",")} == {"DELETE", "GET", "HEAD", "PATCH"}
     answer = await console.http.get(f"{NIGHT}/pause", headers=ADMIN)
     await problem(answer, 405, "method_not_allowed")
     assert answer.headers["Allow"] == "POST"
@@ -94,7 +94,7 @@ async def test_a_round_is_created_as_it_was_written(console: Served) -> None:
     """201 with the round; the same for whoever reads it; the log says that it was created, and with what."""
     body = new_round(title="Nächte\u0000 \U0001f375", total=2**31, pack={"n": [1, 2.5, None, {"é": True}]})
     document = await good(await console.http.post(ROUNDS, headers=ADMIN, json=body), 201)
-    assert document.keys() == ROUND_FIELDS
+    assert document.keys() == OPERATOR_ROUND_FIELDS
     assert {name: document[name] for name in body} == body
     assert (document["status"], document["issued"], document["remaining"]) == ("open", 0, 2**31)
     read = await good(await console.http.get(NIGHT, headers=ADMIN))
@@ -128,6 +128,7 @@ async def test_times_may_come_with_any_offset(console: Served, opens_at: str) ->
 
 CHANGES: list[dict[str, Any]] = [
     {"title": "Another"},
+    {"eligibility": {"city": ["hangzhou"]}},
     {"total": 9},
     {"total": 0},
     {"opens_at": "2020-01-01T00:00:00.000Z"},
@@ -145,7 +146,7 @@ async def test_an_edit_changes_just_that(console: Served, change: dict[str, Any]
     body = {**change, "reason": "because of “tests”"}
     after = await good(await console.http.patch(NIGHT, headers=ADMIN, json=body))
     derived = {"status", "remaining"}
-    expected = {**before, **change}
+    expected = {**before, **change, "version": 2}
     assert {k: v for k, v in after.items() if k not in derived} == {
         k: v for k, v in expected.items() if k not in derived
     }
@@ -220,7 +221,7 @@ async def test_a_flag_may_be_set_twice(console: Served, flag: str | None, path: 
     await open_round(console.store)
     for _ in range(2):
         document = await good(await console.http.post(f"{NIGHT}/{path}", headers=ADMIN, json={"reason": "why"}))
-        assert document.keys() == ROUND_FIELDS
+        assert document.keys() == OPERATOR_ROUND_FIELDS
         assert document["paused"] is (path == "pause")
         assert document["status"] == {"pause": "paused", "resume": "open", "close": "closed"}[path]
 
@@ -231,10 +232,12 @@ async def test_there_is_no_such_round_to_change(console: Served) -> None:
         console.http.get(NIGHT, headers=ADMIN),
         console.http.get(f"{NIGHT}/audit", headers=ADMIN),
         console.http.get(f"{NIGHT}/claims", headers=ADMIN),
+        console.http.get(f"{NIGHT}/log", headers=ADMIN),
+        console.http.delete(NIGHT, headers=ADMIN),
         console.http.patch(NIGHT, headers=ADMIN, json={"total": 1, "reason": "why"}),
         *(
             console.http.post(f"{NIGHT}/{p}", headers=ADMIN, json={"reason": "why"})
-            for p in ("pause", "resume", "close")
+            for p in ("pause", "resume", "close", "passes/revoke")
         ),
     ]
     for ask in asks:
@@ -246,7 +249,7 @@ async def test_eligibility_is_kept_for_the_gateways(console: Served) -> None:
     """What was written is what gateways check; it is not told to the public."""
     body = new_round(eligibility={"city": ["hangzhou"], "kind": ["a", "b"]})
     document = await good(await console.http.post(ROUNDS, headers=ADMIN, json=body), 201)
-    assert document.keys() == ROUND_FIELDS
+    assert document.keys() == OPERATOR_ROUND_FIELDS
     kept = (await console.store.round("night")).round.definition.eligibility
     assert kept == {"city": ["hangzhou"], "kind": ["a", "b"]}
     await good(await console.http.patch(NIGHT, headers=ADMIN, json={"eligibility": {}, "reason": "all"}))
@@ -264,6 +267,7 @@ async def test_a_lost_server_is_told_to_operators_too(console: Served, valkey: S
         ("POST", f"{NIGHT}/pause", {"reason": "why"}),
         ("GET", f"{NIGHT}/audit", None),
         ("GET", f"{NIGHT}/claims", None),
+        ("GET", f"{NIGHT}/log", None),
         ("GET", "/metrics", None),
         ("GET", "/readyz", None),
     ]

@@ -23,6 +23,7 @@ ROUND_FIELDS = {
     "paused",
     "pack",
 }
+OPERATOR_ROUND_FIELDS = ROUND_FIELDS | {"version", "eligibility", "campaign"}
 
 
 def checked_problem(status: int, content_type: str, body: bytes, code: str) -> dict[str, Any]:

@@ -1,0 +1,33 @@
+"""`ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1): the version of a round, and edits of that alone."""
+
+import re
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+
+from claimd.http.problems import refused
+
+# Weak tags never match in If-Match, so they only have to be understood.
+_ONE_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_VERSION = re.compile(r'"([1-9][0-9]{0,15})"')
+# Rounds count from 1.
+_NO_VERSION = 0
+
+
+def etag(version: int) -> str:
+    """The tag of that version."""
+    return f'"{version}"'
+
+
+def wanted_version(request: web.Request) -> int | None:
+    """The version that the request is for, None for any; a tag that claimd never gives out fits no round.
+
+    A header that is not one tag ends the request with 400.
+    """
+    text = request.headers.get(hdrs.IF_MATCH)
+    if text is None or text.strip() == "*":
+        return None
+    if _ONE_TAG.fullmatch(text.strip()) is None:
+        raise refused(HTTPStatus.BAD_REQUEST, "bad_request", "If-Match takes one ETag, in its quotation marks, or *.")
+    found = _VERSION.fullmatch(text.strip())
+    return int(found[1]) if found else _NO_VERSION

@@ -1,0 +1,47 @@
+"""`GET /admin/v1/rounds/{id}/log`: every creation, edit and deletion of a round, in order, as NDJSON."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from claimd.console.context import CONTEXT
+from claimd.console.streams import stream_ndjson
+from claimd.domain.log import EditEntry
+from claimd.domain.rounds import is_round_id
+from claimd.domain.times import to_rfc3339
+from claimd.http.problems import refused
+from claimd.store.fields import read_logged
+from claimd.store.protocol import Store
+
+
+async def log(request: web.Request) -> web.StreamResponse:
+    """Stream `at, version, who, action, reason, fields` for each edit; 404 where there is no such round."""
+    store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
+    if not is_round_id(round_id) or (await store.round(round_id)).round is None:
+        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    return await stream_ndjson(request, _lines(store, round_id))
+
+
+async def _lines(store: Store, round_id: str) -> AsyncIterator[bytes]:
+    async for entry in store.log(round_id):
+        if isinstance(entry, EditEntry):
+            yield orjson.dumps(edit_json(entry), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def edit_json(entry: EditEntry) -> dict[str, Any]:
+    """One edit; `fields` have the names and forms of the API. `action` is null where it was not recorded."""
+    values = read_logged(entry.fields)
+    fields = {
+        name.removesuffix("_ms"): to_rfc3339(value) if name.endswith("_ms") else value for name, value in values.items()
+    }
+    return {
+        "at": to_rfc3339(entry.at_ms),
+        "version": entry.version,
+        "who": entry.who,
+        "action": entry.action or None,
+        "reason": entry.reason,
+        "fields": fields,
+    }
