@@ -21,6 +21,8 @@ from claimd.identity.secrets import Keys
 from claimd.metrics.counts import Counts
 from claimd.metrics.reporter import Reporter
 from claimd.settings import Settings, SettingsError
+from claimd.store.errors import StoreUnavailable
+from claimd.store.installation import Installation, InstallationDiffers
 from claimd.store.redis_store import RedisStore
 
 # Far more than a person taps, far less than a script would.
@@ -37,7 +39,9 @@ async def run_gateway(
     """Serve the public API until SIGTERM. `worker` is the name to count under. Raises SettingsError."""
     keys = Keys.derive(settings.require_secret())
     bearer_tokens = _bearer_tokens(settings)
-    store = RedisStore.connect(settings.require_redis_url(), settings.durability)
+    installation = Installation(keys.fingerprint)
+    store = RedisStore.connect(settings.require_redis_url(), settings.durability, installation)
+    await _agreed(store)
     counts, clock = Counts(), asyncio.get_running_loop().time
     engine = ClaimEngine(store, counts)
     context = Context(
@@ -61,6 +65,17 @@ async def run_gateway(
         with contextlib.suppress(Exception):
             await reporter.report()
         await store.close()
+
+
+async def _agreed(store: RedisStore) -> None:
+    """Refuse a server that has other settings; one that is away is asked again with the first claim."""
+    try:
+        await store.agree()
+    except InstallationDiffers as error:
+        await store.close()
+        raise SettingsError(str(error)) from None
+    except StoreUnavailable:
+        pass
 
 
 async def run_console(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:

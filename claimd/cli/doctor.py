@@ -8,10 +8,13 @@ import typer
 from claimd.cli import options
 from claimd.cli.errors import CommandError
 from claimd.cli.show import as_json_text
+from claimd.identity.secrets import Keys
 from claimd.processes.checks.findings import Level, Report
+from claimd.processes.data_dir import read_secret
 from claimd.processes.own_server import examine
 from claimd.processes.record import read_record
 from claimd.settings import Settings
+from claimd.store.installation import Installation
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.REFUSAL: "red"}
 _VERDICTS = {
@@ -32,20 +35,31 @@ def _doctor(
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
-    """Check what a server promises: version, durability, memory, role, permissions, replicas, clock.
+    """Check what a server promises: version, durability, memory, role, permissions, secret, replicas, clock.
+
+    The secret that it compares is CLAIMD_SECRET, else that of the data directory.
 
     Without an address it looks at the embedded server of the `claimd up` that runs on the data directory. It may run
     during a drop, and changes nothing; where replicas are to confirm, it writes a mark. Exit code 0: fine, or with
     warnings; 1: claimd would refuse it, or it is away.
     """
     settings = Settings.read(redis_url=redis_url, durability=durability, data_dir=data_dir)
-    report = asyncio.run(examine(settings.redis_url or _embedded_url(settings), settings.durability))
+    url = settings.redis_url or _embedded_url(settings)
+    report = asyncio.run(examine(url, settings.durability, installation=_installation(settings)))
     if as_json:
         as_json_text(_document(report))
     else:
         _show(report)
     if report.level is Level.REFUSAL:
         raise typer.Exit(1)
+
+
+def _installation(settings: Settings) -> Installation | None:
+    """By the secret that is set, else by that of the data directory of a `claimd up`."""
+    if settings.secret is not None:
+        return Installation(Keys.derive(settings.require_secret()).fingerprint)
+    kept = read_secret(settings.data_dir)
+    return Installation(Keys.derive(kept.encode()).fingerprint) if kept else None
 
 
 def _embedded_url(settings: Settings) -> str:

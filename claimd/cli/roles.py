@@ -12,12 +12,14 @@ import uvloop
 from claimd.cli import options
 from claimd.cli.logs import log_to_stderr
 from claimd.cli.say import say
+from claimd.identity.secrets import Keys
 from claimd.processes.limits import raise_open_files
 from claimd.processes.listeners import listen, url_of
 from claimd.processes.own_server import examine
 from claimd.processes.roles import worker_name
 from claimd.settings import Settings
 from claimd.store.durability import Durability
+from claimd.store.installation import Installation
 
 
 def register(app: typer.Typer) -> None:
@@ -66,9 +68,9 @@ def _gateway(
     )
     # Before anything listens, and in the process that a person looks at.
     url = settings.require_redis_url()
-    settings.require_secret()
+    installation = _installation(settings)
     if listen_fd is None:
-        _look_at_the_server(url, settings.durability)
+        _look_at_the_server(url, settings.durability, installation)
     if listen_fd is None and settings.workers > 1:
         asyncio.run(supervise_gateways(settings, say))
         return
@@ -102,14 +104,19 @@ def _console(
     url = settings.require_redis_url()
     settings.require_admin_token()
     if listen_fd is None:
-        _look_at_the_server(url, settings.durability)
+        # The console needs no secret; where it was given one, a wrong one is the sign of a slip.
+        _look_at_the_server(url, settings.durability, _installation(settings) if settings.secret else None)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
     _serve("console", listener, ready_fd, lambda ready: run_console(settings, listener, on_ready=ready))
 
 
-def _look_at_the_server(url: str, durability: Durability) -> None:
+def _installation(settings: Settings) -> Installation:
+    return Installation(Keys.derive(settings.require_secret()).fingerprint)
+
+
+def _look_at_the_server(url: str, durability: Durability, installation: Installation | None) -> None:
     """Say what it keeps. A server that is away is waited for, one that can never do raises StartError."""
-    report = asyncio.run(examine(url, durability))
+    report = asyncio.run(examine(url, durability, installation=installation, compares_secret=installation is not None))
     report.refuse(wait=True)
     report.tell(say)
 

@@ -14,21 +14,26 @@ MAX_SUBJECT_BYTES = 512
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keys:
-    """32 bytes each. `repr` is off: keys must never reach a log."""
+    """Keys of 32 bytes, and a fingerprint that may be shown. `repr` is off: keys must never reach a log."""
 
     pass_key: bytes
     identity_key: bytes
+    fingerprint: str
 
     @classmethod
     def derive(cls, secret: bytes) -> "Keys":
         """Derive by HKDF-SHA256 (RFC 5869) with one `info` a purpose. Raises ValueError for a secret under 32 bytes."""
         if len(secret) < MIN_SECRET_BYTES:
             raise ValueError(f"the secret has {len(secret)} bytes, at least {MIN_SECRET_BYTES} are needed")
-        return cls(pass_key=_hkdf(secret, b"claimd pass v1"), identity_key=_hkdf(secret, b"claimd identity v1"))
+        return cls(
+            pass_key=_hkdf(secret, b"claimd pass v1"),
+            identity_key=_hkdf(secret, b"claimd identity v1"),
+            fingerprint=_hkdf(secret, b"claimd fingerprint v1", length=8).hex(),
+        )
 
 
-def _hkdf(secret: bytes, info: bytes) -> bytes:
-    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
+def _hkdf(secret: bytes, info: bytes, length: int = 32) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=None, info=info).derive(secret)
 
 
 def identity_digest(identity_key: bytes, subject: str) -> bytes:

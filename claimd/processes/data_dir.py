@@ -99,6 +99,14 @@ def read_admin_token(data_dir: Path) -> str | None:
     return None
 
 
+def read_secret(data_dir: Path) -> str | None:
+    """The secret that `claimd up` left in a data directory; None where there is none that can be used."""
+    with suppress(OSError):
+        kept = _read(data_dir / "secret")
+        return kept if kept and len(kept.encode()) >= MIN_SECRET_BYTES else None
+    return None
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a file of mode 600 that is there whole or not at all, whatever dies meanwhile."""
     part = path.with_name(path.name + ".part")

@@ -87,6 +87,11 @@ class Embedded:
         """What `CLAIMD_REDIS_URL` says to reach it."""
         return f"unix://{quote(str(self._socket))}"
 
+    @property
+    def has_data(self) -> bool:
+        """Whether an earlier server has kept anything in the data directory."""
+        return (self._dir / "appendonlydir").exists()
+
     async def prepare(self) -> None:
         """Clear away what a killed predecessor left, and write the configuration."""
         await self._end_orphan()

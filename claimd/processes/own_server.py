@@ -18,15 +18,25 @@ from claimd.processes.checks.memory import check_memory
 from claimd.processes.checks.permissions import check_permissions
 from claimd.processes.checks.replicas import check_replicas
 from claimd.processes.checks.role import check_role
+from claimd.processes.checks.secret import check_secret
 from claimd.processes.checks.version import check_version
 from claimd.processes.embedded import connect
 from claimd.store.durability import Durability
+from claimd.store.installation import Installation
 
 
 async def examine(
-    url: str, durability: Durability = Durability.LOCAL, clock: Callable[[], float] = time.time
+    url: str,
+    durability: Durability = Durability.LOCAL,
+    clock: Callable[[], float] = time.time,
+    *,
+    installation: Installation | None = None,
+    compares_secret: bool = True,
 ) -> Report:
-    """Look at the server at `url`. `clock` is this machine's, in seconds since 1970."""
+    """Look at the server at `url`. `clock` is this machine's, in seconds since 1970.
+
+    `installation` is what this claimd has of what must agree; without `compares_secret` it need not have any.
+    """
     address = without_password(url)
     try:
         async with connect(url) as server:
@@ -37,6 +47,8 @@ async def examine(
     # A server that is too old, or a replica, would only say the same in words of its own.
     if not any(finding.level is Level.REFUSAL for finding in findings):
         findings += await check_permissions(url)
+        if compares_secret:
+            findings += await check_secret(url, installation)
         if durability is Durability.REPLICA:
             findings += await check_replicas(url, facts)
     return Report(address, (*findings, *check_clock(facts)))

@@ -24,6 +24,7 @@ from claimd.processes.listeners import listen, url_of
 from claimd.processes.own_server import examine
 from claimd.processes.record import Record, read_record
 from claimd.processes.roles import console_spec, gateway_specs
+from claimd.processes.secret import prepare_secret, with_agreed_secret
 from claimd.processes.stop_request import StopRequest
 from claimd.processes.supervisor import Supervisor
 from claimd.settings import Settings, SettingsError
@@ -49,7 +50,7 @@ async def up(settings: Settings, say: Say) -> None:
         say(f"claimd {__version__}")
         sockets = stack.enter_context(_Sockets())
         await sockets.open(settings, grace_seconds)
-        settings = _with_secrets(settings, data_dir, say)
+        settings = _with_admin_token(settings, data_dir)
         await _Machine(settings, data_dir, sockets, record, say).run()
         say("stopped")
 
@@ -146,7 +147,10 @@ class _Machine:
                 self._embedded.clear()
 
     async def _start(self) -> None:
+        if self._embedded is not None:
+            prepare_secret(self._settings, self._data_dir, has_data=self._embedded.has_data)
         store = await self._start_store()
+        self._settings = await with_agreed_secret(self._settings, self._data_dir)
         self._introduce(store)
         await self._supervisor.start(
             [
@@ -209,18 +213,9 @@ class _Machine:
             self._record.put(name, pid=pid)
 
 
-def _with_secrets(settings: Settings, data_dir: DataDir, say: Say) -> Settings:
-    """The settings, with generated secrets where they name none."""
-    made: dict[str, SecretStr] = {}
-    if settings.secret is None:
-        made["secret"] = SecretStr(data_dir.secret())
-    elif data_dir.kept_secret() not in (None, settings.secret.get_secret_value()):
-        say(
-            f"  WARNING   CLAIMD_SECRET is not the secret in {_shown(data_dir.path / 'secret')}: under another secret, "
-            "people who have claimed in a round are strangers to it and could claim again"
-        )
-    if settings.admin_token is None:
-        made["admin_token"] = SecretStr(data_dir.admin_token())
+def _with_admin_token(settings: Settings, data_dir: DataDir) -> Settings:
+    """The settings, with the generated admin token where they name none."""
+    made = {} if settings.admin_token else {"admin_token": SecretStr(data_dir.admin_token())}
     return settings.model_copy(update={**made, "data_dir": data_dir.path})
 
 

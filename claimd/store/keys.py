@@ -9,6 +9,7 @@ _PREFIX = "claimd:1"
 ROUNDS = f"{_PREFIX}:rounds"
 METRICS = f"{_PREFIX}:metrics"
 MARKS = f"{_PREFIX}:marks"
+INSTALLATION = f"{_PREFIX}:installation"
 
 
 def round_key(round_id: str) -> str:

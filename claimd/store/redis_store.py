@@ -21,6 +21,7 @@ from claimd.store import keys
 from claimd.store.durability import Durability, Local, Replicated, made_sure, waits
 from claimd.store.errors import StoreUnavailable, translated_errors
 from claimd.store.fields import definition_fields, read_pairs, read_round, spelled
+from claimd.store.installation import Installation, InstallationDiffers
 from claimd.store.permissions import NEEDED
 from claimd.store.protocol import Edited, Held, Reading
 from claimd.store.script_calls import ScriptCalls
@@ -50,21 +51,30 @@ class RedisStore:
         editing: ScriptCalls,
         reading: "Redis",
         sure: Local | Replicated,
+        installation: Installation | None = None,
     ) -> None:
-        """`claiming` is kept for batches of claims, so that nothing else can hold one up."""
+        """`claiming` is kept for batches of claims, so that nothing else can hold one up.
+
+        With an `installation` nothing is decided or shown to a person before the server has agreed to it.
+        """
         self._claiming = claiming
         self._showing = showing
         self._editing = editing
         self._reading = reading
         self._sure = sure
+        self._installation = installation
+        self._agreed = installation is None
         self._claim = load_script("claim")
         self._round_create = load_script("round_create")
         self._round_edit = load_script("round_edit")
         self._round_delete = load_script("round_delete")
+        self._installation_agree = load_script("installation_agree")
         self._denied = load_script("denied")
 
     @classmethod
-    def connect(cls, url: str, durability: Durability = Durability.LOCAL) -> "RedisStore":
+    def connect(
+        cls, url: str, durability: Durability = Durability.LOCAL, installation: Installation | None = None
+    ) -> "RedisStore":
         """A store at a redis://, rediss:// or unix:// URL (see `check_url`). Connects with the first call."""
         return cls(
             claiming=_script_calls(url, _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
@@ -72,6 +82,7 @@ class RedisStore:
             editing=_script_calls(url, _EDIT_CONNECTIONS, _READ_TIMEOUT_SECONDS),
             reading=Redis.from_pool(_pool(url, _READ_CONNECTIONS, _READ_TIMEOUT_SECONDS)),
             sure=made_sure(durability, time.monotonic),
+            installation=installation,
         )
 
     async def close(self) -> None:
@@ -80,8 +91,31 @@ class RedisStore:
             await calls.close()
         await self._reading.aclose()
 
+    async def agree(self) -> None:
+        """Have the server keep our installation, or find that it is the one it keeps. Raises InstallationDiffers."""
+        if self._installation is not None:
+            pairs = [part for pair in self._installation.fields().items() for part in pair]
+            kept = await self._claiming.call(self._installation_agree, (keys.INSTALLATION,), pairs)
+            difference = self._installation.difference(_texts(kept))
+            if difference:
+                raise InstallationDiffers(difference)
+        self._agreed = True
+
+    async def installation(self) -> dict[str, str]:
+        """What must be the same on every gateway, as far as the server keeps it already."""
+        with translated_errors():
+            kept = await _awaited(self._reading.hgetall(keys.INSTALLATION))
+        return {name.decode(): value.decode() for name, value in kept.items()}
+
+    async def has_rounds(self) -> bool:
+        """Whether there is any round, also one that is over."""
+        with translated_errors():
+            return bool(await _awaited(self._reading.smembers(keys.ROUNDS)))
+
     async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = FIRST_EPOCH) -> list[Decision]:
         """See `Store.claim`."""
+        if not self._agreed:
+            await self.agree()
         return await self._claim_over(self._claiming, round_id, identities, epoch)
 
     async def _claim_over(
@@ -146,6 +180,8 @@ class RedisStore:
 
     async def round(self, round_id: str) -> Reading:
         """See `Store.round`."""
+        if not self._agreed:
+            await self.agree()
         now_ms, found = await self._read_rounds([round_id])
         return Reading(now_ms, found[0])
 
@@ -159,6 +195,8 @@ class RedisStore:
 
     async def held(self, round_id: str, identity: bytes) -> Held:
         """See `Store.held`."""
+        if not self._agreed:
+            await self.agree()
         with translated_errors():
             pipeline = self._reading.pipeline(transaction=False)
             pipeline.hexists(keys.round_key(round_id), "total")
@@ -208,6 +246,8 @@ class RedisStore:
 
         A server that is full, loading, or a replica answers PING, but refuses this one.
         """
+        if not self._agreed:
+            await self.agree()
         names = (keys.round_key(""), keys.claims_key(""), keys.log_key(""))
         args = ("", str(FIRST_EPOCH), "0", bytes(IDENTITY_BYTES))
         _, others = await self._editing.call_and(self._claim, names, args, self._sure.looks())
@@ -327,6 +367,10 @@ def _replies(replies: list[Any]) -> list[Any]:
         if isinstance(reply, Exception):
             raise reply
     return replies
+
+
+def _texts(flat: list[bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in read_pairs(flat).items()}
 
 
 def _version_text(version: int | None) -> str:

@@ -96,8 +96,12 @@ async def test_of_two_operators_who_read_the_same_the_second_is_told(console: Se
         ('"01"', 412),
         ('""', 412),
         ('"' + "9" * 30 + '"', 412),
-    ]
-    + [("1", 400), ("", 400), ('"1', 400), ('"1", "2"', 400), ("latest", 400)],
+        ("1", 400),
+        ("", 400),
+        ('"1', 400),
+        ('"1", "2"', 400),
+        ("latest", 400),
+    ],
 )
 @pytest.mark.parametrize(
     "route", ["PATCH ", "POST /pause", "POST /resume", "POST /close", "POST /passes/revoke", "DELETE "]

@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 def test_there_are_the_scripts_that_the_store_calls() -> None:
     """One file an operation."""
-    assert SCRIPTS == ["claim", "denied", "round_create", "round_delete", "round_edit"]
+    assert SCRIPTS == ["claim", "denied", "installation_agree", "round_create", "round_delete", "round_edit"]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -24,7 +24,9 @@ def test_a_head_is_true_of_its_body(name: str) -> None:
     script = load_script(name)
     body = "\n".join(line for line in script.source.splitlines() if not line.startswith("--"))
     assert {int(n) for n in re.findall(r"KEYS\[(\d+)\]", body)} == set(range(1, len(script.keys) + 1))
-    assert max(int(n) for n in re.findall(r"(?:ARGV\[|unpack\(ARGV, )(\d+)", body)) == len(script.args)
+    assert max(int(n) for n in re.findall(r"(?:ARGV\[|unpack\(ARGV, |for i = (?=\d+, #ARGV))(\d+)", body)) == len(
+        script.args
+    )
     for number, word in enumerate(script.args, 1):
         if word != "pairs":
             assert re.search(rf"local [\w, ]*\b{word}\b[\w, ]* = .*ARGV\[{number}\]", body)
