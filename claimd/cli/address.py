@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from claimd.cli.errors import CommandError
+from claimd.cli.errors import CommandError, WrongUsage
 from claimd.processes.data_dir import read_admin_token
 from claimd.processes.listeners import reachable, url_of
 from claimd.processes.record import read_record
@@ -34,8 +34,10 @@ class ConsoleAddress:
         if token is None:
             raise CommandError(
                 f"no admin token: set CLAIMD_ADMIN_TOKEN, or name the directory of `claimd up` with --data-dir "
-                f"({settings.data_dir} holds none)"
+                f"({settings.data_dir.absolute()} holds none)"
             )
+        if not (token.isascii() and token.isprintable()):
+            raise WrongUsage("the admin token has characters that no header can carry: visible ASCII alone")
         return cls((url or _url(settings)).rstrip("/"), token)
 
 

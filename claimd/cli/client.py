@@ -9,11 +9,21 @@ from typing import Any, Self
 import aiohttp
 
 from claimd.cli.address import ConsoleAddress
+from claimd.cli.arguments import as_utf8
 from claimd.cli.errors import CommandError, WrongUsage
 from claimd.domain.rounds import is_round_id
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
+
+_ROUND = {
+    **dict.fromkeys(("id", "title", "status", "opens_at", "closes_at"), str),
+    **dict.fromkeys(("total", "issued", "remaining"), int),
+}
+_AUDIT = {
+    **dict.fromkeys(("ok", "serials_contiguous", "log_matches"), bool),
+    **dict.fromkeys(("total", "issued", "remaining", "claims", "identities", "oversold", "duplicates"), int),
+}
 
 
 class Console:
@@ -33,27 +43,30 @@ class Console:
 
     async def rounds(self) -> dict[str, Any]:
         """Every round, and `server_time`."""
-        return await self._ask("GET", "/admin/v1/rounds")
+        answer = await self._ask("GET", "/admin/v1/rounds")
+        for state in self._expect(answer, rounds=list, server_time=str)["rounds"]:
+            self._expect(state, **_ROUND)
+        return answer
 
     async def round(self, round_id: str) -> dict[str, Any]:
         """One round."""
-        return await self._ask("GET", _path(round_id))
+        return self._expect(await self._ask("GET", _path(round_id)), server_time=str, **_ROUND)
 
     async def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a round."""
-        return await self._ask("POST", "/admin/v1/rounds", body)
+        return self._expect(await self._ask("POST", "/admin/v1/rounds", body), **_ROUND)
 
     async def edit(self, round_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Change a round."""
-        return await self._ask("PATCH", _path(round_id), body)
+        return self._expect(await self._ask("PATCH", _path(round_id), body), **_ROUND)
 
     async def order(self, round_id: str, verb: str, reason: str) -> dict[str, Any]:
         """`pause`, `resume` or `close` a round."""
-        return await self._ask("POST", f"{_path(round_id)}/{verb}", {"reason": reason})
+        return self._expect(await self._ask("POST", f"{_path(round_id)}/{verb}", {"reason": reason}), **_ROUND)
 
     async def audit(self, round_id: str) -> dict[str, Any]:
         """Counted from all claims: takes seconds for a million of them."""
-        return await self._ask("GET", f"{_path(round_id)}/audit", answer_seconds=None)
+        return self._expect(await self._ask("GET", f"{_path(round_id)}/audit", answer_seconds=None), **_AUDIT)
 
     async def metrics(self) -> str:
         """Prometheus text."""
@@ -75,7 +88,11 @@ class Console:
     ) -> dict[str, Any]:
         async with self._request(method, path, body, answer_seconds) as response:
             answer = await response.json()
-        if not isinstance(answer, dict):
+        return self._expect(answer)
+
+    def _expect(self, answer: Any, **fields: type) -> dict[str, Any]:
+        """The answer, an object with fields of those types; another program may listen there."""
+        if not isinstance(answer, dict) or not all(isinstance(answer.get(name), of) for name, of in fields.items()):
             raise CommandError(f"{self._address.url} does not answer like a claimd console")
         return answer
 
@@ -92,8 +109,10 @@ class Console:
         url = self._address.url
         timeout = aiohttp.ClientTimeout(total=answer_seconds, sock_connect=_CONNECT_SECONDS)
         try:
-            async with self._session.request(method, url + path, json=body, timeout=timeout) as response:
-                if response.status >= 400:
+            async with self._session.request(
+                method, url + path, json=_utf8(body), timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status >= 300:
                     raise CommandError(_problem(url, response.status, await response.text(errors="replace")))
                 yield response
         except aiohttp.ClientConnectorError as error:
@@ -118,6 +137,20 @@ def _path(round_id: str) -> str:
     return f"/admin/v1/rounds/{round_id}"
 
 
+def _utf8(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The body with its texts as they were typed. Raises WrongUsage."""
+    if body is None:
+        return None
+    typed = dict(body)
+    for name, value in body.items():
+        if isinstance(value, str):
+            try:
+                typed[name] = as_utf8(value)
+            except ValueError as error:
+                raise WrongUsage(f"--{name.replace('_', '-')} {value!r} {error}") from None
+    return typed
+
+
 def _why(error: OSError) -> str:
     # asyncio puts its own sentence into strerror, addresses and all.
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
@@ -129,6 +162,8 @@ def _problem(url: str, status: int, text: str) -> str:
         code, sentence = problem["code"], problem.get("detail") or problem["title"]
     except (ValueError, KeyError, TypeError):
         return f"{url} answered {status}, and not like a claimd console"
+    if code == "not_found":
+        return f"{url} is no console: another part of claimd answers there, perhaps the public gateway (not_found)"
     if code == "unauthenticated":
         return f"the console at {url} does not know this admin token (unauthenticated)"
     return f"{sentence.rstrip('.')} ({code})"

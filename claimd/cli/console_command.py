@@ -43,7 +43,10 @@ def console_command(command: Callable[..., Coroutine[Any, Any, None]]) -> Callab
             async with Console(address) as console:
                 await command(console, **given)
 
-        asyncio.run(talk())
+        with asyncio.Runner() as runner:
+            # Not `runner.run`: there the first Ctrl-C only cancels the task, and does not end a read of a terminal or a
+            # write to a full pipe.
+            runner.get_loop().run_until_complete(talk())
 
     parameters = [*list(own.parameters.values())[1:], *shared.parameters.values()]
     joined = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]

@@ -7,6 +7,7 @@ import typer
 
 from claimd.cli import options
 from claimd.cli.errors import CommandError
+from claimd.cli.legible import legible
 from claimd.cli.show import as_json_text
 from claimd.identity.secrets import Keys
 from claimd.processes.checks.findings import Level, Report
@@ -83,5 +84,5 @@ def _document(report: Report) -> dict[str, Any]:
 def _show(report: Report) -> None:
     for item in report.findings:
         level = typer.style(f"{item.level:<8}", fg=_COLOURS[item.level])
-        typer.echo(f"{level} {item.check:<9} {item.sentence}")
+        typer.echo(f"{level} {item.check:<9} {legible(item.sentence)}")
     typer.echo(typer.style(_VERDICTS[report.level], bold=True))

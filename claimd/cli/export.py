@@ -1,6 +1,7 @@
 """`claimd export`: every claim of a round as NDJSON. A half export must never be taken for a whole one."""
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from claimd.cli.client import Console
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import CommandError
+from claimd.cli.legible import legible
 
 
 def register(app: typer.Typer) -> None:
@@ -26,13 +28,21 @@ async def _export(
     round_id: RoundId,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write this file, which is there only when it is whole."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write this file, which is there only when it is whole.",
+            show_default="standard output",
+        ),
     ] = None,
     as_json: Annotated[  # noqa: ARG001 - every command that prints data takes it
         bool, typer.Option("--json", help="One JSON object a line: what it prints anyway.")
     ] = False,
 ) -> None:
-    """Print every claim: serial, id, identity (a keyed digest, no name), claimed_at; in the order of the serials."""
+    """Print every claim: serial, id, identity (a keyed digest, no name), claimed_at; in the order of the serials.
+
+    NDJSON: one JSON object a line. Exit code 1 where it is not the whole.
+    """
     issued = (await console.round(round_id))["issued"]
     with _sink(output) as sink, _progress(issued, shown=output is not None or not sys.stdout.isatty()) as advance:
         lines = 0
@@ -41,7 +51,7 @@ async def _export(
             lines += piece.count(b"\n")
             advance(lines)
     if output is not None:
-        typer.echo(f"{lines:,} claims in {output}", err=True)
+        typer.echo(legible(f"{lines:,} claims in {output}"), err=True)
 
 
 @contextmanager
@@ -50,6 +60,24 @@ def _sink(output: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    try:
+        with _whole_file(output) if _may_be_replaced(output) else output.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written: {error.strerror}") from None
+
+
+def _may_be_replaced(output: Path) -> bool:
+    """Whether it is missing or an ordinary file. A device or a pipe is written as it is: a rename would remove it."""
+    try:
+        mode = output.stat().st_mode
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(mode)
+
+
+@contextmanager
+def _whole_file(output: Path) -> Iterator[BinaryIO]:
     part = output.with_name(output.name + ".part")
     try:
         with part.open("wb") as file:
@@ -57,8 +85,6 @@ def _sink(output: Path | None) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(output)
-    except OSError as error:
-        raise CommandError(f"{output} cannot be written: {error.strerror}") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,8 +1,10 @@
 """The command `claimd`: puts the commands together, and turns what fails into one line and an exit code.
 
 0: done. 1: it could not be done, or an audit found something. 2: the command line or a setting is wrong.
+130: Ctrl-C. 141: the reader of the output has left.
 """
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +15,24 @@ from claimd import __version__
 from claimd.cli import audit, doctor, export, roles, rounds, up, watch
 from claimd.cli.errors import CommandError
 from claimd.cli.legible import legible
+from claimd.cli.streams import OutputError, discard_output, standard_streams
 from claimd.processes.errors import StartError
 from claimd.settings import SettingsError
 
 
 class _Commands(TyperGroup):
     """Errors that are meant for a person, as one line on stderr; anything else is a bug and keeps its traceback."""
+
+    def main(self, *arguments: Any, **named: Any) -> Any:
+        """Run the command line: reading it, its help and its complaints included."""
+        try:
+            with standard_streams():
+                return super().main(*arguments, **named)
+        except OutputError as error:
+            discard_output()
+            if not error.reader_left:
+                typer.echo(f"claimd: {error}", err=True)
+            sys.exit(error.exit_code)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""

@@ -3,7 +3,7 @@
 import re
 
 from claimd.cli.errors import WrongUsage
-from claimd.domain.times import from_rfc3339
+from claimd.domain.times import MAX_TIME_MS, from_rfc3339
 
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _FROM_NOW = re.compile(r"\+(\d{1,9})([smhd])", re.ASCII)
@@ -16,8 +16,16 @@ def parse_moment(text: str, now_ms: int, flag: str) -> int:
     if text == "now":
         return now_ms
     if match := _FROM_NOW.fullmatch(text):
-        return now_ms + int(match[1]) * _UNIT_MS[match[2]]
+        return within_rfc3339(now_ms + int(match[1]) * _UNIT_MS[match[2]], f"{flag} {text!r}")
     try:
         return from_rfc3339(text)
     except ValueError as error:
-        raise WrongUsage(f"{flag} {text!r} {error}; or now, +30s, +5m, +2h, +1d") from None
+        relative = "; or now, +30s, +5m, +2h, +1d" if str(error).startswith("must be") else ""
+        raise WrongUsage(f"{flag} {text!r} {error}{relative}") from None
+
+
+def within_rfc3339(time_ms: int, name: str) -> int:
+    """`time_ms`, where RFC 3339 can spell it. Raises WrongUsage that begins with `name`."""
+    if time_ms > MAX_TIME_MS:
+        raise WrongUsage(f"{name} is later than the year 9999")
+    return time_ms

@@ -1,14 +1,14 @@
 """`claimd round …`: creating, reading and changing rounds."""
 
-import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from claimd.cli import moments, show
 from claimd.cli.client import Console
+from claimd.cli.confirm import confirm
 from claimd.cli.console_command import RoundId, console_command
+from claimd.cli.documents import read_document
 from claimd.cli.errors import WrongUsage
 from claimd.cli.legible import legible
 from claimd.cli.options import Json
@@ -72,7 +72,11 @@ async def _create(
     """Create a round. It opens by itself, by the server's clock."""
     now_ms = await _server_now_ms(console)
     opens_at_ms = moments.parse_moment(opens_at, now_ms, "--opens-at")
-    closes_at_ms = moments.parse_moment(closes_at, now_ms, "--closes-at") if closes_at else opens_at_ms + _DAY_MS
+    closes_at_ms = (
+        moments.parse_moment(closes_at, now_ms, "--closes-at")
+        if closes_at
+        else moments.within_rfc3339(opens_at_ms + _DAY_MS, "--closes-at, 24 h after the opening,")
+    )
     body = {
         "id": round_id,
         "title": title,
@@ -142,8 +146,7 @@ async def _close(
     """Close a round, for good: there is no opening it again."""
     if not yes:
         state = await console.round(round_id)
-        question = f"Close {round_id} ({legible(state['status'])}, {state['remaining']:,} left) for good?"
-        typer.confirm(question, abort=True, err=True)
+        confirm(f"Close {round_id} ({legible(state['status'])}, {state['remaining']:,} left) for good?")
     show.one_round(await console.order(round_id, "close", reason), as_json=as_json)
 
 
@@ -153,14 +156,4 @@ async def _server_now_ms(console: Console) -> int:
 
 
 def _documents(**texts: str | None) -> dict[str, Any]:
-    return {name: _document(f"--{name}", text) for name, text in texts.items() if text is not None}
-
-
-def _document(flag: str, text: str) -> dict[str, Any]:
-    try:
-        document = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
-    except (OSError, ValueError) as error:
-        raise WrongUsage(f"{flag}: {error}") from None
-    if not isinstance(document, dict):
-        raise WrongUsage(f"{flag}: must be a JSON object")
-    return document
+    return {name: read_document(f"--{name}", text) for name, text in texts.items() if text is not None}

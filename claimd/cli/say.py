@@ -4,6 +4,7 @@ import sys
 from contextlib import suppress
 
 from claimd.cli.legible import legible
+from claimd.cli.streams import OutputError
 
 
 def say(line: str) -> None:
@@ -11,5 +12,5 @@ def say(line: str) -> None:
 
     Some lines carry another's words: a path, or the last that a server had to say.
     """
-    with suppress(OSError):
+    with suppress(OSError, OutputError):
         print(legible(line), flush=True, file=sys.stdout)

@@ -1,21 +1,41 @@
-"""What the console says, for a person (rich) or for a program (plain JSON, never coloured, never cut)."""
+"""What the console says: on a terminal laid out for its width, in a pipe as plain columns, or as JSON.
+
+Ids and numbers are whole at any width. In a pipe tabs separate the fields, numbers and statuses are those of the API,
+and nothing depends on COLUMNS or on the terminal.
+"""
 
 import json
+import sys
 from typing import Any
 
-import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from claimd.cli.legible import legible, legible_json
+from claimd.cli.streams import is_utf8
 
 STATUS_STYLES = {"scheduled": "cyan", "open": "bold green", "paused": "yellow", "sold_out": "bold", "closed": "dim"}
+
+_LIST_FIELDS = ("id", "status", "remaining", "issued", "total", "opens_at", "title")
+_MIN_TITLE_CELLS = 8
 
 
 def as_json_text(document: Any) -> None:
     """Print a document as JSON."""
-    typer.echo(legible_json(json.dumps(document, indent=2, ensure_ascii=False)))
+    # Not left to the stream: it escapes as Python does, which is no JSON beyond 16 bits.
+    print_line(legible_json(json.dumps(document, indent=2, ensure_ascii=not is_utf8(sys.stdout))))
+
+
+def print_line(text: str) -> None:
+    """Print text, and see that it is written. Raises OutputError."""
+    print(text, flush=True)
+
+
+def print_fields(*fields: Any) -> None:
+    """A line for a program: fields with a tab between them, which no field contains."""
+    print_line("\t".join(legible(_field(value)) for value in fields))
 
 
 def shown(text: str) -> str:
@@ -32,16 +52,11 @@ def one_round(state: dict[str, Any], *, as_json: bool) -> None:
     """Print a round."""
     if as_json:
         as_json_text(state)
-        return
-    table = Table.grid(padding=(0, 2))
-    table.add_row("[dim]round[/]", f"[bold]{shown(state['id'])}[/]  {shown(state['title'])}")
-    table.add_row("[dim]status[/]", status_text(state["status"]))
-    table.add_row("[dim]packs[/]", f"{state['remaining']:,} left of {state['total']:,} ({state['issued']:,} claimed)")
-    table.add_row("[dim]opens[/]", shown(state["opens_at"]))
-    table.add_row("[dim]closes[/]", shown(state["closes_at"]))
-    if state.get("pack"):
-        table.add_row("[dim]pack[/]", shown(json.dumps(state["pack"], ensure_ascii=False)))
-    Console(highlight=False).print(table)
+    elif sys.stdout.isatty():
+        _print_lines([f"[dim]{name:<6}[/]  {said}" for name, said in _rows(state)])
+    else:
+        for name, value in state.items():
+            print_fields(name, value)
 
 
 def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
@@ -50,38 +65,99 @@ def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
         as_json_text(answer)
         return
     rounds = sorted(answer["rounds"], key=lambda state: (state["opens_at"], state["id"]), reverse=True)
-    if not rounds:
-        typer.echo("no rounds yet: claimd round create --help")
-        return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("round", style="bold")
-    table.add_column("status", no_wrap=True)
-    for name in ("left", "claimed", "total"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("opens", no_wrap=True)
-    table.add_column("title", overflow="ellipsis", no_wrap=True)
-    for state in rounds:
-        numbers = [f"{state[name]:,}" for name in ("remaining", "issued", "total")]
-        table.add_row(
-            shown(state["id"]), status_text(state["status"]), *numbers, shown(state["opens_at"]), shown(state["title"])
-        )
-    Console(highlight=False).print(table)
+    if not sys.stdout.isatty():
+        for state in rounds:
+            print_fields(*(state[name] for name in _LIST_FIELDS))
+    elif not rounds:
+        print_line("no rounds yet: claimd round create --help")
+    else:
+        _list_on_terminal(rounds, Console().width)
 
 
 def audit(result: dict[str, Any], round_id: str) -> None:
     """Print an audit, the verdict first."""
-    out = Console(highlight=False)
-    if result["ok"]:
-        out.print(f"[bold green]PASS[/]  {shown(round_id)}: every promise was kept")
-    else:
-        out.print(f"[bold red]FAIL[/]  {shown(round_id)}: {', '.join(_broken(result))}")
+    verdict, reason = ("PASS", "every promise was kept") if result["ok"] else ("FAIL", ", ".join(_broken(result)))
+    if not sys.stdout.isatty():
+        print_fields(verdict, round_id, reason)
+        for name, meaning in _AUDIT_ROWS.items():
+            print_fields(name, result[name], meaning)
+        return
     table = Table.grid(padding=(0, 2))
     for name, meaning in _AUDIT_ROWS.items():
         value = result[name]
         said = ("yes" if value else "[red]no[/]") if isinstance(value, bool) else f"{value:,}"
         table.add_row(f"[dim]{name}[/]", said, f"[dim]{meaning}[/]")
     table.columns[1].justify = "right"
-    out.print(table)
+    _print_lines([f"[bold {'green' if result['ok'] else 'red'}]{verdict}[/]  {shown(round_id)}: {reason}"])
+    _print_whole(table)
+
+
+def _rows(state: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("round", f"[bold]{shown(state['id'])}[/]  {shown(state['title'])}"),
+        ("status", status_text(state["status"])),
+        ("packs", _packs(state)),
+        ("opens", shown(state["opens_at"])),
+        ("closes", shown(state["closes_at"])),
+    ]
+    if state.get("pack"):
+        rows.append(("pack", shown(json.dumps(state["pack"], ensure_ascii=False))))
+    return rows
+
+
+def _packs(state: dict[str, Any]) -> str:
+    return f"{state['remaining']:,} left of {state['total']:,} ({state['issued']:,} claimed)"
+
+
+def _list_on_terminal(rounds: list[dict[str, Any]], width: int) -> None:
+    """A table with as much of the titles as fits, without them where little fits, else some lines for each round."""
+    room = width - _natural_width(_table(rounds)) - 2
+    if room >= _MIN_TITLE_CELLS:
+        longest = max(cell_len(legible(state["title"])) for state in rounds)
+        _print_whole(_table(rounds, title_cells=min(room, max(longest, len("title")))))
+    elif room >= -2:
+        _print_whole(_table(rounds))
+    else:
+        for state in rounds:
+            said = (status_text(state["status"]), _packs(state), f"opens {shown(state['opens_at'])}")
+            _print_lines([f"[bold]{shown(state['id'])}[/]", *(f"  {line}" for line in said)])
+            Console(highlight=False).print(f"  {shown(state['title'])}", no_wrap=True, overflow="ellipsis")
+
+
+def _table(rounds: list[dict[str, Any]], title_cells: int = 0) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("round", style="bold", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    for name in ("left", "claimed", "total"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("opens", no_wrap=True)
+    if title_cells:
+        table.add_column("title", width=title_cells, overflow="ellipsis", no_wrap=True)
+    for state in rounds:
+        numbers = [f"{state[name]:,}" for name in ("remaining", "issued", "total")]
+        title = [shown(state["title"])] if title_cells else []
+        table.add_row(shown(state["id"]), status_text(state["status"]), *numbers, shown(state["opens_at"]), *title)
+    return table
+
+
+def _natural_width(table: Table) -> int:
+    endless = Console(width=10_000)
+    return endless.measure(table).maximum
+
+
+def _print_whole(table: Table) -> None:
+    """As wide as it is: rich would cut the columns where the terminal is narrower, which itself wraps lines."""
+    Console(highlight=False, width=_natural_width(table)).print(table)
+
+
+def _print_lines(lines: list[str]) -> None:
+    terminal = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        terminal.print(line)
+
+
+def _field(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 _AUDIT_ROWS = {

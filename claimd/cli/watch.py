@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console as Terminal
-from rich.console import Group, RenderableType
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -17,9 +18,11 @@ from claimd.cli.client import Console
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import CommandError
 from claimd.cli.legible import legible
-from claimd.cli.show import shown, status_text
+from claimd.cli.show import print_line, shown, status_text
 from claimd.cli.watched import Look, Watched
 from claimd.domain.times import from_rfc3339, to_rfc3339
+
+_ENDLESS = 10_000
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +34,10 @@ async def _watch(
     console: Console,
     round_id: RoundId,
     interval_seconds: Annotated[
-        float, typer.Option("--interval", min=0.1, max=3600, metavar="SECONDS", help="Between two looks.")
+        float,
+        typer.Option(
+            "--interval", min=0.1, max=3600, metavar="SECONDS", help="Seconds between two looks, 0.1 to 3600."
+        ),
     ] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line and look.")] = False,
 ) -> None:
@@ -59,7 +65,7 @@ async def _watch(
 
 async def _lines(watched: Watched, look: Look, interval_seconds: float, as_json: bool) -> None:
     while True:
-        print(json.dumps(look.as_document()) if as_json else _line(look), flush=True)
+        print_line(json.dumps(look.as_document()) if as_json else _line(look))
         await asyncio.sleep(interval_seconds)
         try:
             look = await watched.look()
@@ -78,10 +84,31 @@ def picture(look: Look, trouble: str = "") -> RenderableType:
     bar.add_row(ProgressBar(total=max(1, state["total"]), completed=state["remaining"]))
     parts: list[RenderableType] = [Text.from_markup(head), Text.from_markup(numbers), bar, Text(_outlook(look))]
     if look.outcomes:
-        parts += [Text(), _outcomes(look)]
+        parts += [Text(), _Outcomes(look)]
     if trouble:
         parts += [Text(), Text(legible(f"not fresh: {trouble}"), style="yellow")]
     return Group(*parts)
+
+
+class _Outcomes:
+    """A table of outcomes; a line for each where the terminal is too narrow, as rich would cut the numbers."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+
+    def __rich_console__(self, console: Terminal, options: ConsoleOptions) -> RenderResult:
+        """What rich prints at that width."""
+        table = _outcomes(self._look)
+        if console.measure(table, options=options.update(width=_ENDLESS)).maximum <= options.max_width:
+            yield table
+            return
+        for outcome, count, rate in _outcome_rows(self._look):
+            yield Text(f"{outcome} {count}, {rate}/s", overflow="fold")
+
+
+def _outcome_rows(look: Look) -> list[tuple[str, str, str]]:
+    counts = sorted(look.outcomes.items(), key=lambda item: -item[1])
+    return [(legible(name.replace("_", " ")), f"{n:,}", f"{look.rates.get(name, 0.0):,.0f}") for name, n in counts]
 
 
 def _outcomes(look: Look) -> Table:
@@ -89,8 +116,8 @@ def _outcomes(look: Look) -> Table:
     table.add_column("outcome", min_width=16)
     table.add_column("claims", justify="right", min_width=12)
     table.add_column("per second", justify="right", min_width=10)
-    for outcome, count in sorted(look.outcomes.items(), key=lambda item: -item[1]):
-        table.add_row(shown(outcome.replace("_", " ")), f"{count:,}", f"{look.rates.get(outcome, 0.0):,.0f}")
+    for outcome, count, rate in _outcome_rows(look):
+        table.add_row(escape(outcome), count, rate)
     return table
 
 

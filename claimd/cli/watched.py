@@ -6,6 +6,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from claimd.cli.client import Console
+from claimd.cli.errors import CommandError
 from claimd.cli.pace import Pace
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
@@ -68,7 +69,11 @@ class Watched:
 def _counted(text: str, round_id: str) -> tuple[dict[str, int], int | None]:
     outcomes: dict[str, int] = {}
     sold_out_at_ms = None
-    for family in text_string_to_metric_families(text):
+    try:
+        families = list(text_string_to_metric_families(text))
+    except ValueError as error:
+        raise CommandError(f"the console's metrics cannot be read: {error}") from None
+    for family in families:
         for sample in family.samples:
             if sample.labels.get("round") != round_id:
                 continue

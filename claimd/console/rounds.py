@@ -22,7 +22,7 @@ from claimd.http.replies import operator_round_json
 from claimd.http.rounds import read_round, read_rounds
 from claimd.store.protocol import Edited
 
-# A pack of 4 KiB, and room for the rest.
+# A pack of 4 KiB, and room for the rest: 1,000 characters of a reason may be 12,000 bytes, where JSON escapes them.
 _MAX_BODY_BYTES = 16 * 1024
 
 
@@ -43,7 +43,7 @@ def command(action: EditAction, changes: Mapping[str, Any]) -> Callable[[web.Req
     """A handler for `POST …/pause`, `/resume`, `/close` or `/passes/revoke`."""
 
     async def handler(request: web.Request) -> web.Response:
-        body = validated(Reason, await read_object(request))
+        body = validated(Reason, await read_object(request, _MAX_BODY_BYTES))
         return await _edit(request, action, dict(changes), body.reason)
 
     return handler
@@ -51,7 +51,7 @@ def command(action: EditAction, changes: Mapping[str, Any]) -> Callable[[web.Req
 
 async def delete(request: web.Request) -> web.Response:
     """`DELETE /admin/v1/rounds/{id}`: 204 where nothing was ever issued, else 409 `has_claims`."""
-    body = validated(Deletion, await read_object(request))
+    body = validated(Deletion, await read_object(request, _MAX_BODY_BYTES))
     deleted = await request.app[CONTEXT].store.round_delete(
         _round_id(request), body.reason, if_version=wanted_version(request)
     )

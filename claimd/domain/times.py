@@ -11,6 +11,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 3339, section 5.6. A fraction finer than a millisecond is refused, not cut: it would not read back the same.
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,3}0*)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
+# Times as people write them, and what each lacks. No offset is assumed: the server's need not be the author's.
+_LACKS = (
+    (re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII), "has no time and no offset: add both, such as T20:00:00+08:00"),
+    (
+        re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?", re.ASCII),
+        "has no offset: add Z or one such as +08:00",
+    ),
+    (re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}([Zz]|[+-].*)", re.ASCII), "has no seconds: add :00"),
+    (re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}.*", re.ASCII), "has a space: T belongs there"),
+)
+
 
 @lru_cache(maxsize=4096)
 def to_rfc3339(time_ms: int) -> str:
@@ -26,6 +37,9 @@ def from_rfc3339(text: str) -> int:
     1970, and for a fraction finer than a millisecond.
     """
     if not _RFC3339.fullmatch(text):
+        for form, lack in _LACKS:
+            if form.fullmatch(text):
+                raise ValueError(lack)
         raise ValueError("must be an RFC 3339 time with at most milliseconds, such as 2026-04-20T12:00:00.000Z")
     try:
         instant = datetime.fromisoformat(text.upper())

@@ -22,10 +22,14 @@ _IGNORED = {"lost+found"}
 
 
 class DataDir:
-    """An open data directory; the lock is held until `close`, or until this process is gone in whatever way."""
+    """An open data directory; the lock is held until `close`, or until this process is gone in whatever way.
 
-    def __init__(self, path: Path, lock_fd: int) -> None:
+    `is_new`: it held nothing when it was opened.
+    """
+
+    def __init__(self, path: Path, lock_fd: int, *, is_new: bool = False) -> None:
         self.path = path
+        self.is_new = is_new
         self._lock_fd = lock_fd
 
     @classmethod
@@ -34,6 +38,7 @@ class DataDir:
         path = path.absolute()
         try:
             _make_private(path)
+            is_new = {entry.name for entry in path.iterdir()} <= _IGNORED | {_LOCK}
             # Not inherited by children: the lock has to end with the supervisor.
             lock_fd = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -48,7 +53,7 @@ class DataDir:
             ) from None
         os.ftruncate(lock_fd, 0)
         os.pwrite(lock_fd, f"{os.getpid()}\n".encode(), 0)
-        return cls(path, lock_fd)
+        return cls(path, lock_fd, is_new=is_new)
 
     def __enter__(self) -> Self:
         return self
@@ -93,10 +98,17 @@ class DataDir:
 
 
 def read_admin_token(data_dir: Path) -> str | None:
-    """The admin token that `claimd up` left in a data directory, None where there is none to be read."""
-    with suppress(OSError):
-        return _read(data_dir / "admin-token")
-    return None
+    """The admin token that `claimd up` left in a data directory, None where there is none.
+
+    Raises StartError where there is one that cannot be read.
+    """
+    path = data_dir / "admin-token"
+    try:
+        return _read(path)
+    except NotADirectoryError:
+        return None
+    except OSError as error:
+        raise StartError(f"{path.absolute()} cannot be read: {error.strerror}") from None
 
 
 def read_secret(data_dir: Path) -> str | None:
@@ -130,6 +142,8 @@ def _read(path: Path) -> str | None:
         return path.read_text().strip()
     except FileNotFoundError:
         return None
+    except UnicodeDecodeError:
+        raise StartError(f"{path} is damaged (not text): put its backup back") from None
 
 
 def _make_private(path: Path) -> None:

@@ -36,4 +36,4 @@ def read_record(data_dir: Path) -> dict[str, dict[str, Any]]:
         entries = json.loads((data_dir / _NAME).read_text())
     except (OSError, ValueError):
         return {}
-    return entries if isinstance(entries, dict) else {}
+    return {k: v for k, v in entries.items() if isinstance(v, dict)} if isinstance(entries, dict) else {}

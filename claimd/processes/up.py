@@ -48,6 +48,8 @@ async def up(settings: Settings, say: Say) -> None:
         record.put("supervisor", pid=os.getpid())
         stack.callback(record.remove)
         say(f"claimd {__version__}")
+        if data_dir.is_new:
+            say(f"  new       {data_dir.path}: a data directory that starts empty (--data-dir names another)")
         sockets = stack.enter_context(_Sockets())
         await sockets.open(settings, grace_seconds)
         settings = _with_admin_token(settings, data_dir)

@@ -335,7 +335,7 @@ def _head(method: str, path: str, who: str, *fields: str) -> bytes:
 
 TAKERS = {
     "claim": ("gateway", "POST", CLAIMS, 4096),
-    "pause": ("console", "POST", f"{NIGHT}/pause", 4096),
+    "pause": ("console", "POST", f"{NIGHT}/pause", 16_384),
     "create": ("console", "POST", ROUNDS, 16_384),
     "edit": ("console", "PATCH", NIGHT, 16_384),
 }
@@ -349,11 +349,13 @@ def taker(request: pytest.FixtureRequest) -> tuple[int, str, str, str, int]:
     return request.getfixturevalue(side).port, method, path, who, limit
 
 
-async def _refused(raw: Any, status: int, code: str) -> None:
+async def _refused(raw: Any, status: int, code: str, limit: int | None = None) -> None:
     answer = await raw.answer()
     assert answer is not None
     assert answer.status == status, answer
-    checked_problem(status, answer.headers["content-type"], answer.body, code)
+    document = checked_problem(status, answer.headers["content-type"], answer.body, code)
+    if limit is not None:
+        assert f"at most {limit:,} bytes" in document["detail"]
 
 
 async def test_a_large_body_is_refused_by_its_length(taker: tuple[int, str, str, str, int]) -> None:
@@ -362,7 +364,7 @@ async def test_a_large_body_is_refused_by_its_length(taker: tuple[int, str, str,
     for length in (limit + 1, 10**9, 2**63):
         async with connected(port) as raw:
             await raw.send(_head(method, path, who, f"Content-Length: {length}"))
-            await _refused(raw, 413, "too_large")
+            await _refused(raw, 413, "too_large", limit)
 
 
 async def test_a_large_body_is_refused_by_counting(taker: tuple[int, str, str, str, int]) -> None:
@@ -371,7 +373,7 @@ async def test_a_large_body_is_refused_by_counting(taker: tuple[int, str, str, s
     async with connected(port) as raw:
         await raw.send(_head(method, path, who, "Transfer-Encoding: chunked"))
         await raw.send(b"%x\r\n%b\r\n" % (limit + 1, b" " * (limit + 1)))
-        await _refused(raw, 413, "too_large")
+        await _refused(raw, 413, "too_large", limit)
 
 
 async def test_an_endless_body_is_cut_off(taker: tuple[int, str, str, str, int]) -> None:
