@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -152,6 +153,9 @@ def _utf8(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        # Its number is not one of the system's.
+        return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
     # asyncio puts its own sentence into strerror, addresses and all.
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
 

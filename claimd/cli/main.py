@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer import Context
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from claimd import __version__
 from claimd.cli import audit, doctor, export, roles, rounds, up, watch
@@ -34,6 +35,15 @@ class _Commands(TyperGroup):
                 typer.echo(f"claimd: {error}", err=True)
             sys.exit(error.exit_code)
 
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """Read the command line up to the command."""
+        try:
+            return super().make_context(*arguments, **named)
+        except TyperException as error:
+            code, sentence = _usage(error)
+        typer.echo(f"claimd: {legible(sentence)}", err=True)
+        raise typer.Exit(code)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
@@ -44,8 +54,20 @@ class _Commands(TyperGroup):
             code, sentence = error.exit_code, str(error)
         except StartError as error:
             code, sentence = 1, str(error)
+        except TyperException as error:
+            code, sentence = _usage(error)
         typer.echo(f"claimd: {legible(sentence)}", err=True)
         raise typer.Exit(code)
+
+
+def _usage(error: TyperException) -> tuple[int, str]:
+    """Exit code and sentence for a command line that typer does not take."""
+    sentence = error.format_message()
+    context = getattr(error, "ctx", None)
+    if not sentence or context is None:
+        # No words at all: the help that was shown is the answer.
+        raise error
+    return error.exit_code, f"{sentence.rstrip('.')} ({context.command_path} --help)"
 
 
 app = typer.Typer(

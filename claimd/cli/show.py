@@ -6,6 +6,7 @@ and nothing depends on COLUMNS or on the terminal.
 
 import json
 import sys
+from shutil import get_terminal_size
 from typing import Any
 
 from rich.cells import cell_len
@@ -19,7 +20,9 @@ from claimd.cli.streams import is_utf8
 STATUS_STYLES = {"scheduled": "cyan", "open": "bold green", "paused": "yellow", "sold_out": "bold", "closed": "dim"}
 
 _LIST_FIELDS = ("id", "status", "remaining", "issued", "total", "opens_at", "title")
+_NUMBERS = {"remaining": "left", "issued": "claimed", "total": "total"}
 _MIN_TITLE_CELLS = 8
+_GAP = 2
 
 
 def as_json_text(document: Any) -> None:
@@ -71,7 +74,7 @@ def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
     elif not rounds:
         print_line("no rounds yet: claimd round create --help")
     else:
-        _list_on_terminal(rounds, Console().width)
+        _list_on_terminal(rounds, get_terminal_size().columns)
 
 
 def audit(result: dict[str, Any], round_id: str) -> None:
@@ -110,44 +113,49 @@ def _packs(state: dict[str, Any]) -> str:
 
 
 def _list_on_terminal(rounds: list[dict[str, Any]], width: int) -> None:
-    """A table with as much of the titles as fits, without them where little fits, else some lines for each round."""
-    room = width - _natural_width(_table(rounds)) - 2
-    if room >= _MIN_TITLE_CELLS:
-        longest = max(cell_len(legible(state["title"])) for state in rounds)
-        _print_whole(_table(rounds, title_cells=min(room, max(longest, len("title")))))
-    elif room >= -2:
-        _print_whole(_table(rounds))
-    else:
-        for state in rounds:
-            said = (status_text(state["status"]), _packs(state), f"opens {shown(state['opens_at'])}")
-            _print_lines([f"[bold]{shown(state['id'])}[/]", *(f"  {line}" for line in said)])
-            Console(highlight=False).print(f"  {shown(state['title'])}", no_wrap=True, overflow="ellipsis")
+    """A table with as much of the titles as fits, one with less where little fits, else some lines for each round."""
+    for numbers in (("remaining", "issued", "total"), ("remaining", "total")):
+        room = width - _natural_width(_table(rounds, numbers))
+        if room < 0:
+            continue
+        longest = max(len("title"), *(cell_len(legible(state["title"])) for state in rounds))
+        cells = min(room - _GAP, longest)
+        _print_whole(_table(rounds, numbers, title_cells=cells if cells >= min(longest, _MIN_TITLE_CELLS) else 0))
+        return
+    for state in rounds:
+        said = (status_text(state["status"]), _packs(state), f"opens {shown(state['opens_at'])}")
+        _print_lines([f"[bold]{shown(state['id'])}[/]", *(f"  {line}" for line in said)])
+        _terminal(width).print(f"  {shown(state['title'])}", no_wrap=True, overflow="ellipsis")
 
 
-def _table(rounds: list[dict[str, Any]], title_cells: int = 0) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+def _table(rounds: list[dict[str, Any]], numbers: tuple[str, ...], title_cells: int = 0) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
     table.add_column("round", style="bold", no_wrap=True)
     table.add_column("status", no_wrap=True)
-    for name in ("left", "claimed", "total"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in numbers:
+        table.add_column(_NUMBERS[name], justify="right", no_wrap=True)
     table.add_column("opens", no_wrap=True)
     if title_cells:
         table.add_column("title", width=title_cells, overflow="ellipsis", no_wrap=True)
     for state in rounds:
-        numbers = [f"{state[name]:,}" for name in ("remaining", "issued", "total")]
+        counts = [f"{state[name]:,}" for name in numbers]
         title = [shown(state["title"])] if title_cells else []
-        table.add_row(shown(state["id"]), status_text(state["status"]), *numbers, shown(state["opens_at"]), *title)
+        table.add_row(shown(state["id"]), status_text(state["status"]), *counts, shown(state["opens_at"]), *title)
     return table
 
 
 def _natural_width(table: Table) -> int:
-    endless = Console(width=10_000)
-    return endless.measure(table).maximum
+    return _terminal(10_000).measure(table).maximum
 
 
 def _print_whole(table: Table) -> None:
     """As wide as it is: rich would cut the columns where the terminal is narrower, which itself wraps lines."""
-    Console(highlight=False, width=_natural_width(table)).print(table)
+    _terminal(_natural_width(table)).print(table)
+
+
+def _terminal(width: int) -> Console:
+    # Without a height rich takes a width of its own where TERM is `dumb`.
+    return Console(highlight=False, width=width, height=25)
 
 
 def _print_lines(lines: list[str]) -> None:
