@@ -48,6 +48,10 @@ class _Commands(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # The reader may be what the command waited for.
+            discard_output()
+            raise
         except SettingsError as error:
             code, sentence = 2, str(error)
         except CommandError as error:
