@@ -56,7 +56,13 @@ async def run_gateway(
     reporter = Reporter(store, worker, counts, engine.queue_depth)
     reporting = asyncio.create_task(reporter.run())
     try:
-        await serve(gateway.create_app(context, counts), listener, on_ready, partial(Lane, context, counts))
+        await serve(
+            gateway.create_app(context, counts),
+            listener,
+            on_ready,
+            partial(Lane, context, counts, idle_seconds=settings.idle_seconds),
+            idle_seconds=settings.idle_seconds,
+        )
         await engine.drain()
     finally:
         reporting.cancel()
@@ -83,7 +89,8 @@ async def run_console(settings: Settings, listener: socket.socket, *, on_ready: 
     admin_token = settings.require_admin_token()
     store = RedisStore.connect(settings.require_redis_url(), settings.durability)
     try:
-        await serve(console.create_app(console_context.Context(store, admin_token)), listener, on_ready)
+        app = console.create_app(console_context.Context(store, admin_token))
+        await serve(app, listener, on_ready, idle_seconds=settings.idle_seconds)
     finally:
         await store.close()
 

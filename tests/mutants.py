@@ -197,8 +197,8 @@ MUTANTS = (
     Mutant(
         "a head may take for ever",
         "claimd/gateway/lane.py",
-        "REQUEST_SECONDS if self._part else IDLE_SECONDS",
-        "IDLE_SECONDS",
+        "REQUEST_SECONDS if self._part else self._lane.idle_seconds",
+        "self._lane.idle_seconds",
         "tests/gateway/test_gateway_stalled.py",
     ),
     Mutant(

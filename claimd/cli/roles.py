@@ -43,7 +43,11 @@ def _gateway(
     jwks: options.Jwks = None,
     jwt_issuer: options.JwtIssuer = None,
     jwt_audience: options.JwtAudience = None,
+    jwt_identity: options.JwtIdentity = None,
+    jwt_leeway: options.JwtLeeway = None,
     secret: options.Secret = None,
+    secret_file: options.SecretFile = None,
+    idle_seconds: options.IdleSeconds = None,
     listen_fd: options.ListenFd = None,
     ready_fd: options.ReadyFd = None,
     worker: options.Worker = None,
@@ -64,7 +68,11 @@ def _gateway(
         jwks=jwks,
         jwt_issuer=jwt_issuer,
         jwt_audience=jwt_audience,
+        jwt_identity=jwt_identity,
+        jwt_leeway=jwt_leeway,
         secret=secret,
+        secret_file=secret_file,
+        idle_seconds=idle_seconds,
     )
     # Before anything listens, and in the process that a person looks at.
     url = settings.require_redis_url()
@@ -85,6 +93,8 @@ def _console(
     console_host: options.ConsoleHost = None,
     console_port: options.ConsolePort = None,
     admin_token: options.AdminToken = None,
+    admin_token_file: options.AdminTokenFile = None,
+    idle_seconds: options.IdleSeconds = None,
     listen_fd: options.ListenFd = None,
     ready_fd: options.ReadyFd = None,
 ) -> None:
@@ -100,6 +110,8 @@ def _console(
         console_host=console_host,
         console_port=console_port,
         admin_token=admin_token,
+        admin_token_file=admin_token_file,
+        idle_seconds=idle_seconds,
     )
     url = settings.require_redis_url()
     settings.require_admin_token()

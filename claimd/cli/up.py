@@ -26,8 +26,13 @@ def _up(
     jwks: options.Jwks = None,
     jwt_issuer: options.JwtIssuer = None,
     jwt_audience: options.JwtAudience = None,
+    jwt_identity: options.JwtIdentity = None,
+    jwt_leeway: options.JwtLeeway = None,
     secret: options.Secret = None,
+    secret_file: options.SecretFile = None,
     admin_token: options.AdminToken = None,
+    admin_token_file: options.AdminTokenFile = None,
+    idle_seconds: options.IdleSeconds = None,
 ) -> None:
     """Run everything on this machine: an embedded server, the gateways, the console.
 
@@ -48,7 +53,12 @@ def _up(
         jwks=jwks,
         jwt_issuer=jwt_issuer,
         jwt_audience=jwt_audience,
+        jwt_identity=jwt_identity,
+        jwt_leeway=jwt_leeway,
         secret=secret,
+        secret_file=secret_file,
         admin_token=admin_token,
+        admin_token_file=admin_token_file,
+        idle_seconds=idle_seconds,
     )
     asyncio.run(up(settings, say))

@@ -31,10 +31,13 @@ Factory = Callable[[], asyncio.Protocol]
 class Lane:
     """The lane of one process: makes its connections and closes them. `handed_to` makes a connection of aiohttp's."""
 
-    def __init__(self, context: Context, counts: Counts, handed_to: Factory) -> None:
+    def __init__(
+        self, context: Context, counts: Counts, handed_to: Factory, *, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         self.context = context
         self.counts = counts
         self.handed_to = handed_to
+        self.idle_seconds = idle_seconds
         self.connections: set[LaneConnection] = set()
         self.requests = ClaimRequests()
         self.turns = Turns(asyncio.get_running_loop().call_soon)
@@ -142,7 +145,7 @@ class LaneConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._waiting:
             return
-        patience_seconds = REQUEST_SECONDS if self._part else IDLE_SECONDS
+        patience_seconds = REQUEST_SECONDS if self._part else self._lane.idle_seconds
         unread = self._unread_answers.stuck(transport.get_write_buffer_size(), now)
         if unread or self._begun_at < now - patience_seconds:
             transport.abort()

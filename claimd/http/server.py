@@ -31,12 +31,29 @@ class _Connection(web.RequestHandler):
     text, and not worth a traceback.
     """
 
-    __slots__ = ("_arriving_since", "_being_answered", "_clock", "_open", "_unread_answers", "_wire")
+    __slots__ = (
+        "_arriving_since",
+        "_being_answered",
+        "_clock",
+        "_idle_seconds",
+        "_open",
+        "_silent_since",
+        "_unread_answers",
+        "_wire",
+    )
 
     def __init__(
-        self, server: web.Server, loop: asyncio.AbstractEventLoop, connections: "set[_Connection]", **options: Any
+        self,
+        server: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        connections: "set[_Connection]",
+        idle_seconds: float,
+        **options: Any,
     ) -> None:
-        super().__init__(server, loop=loop, **options)
+        super().__init__(server, loop=loop, keepalive_timeout=idle_seconds, **options)
+        self._idle_seconds = idle_seconds
+        # The library's own limit counts from an answer: until the first request there is none.
+        self._silent_since: float | None = None
         self._clock = loop.time
         self._open = connections
         # The library lets go of its transport where it closes it by force, which waits for who never reads.
@@ -48,6 +65,7 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accepted, or handed over."""
         self._wire = cast(asyncio.Transport, transport)
+        self._silent_since = self._clock()
         self._open.add(self)
         super().connection_made(transport)
 
@@ -59,6 +77,7 @@ class _Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Bytes; while a request is being answered they are its body's, which has a limit of its own, or pipelined."""
+        self._silent_since = None
         if data and self._arriving_since is None and not self._being_answered:
             self._arriving_since = self._clock()
         super().data_received(data)
@@ -74,11 +93,13 @@ class _Connection(web.RequestHandler):
         super().resume_writing()
 
     def sweep(self, now: float) -> None:
-        """Hang up on a head that does not come to an end, and on answers that nobody takes."""
+        """Hang up on silence before the first request, on a head that does not end, on answers that are not taken."""
         if self._wire is None:
             return
         unread = self._unread_answers.stuck(self._wire.get_write_buffer_size(), now)
-        if unread or (self._arriving_since is not None and self._arriving_since < now - timeouts.REQUEST_SECONDS):
+        silent = self._silent_since is not None and self._silent_since < now - self._idle_seconds
+        dripping = self._arriving_since is not None and self._arriving_since < now - timeouts.REQUEST_SECONDS
+        if unread or silent or dripping:
             self._wire.abort()
 
     def handle_error(
@@ -116,11 +137,12 @@ class _Connection(web.RequestHandler):
 class AiohttpDoor:
     """Every connection is aiohttp's."""
 
-    def __init__(self, runner: web.AppRunner) -> None:
-        """`runner` is set up already."""
+    def __init__(self, runner: web.AppRunner, idle_seconds: float = timeouts.IDLE_SECONDS) -> None:
+        """`runner` is set up already. A connection may ask nothing for `idle_seconds`."""
         if runner.server is None:
             raise RuntimeError("the runner is not set up")
         self.connections: set[_Connection] = set()
+        self._idle_seconds = idle_seconds
         self._server = runner.server
         self._server.request_factory = _announced(self._server.request_factory)
         self._loop = asyncio.get_running_loop()
@@ -131,7 +153,7 @@ class AiohttpDoor:
             self._server,
             self._loop,
             self.connections,
-            keepalive_timeout=timeouts.IDLE_SECONDS,
+            self._idle_seconds,
             lingering_time=_LINGERING_SECONDS,
             auto_decompress=False,
             # None is how the library spells "no access log".
@@ -157,10 +179,13 @@ async def serve(
     listener: socket.socket,
     on_ready: Callable[[], None],
     in_front: Callable[[Callable[[], asyncio.Protocol]], Door] | None = None,
+    *,
+    idle_seconds: float = timeouts.IDLE_SECONDS,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is being decided, for at most 10 seconds, and hang up.
 
-    `in_front` makes the door before aiohttp's; it is given what makes a connection of aiohttp's.
+    `in_front` makes the door before aiohttp's; it is given what makes a connection of aiohttp's. aiohttp closes a
+    connection that asks nothing for `idle_seconds`.
     """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -169,7 +194,7 @@ async def serve(
     runner = web.AppRunner(app, shutdown_timeout=_DRAIN_SECONDS)
     await runner.setup()
     try:
-        behind = AiohttpDoor(runner)
+        behind = AiohttpDoor(runner, idle_seconds)
         front = in_front(behind.connection) if in_front else behind
         server = await loop.create_server(front.connection, sock=listener, backlog=_BACKLOG)
         sweeping = asyncio.create_task(timeouts.keep_sweeping({behind, front}))

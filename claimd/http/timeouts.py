@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-# A connection on which nothing is asked.
+# A connection on which nothing is asked, unless the settings say otherwise.
 IDLE_SECONDS = 75.0
 # From the first byte of a request to the end of its head: dripping does not help.
 REQUEST_SECONDS = 10.0

@@ -179,3 +179,29 @@ async def test_idle_connections_are_closed(gateway: Served) -> None:
         assert await old.has_ended()
         await busy.send(_request("bob"))
         assert (await busy.answer()).status == 200
+
+
+@pytest.mark.parametrize("door", [Lane, AiohttpDoor])
+@pytest.mark.parametrize("longer", [False, True])
+async def test_how_long_a_connection_may_ask_nothing_is_a_setting(valkey: Server, door: Any, longer: bool) -> None:
+    """Before its first request, at both doors: not a moment after the limit that was set, and not before it."""
+    idle_seconds = timeouts.IDLE_SECONDS * (2 if longer else 0.5)
+    serve = serving.gateway(valkey.url, door=door, idle_seconds=idle_seconds)
+    async with serve as gateway, connected(gateway.port) as raw:
+        while not gateway.front.connections:  # noqa: ASYNC110 - nothing tells when it is accepted
+            await asyncio.sleep(0)
+        await gateway.sweep(await _next_tick() + timeouts.IDLE_SECONDS)
+        if longer:
+            await raw.send(_request("ada"))
+            assert (await raw.answer()).status == 404
+        else:
+            assert await raw.has_ended()
+
+
+@pytest.mark.parametrize("door", [Lane, AiohttpDoor])
+async def test_a_connection_at_aiohttp_may_ask_nothing_for_as_long(valkey: Server, door: Any) -> None:
+    """Also one that was handed over: there the library closes it, by a timer of its own."""
+    async with serving.gateway(valkey.url, door=door, idle_seconds=0.05) as gateway, connected(gateway.port) as raw:
+        await raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await raw.answer()).status == 200
+        assert await raw.has_ended()

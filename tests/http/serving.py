@@ -108,6 +108,7 @@ async def gateway(
     worker: str = "test-0",
     requests_per_identity: int = 1_000_000,
     limits: BatchLimits | None = None,
+    idle_seconds: float = timeouts.IDLE_SECONDS,
 ) -> AsyncIterator[Served]:
     """A gateway over the server at `url`; `door` is Lane or AiohttpDoor."""
     store, counts = RedisStore.connect(url), Counts()
@@ -121,8 +122,9 @@ async def gateway(
         rate_limit=RateLimit(requests_per_identity, 3600.0, asyncio.get_running_loop().time),
     )
     reporter = Reporter(store, worker, counts, engine.queue_depth)
-    front = partial(Lane, context, counts) if door is Lane else None
-    async with _serving(gateway_app.create_app(context, counts), front, store, reporter) as served:
+    front = partial(Lane, context, counts, idle_seconds=idle_seconds) if door is Lane else None
+    app = gateway_app.create_app(context, counts)
+    async with _serving(app, front, store, reporter, idle_seconds) as served:
         yield served
 
 
@@ -137,13 +139,17 @@ async def console(url: str) -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def _serving(
-    app: web.Application, in_front: Any, store: RedisStore, reporter: Reporter | None
+    app: web.Application,
+    in_front: Any,
+    store: RedisStore,
+    reporter: Reporter | None,
+    idle_seconds: float = timeouts.IDLE_SECONDS,
 ) -> AsyncIterator[Served]:
     # `serve` itself waits for a signal of the whole process, and there are several servers in this one.
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    behind = http_server.AiohttpDoor(runner)
+    behind = http_server.AiohttpDoor(runner, idle_seconds)
     front = in_front(behind.connection) if in_front else behind
     listener = socket.create_server(("127.0.0.1", 0))
     server = await loop.create_server(front.connection, sock=listener, backlog=4096)
