@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from claimd.console import app as console
 from claimd.console import context as console_context
@@ -14,8 +15,13 @@ from claimd.engine.rate_limit import RateLimit
 from claimd.gateway import app as gateway
 from claimd.gateway.context import Context
 from claimd.gateway.lane import Lane
+from claimd.gateway.refusal_log import RefusalLog
 from claimd.http.server import serve
-from claimd.identity.bearer import BearerTokens, JwksError
+from claimd.identity.bearer import BearerTokens, TokenRules
+from claimd.identity.fresh_keys import FreshKeys
+from claimd.identity.jwks import JwksError
+from claimd.identity.jwks_location import is_url
+from claimd.identity.jwks_source import jwks_source
 from claimd.identity.passes import Passes
 from claimd.identity.secrets import Keys
 from claimd.metrics.counts import Counts
@@ -38,7 +44,7 @@ async def run_gateway(
 ) -> None:
     """Serve the public API until SIGTERM. `worker` is the name to count under. Raises SettingsError."""
     keys = Keys.derive(settings.require_secret())
-    bearer_tokens = _bearer_tokens(settings)
+    signing_keys = await _signing_keys(settings)
     installation = Installation(keys.fingerprint)
     store = RedisStore.connect(settings.require_redis_url(), settings.durability, installation)
     await _agreed(store)
@@ -48,7 +54,7 @@ async def run_gateway(
         store=store,
         engine=engine,
         passes=Passes(keys.pass_key),
-        bearer_tokens=bearer_tokens,
+        bearer_tokens=BearerTokens(signing_keys, _token_rules(settings)),
         identity_key=keys.identity_key,
         rate_limit=RateLimit(_REQUESTS_PER_IDENTITY, _RATE_WINDOW_SECONDS, clock),
     )
@@ -56,13 +62,14 @@ async def run_gateway(
     reporter = Reporter(store, worker, counts, engine.queue_depth)
     reporting = asyncio.create_task(reporter.run())
     try:
-        await serve(
-            gateway.create_app(context, counts),
-            listener,
-            on_ready,
-            partial(Lane, context, counts, idle_seconds=settings.idle_seconds),
-            idle_seconds=settings.idle_seconds,
-        )
+        async with _beside(RefusalLog(counts).run(), *([signing_keys.run()] if signing_keys else [])):
+            await serve(
+                gateway.create_app(context, counts),
+                listener,
+                on_ready,
+                partial(Lane, context, counts, idle_seconds=settings.idle_seconds),
+                idle_seconds=settings.idle_seconds,
+            )
         await engine.drain()
     finally:
         reporting.cancel()
@@ -102,8 +109,30 @@ def _settle_memory() -> None:
     gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
 
 
-def _bearer_tokens(settings: Settings) -> BearerTokens:
+@contextlib.asynccontextmanager
+async def _beside(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run jobs that never end, until the block does."""
+    tasks = [asyncio.create_task(job) for job in jobs]
     try:
-        return BearerTokens.from_file(settings.jwks, settings.jwt_issuer, settings.jwt_audience)
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _signing_keys(settings: Settings) -> FreshKeys | None:
+    """The identity provider's keys, read once where that is possible. Raises SettingsError for a file."""
+    if settings.jwks is None:
+        return None
+    keys = FreshKeys(jwks_source(settings.jwks), asyncio.get_running_loop().time)
+    try:
+        await keys.start(required=not is_url(settings.jwks))
     except JwksError as error:
         raise SettingsError(f"CLAIMD_JWKS: {error}") from None
+    return keys
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    """What the settings want of a token."""
+    return TokenRules(settings.jwt_issuers, settings.jwt_audiences, settings.jwt_identity, settings.jwt_leeway)

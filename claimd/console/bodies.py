@@ -15,7 +15,15 @@ from pydantic import (
     model_validator,
 )
 
-from claimd.domain.rounds import MAX_PACK_BYTES, MAX_TITLE_CHARACTERS, MAX_TOTAL, is_round_id
+from claimd.domain.rounds import (
+    MAX_ELIGIBILITY_CHARACTERS,
+    MAX_ELIGIBILITY_CLAIMS,
+    MAX_ELIGIBILITY_VALUES,
+    MAX_PACK_BYTES,
+    MAX_TITLE_CHARACTERS,
+    MAX_TOTAL,
+    is_round_id,
+)
 from claimd.domain.times import from_rfc3339
 from claimd.http.problems import refused
 
@@ -39,12 +47,29 @@ def _small_pack(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _allowed_value(value: Any) -> Any:
+    if isinstance(value, str):
+        if len(value) > MAX_ELIGIBILITY_CHARACTERS:
+            raise ValueError(f"must have at most {MAX_ELIGIBILITY_CHARACTERS} characters")
+    elif isinstance(value, int | float):
+        # Beyond them the JSON that is kept cannot hold it, or holds another number.
+        if not -(2**63) <= value < 2**63:
+            raise ValueError("must be a number of at most 64 bits")
+    else:
+        raise ValueError("must be a string, a number or a boolean")
+    return value
+
+
 _Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 _Total = Annotated[int, Field(ge=0, le=MAX_TOTAL)]
 _TotalChange = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL)]
 _Time = Annotated[int, BeforeValidator(_time_ms)]
 _Pack = Annotated[dict[str, Any], AfterValidator(_small_pack)]
-_Eligibility = dict[Annotated[str, Field(min_length=1)], Annotated[list[str], Field(min_length=1)]]
+_ClaimName = Annotated[str, Field(min_length=1, max_length=MAX_ELIGIBILITY_CHARACTERS)]
+_AllowedValues = Annotated[
+    list[Annotated[Any, AfterValidator(_allowed_value)]], Field(min_length=1, max_length=MAX_ELIGIBILITY_VALUES)
+]
+_Eligibility = Annotated[dict[_ClaimName, _AllowedValues], Field(max_length=MAX_ELIGIBILITY_CLAIMS)]
 _Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARACTERS)]
 
 

@@ -9,6 +9,9 @@ from typing import Any
 MAX_TOTAL = 2**31
 MAX_TITLE_CHARACTERS = 200
 MAX_PACK_BYTES = 4096
+MAX_ELIGIBILITY_CLAIMS = 32
+MAX_ELIGIBILITY_VALUES = 1000
+MAX_ELIGIBILITY_CHARACTERS = 512
 
 # The eligibility epoch of a new round, and one that no round ever has: a claim under it is only ever replayed.
 FIRST_EPOCH = 0
@@ -22,7 +25,8 @@ _MAX_ID_CHARACTERS = 64
 _ROUND_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 
 Pack = dict[str, Any]
-Eligibility = dict[str, list[str]]
+Scalar = str | int | float | bool
+Eligibility = dict[str, list[Scalar]]
 
 
 def is_round_id(text: str) -> bool:

@@ -17,7 +17,7 @@ from claimd.http.replies import claim_json, granted, refusal
 async def claim(request: web.Request) -> web.Response:
     """Claim: 201 the first time, 200 with the same claim ever after."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
-    asking = asking_with_pass_or_bearer(request, round_id)
+    asking = await asking_with_pass_or_bearer(request, round_id)
     await refuse_fields(request)
     if asking.claims is None:
         decision = await context.engine.claim(round_id, asking.identity, asking.epoch)
@@ -48,7 +48,7 @@ async def _claim_by_bearer(context: Context, round_id: str, asking: Asking) -> D
 async def held(request: web.Request) -> web.Response:
     """The claim that the asking identity holds."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
-    asking = asking_with_pass_or_bearer(request, round_id)
+    asking = await asking_with_pass_or_bearer(request, round_id)
     found = await context.store.held(round_id, asking.identity) if is_round_id(round_id) else None
     if found is None or not found.round_exists:
         raise refused(HTTPStatus.NOT_FOUND, "round_not_found")

@@ -11,11 +11,12 @@ from aiohttp import hdrs, web
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import NO_EPOCH, Round, is_round_id
 from claimd.gateway.context import CONTEXT, Context
-from claimd.http.problems import ProblemError, refused
-from claimd.http.replies import refusal
+from claimd.http.problems import Problem, ProblemError, refused, unauthenticated
+from claimd.http.replies import refusal, retry_after
 from claimd.identity.eligibility import is_eligible
-from claimd.identity.passes import PassFault
+from claimd.identity.fresh_keys import KeysUnavailable
 from claimd.identity.secrets import identity_digest
+from claimd.identity.unauthenticated import Unauthenticated
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +31,30 @@ class Asking:
     epoch: int = NO_EPOCH
 
 
-def asking_with_pass_or_bearer(request: web.Request, round_id: str) -> Asking:
-    """Whoever presents a pass for this round or a bearer token; else the request ends with 401, or 429."""
+async def asking_with_pass_or_bearer(request: web.Request, round_id: str) -> Asking:
+    """Whoever presents a pass for this round or a bearer token; else the request ends with 401, 429 or 503."""
     context = request.app[CONTEXT]
     scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     match scheme.lower():
         case "pass":
             verified = context.passes.verify(round_id, value.strip(" \t"), time.time_ns() // 1_000_000)
-            if isinstance(verified, PassFault):
-                raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
+            if isinstance(verified, Unauthenticated):
+                raise ProblemError(unauthenticated(verified))
             identity, epoch = verified
             return _admitted(context, Asking(identity, None, epoch))
         case "bearer":
-            return _admitted(context, _bearer(context, value.strip(" \t")))
+            return _admitted(context, await _bearer(context, value.strip(" \t")))
         case _:
-            raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
+            raise ProblemError(unauthenticated(Unauthenticated.NO_CREDENTIALS))
 
 
-def asking_with_bearer(request: web.Request) -> Asking:
-    """Whoever presents a bearer token; else the request ends with 401, or 429."""
+async def asking_with_bearer(request: web.Request) -> Asking:
+    """Whoever presents a bearer token; else the request ends with 401, 429 or 503."""
     context = request.app[CONTEXT]
     scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer":
-        raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
-    return _admitted(context, _bearer(context, value.strip(" \t")))
+        raise ProblemError(unauthenticated(Unauthenticated.NO_CREDENTIALS))
+    return _admitted(context, await _bearer(context, value.strip(" \t")))
 
 
 async def known_round(context: Context, round_id: str) -> tuple[Round, int]:
@@ -72,15 +73,15 @@ def is_admitted(item: Round, asking: Asking) -> bool:
     return is_eligible(item.definition.eligibility, asking.claims or {})
 
 
-def _bearer(context: Context, token: str) -> Asking:
-    bearer = context.bearer_tokens.verify(token)
+async def _bearer(context: Context, token: str) -> Asking:
     try:
-        if bearer is not None:
-            return Asking(identity_digest(context.identity_key, bearer.subject), bearer.claims)
-    except ValueError:
-        # A sub that is empty, too long, or not even text is no identity.
-        pass
-    raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
+        verdict = await context.bearer_tokens.verify(token)
+    except KeysUnavailable:
+        detail = "The identity provider's keys could not be read yet."
+        raise ProblemError(Problem(503, "unavailable", detail, headers=retry_after())) from None
+    if isinstance(verdict, Unauthenticated):
+        raise ProblemError(unauthenticated(verdict))
+    return Asking(identity_digest(context.identity_key, verdict.subject), verdict.claims)
 
 
 def _admitted(context: Context, asking: Asking) -> Asking:

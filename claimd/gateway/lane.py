@@ -15,14 +15,13 @@ from claimd.domain.outcomes import Decision, Outcome
 from claimd.gateway.claim_request import ClaimRequests, may_become_one
 from claimd.gateway.context import Context
 from claimd.gateway.turns import Turns
-from claimd.http.problems import Problem, refused
+from claimd.http.problems import Problem, unauthenticated
 from claimd.http.replies import refusal
 from claimd.http.timeouts import IDLE_SECONDS, REQUEST_SECONDS, UnreadAnswers
 from claimd.http.wire import claim_answer, problem_answer
-from claimd.identity.passes import PassFault
+from claimd.identity.unauthenticated import Unauthenticated
 from claimd.metrics.counts import Counts
 
-_UNAUTHENTICATED = refused(401, "unauthenticated").problem
 _RATE_LIMITED = Decision(Outcome.RATE_LIMITED)
 
 Factory = Callable[[], asyncio.Protocol]
@@ -164,8 +163,8 @@ class LaneConnection(asyncio.Protocol):
         context = self._lane.context
         self._begun_at = self._loop.time()
         verified = context.passes.verify(round_id, shown, time.time_ns() // 1_000_000)
-        if isinstance(verified, PassFault):
-            self._refuse(_UNAUTHENTICATED)
+        if isinstance(verified, Unauthenticated):
+            self._refuse(unauthenticated(verified))
             return
         identity, epoch = verified
         if not context.rate_limit.admit(identity):
@@ -180,7 +179,7 @@ class LaneConnection(asyncio.Protocol):
             self._answer(self._transport, claim_answer(self._round_id, decision, int(time.time())))
 
     def _refuse(self, problem: Problem) -> None:
-        self._lane.counts.refusals[problem.code] += 1
+        problem.count(self._lane.counts)
         if self._transport is not None:
             self._answer(self._transport, problem_answer(problem, int(time.time())))
 

@@ -19,7 +19,7 @@ _GRACE_MS = 366 * 24 * 3600 * 1000
 async def issue(request: web.Request) -> web.Response:
     """A pass for the bearer in this round, if eligible; valid for a year after the round's end, or from now."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
-    asking = asking_with_bearer(request)
+    asking = await asking_with_bearer(request)
     await refuse_fields(request)
     item, now_ms = await known_round(context, round_id)
     if not is_admitted(item, asking):

@@ -48,7 +48,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         # A bug. What it was doing is unknown, and asking again is safe: just what `unavailable` says.
         _log.exception("%s %s failed", request.method, request.path)
         problem = Problem(503, "unavailable", headers=retry_after())
-    request.app[COUNTS].refusals[problem.code] += 1
+    problem.count(request.app[COUNTS])
     return problem.response()
 
 

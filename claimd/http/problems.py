@@ -8,6 +8,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from claimd.identity.unauthenticated import Unauthenticated
+from claimd.metrics.counts import Counts
+
 CONTENT_TYPE = "application/problem+json"
 
 # What each code means, for the person who reads it; clients branch on the code alone.
@@ -40,13 +43,20 @@ _TITLES = {
 # No two are equal, so that one which is told to many can be looked up by what it is.
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """An error answer. `extra` are members of the document beside the standard ones."""
+    """An error answer. `extra` are members of the document beside the standard ones; `reason` is that of a 401."""
 
     status: int
     code: str
     detail: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+    def count(self, counts: Counts) -> None:
+        """Add it to what was refused, and to the reasons of that where it has one."""
+        counts.refusals[self.code] += 1
+        if self.reason:
+            counts.unauthenticated[self.reason] += 1
 
     def body(self) -> bytes:
         """The document."""
@@ -69,6 +79,22 @@ class ProblemError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
         self.problem = problem
+
+
+def unauthenticated(reason: Unauthenticated) -> Problem:
+    """The problem for credentials that are not accepted, the same one each time: for both doors, passes and tokens."""
+    return _UNAUTHENTICATED[reason]
+
+
+def _unauthenticated(reason: Unauthenticated) -> Problem:
+    # RFC 6750, section 3: without credentials there is no error code. The scheme Pass has no parameters.
+    error = "" if reason is Unauthenticated.NO_CREDENTIALS else 'error="invalid_token", '
+    challenge = f'Bearer {error}error_description="{reason.sentence}", Pass'
+    # The value alone: to orjson, a member of an enumeration is no key.
+    return Problem(401, "unauthenticated", headers={"WWW-Authenticate": challenge}, reason=reason.value)
+
+
+_UNAUTHENTICATED = {reason: _unauthenticated(reason) for reason in Unauthenticated}
 
 
 def refused(status: int, code: str, detail: str = "", **extra: Any) -> ProblemError:

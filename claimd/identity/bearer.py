@@ -1,103 +1,123 @@
-"""Bearer tokens of the identity provider: JWTs, checked against a JWKS file. The key decides the algorithm."""
+"""Bearer tokens of the identity provider: JWTs, checked against its JWKS. The key decides the algorithm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jwt
-import orjson
 
-# RFC 7518 section 3.1 and RFC 8037; "none" is no algorithm of a key.
-_ALGORITHMS = frozenset(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)) | {
-    "ES256K",
-    "EdDSA",
+from claimd.identity.fresh_keys import KeyFinder
+from claimd.identity.secrets import MAX_SUBJECT_BYTES
+from claimd.identity.unauthenticated import Unauthenticated
+
+_REASONS: tuple[tuple[type[jwt.PyJWTError], Unauthenticated], ...] = (
+    (jwt.InvalidAlgorithmError, Unauthenticated.WRONG_ALGORITHM),
+    (jwt.InvalidSignatureError, Unauthenticated.BAD_SIGNATURE),
+    (jwt.ExpiredSignatureError, Unauthenticated.EXPIRED),
+    (jwt.ImmatureSignatureError, Unauthenticated.NOT_YET_VALID),
+    (jwt.InvalidIssuerError, Unauthenticated.WRONG_ISSUER),
+    (jwt.InvalidAudienceError, Unauthenticated.WRONG_AUDIENCE),
+)
+_REASONS_OF_MISSING = {
+    "exp": Unauthenticated.NO_EXPIRY,
+    "iss": Unauthenticated.WRONG_ISSUER,
+    "aud": Unauthenticated.WRONG_AUDIENCE,
 }
-_KEY_TYPES = frozenset(("oct", "RSA", "EC", "OKP"))
-
-
-class JwksError(ValueError):
-    """The JWKS file cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A token that was verified: its `sub`, byte for byte, and all of its claims."""
+    """A token that was verified: the identity that it names, byte for byte, and all of its claims."""
 
     subject: str
     claims: Mapping[str, Any]
 
 
-class BearerTokens:
-    """Verifies tokens. Without keys it refuses every one of them."""
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What a token must say. No issuer or no audience: that one is not checked. `identity` names a claim."""
 
-    def __init__(self, keys: Mapping[str, jwt.PyJWK], issuer: str | None, audience: str | None) -> None:
-        """`keys` by their `kid`; issuer and audience are checked where they are given."""
+    issuers: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    identity: str = "sub"
+    leeway_seconds: float = 5.0
+
+
+class BearerTokens:
+    """Verifies tokens with the keys of a JWKS; without one, `keys` is None, it accepts none of them."""
+
+    def __init__(self, keys: KeyFinder | None, rules: TokenRules) -> None:
         self._keys = keys
-        self._issuer = issuer
-        self._audience = audience
+        self._rules = rules
         self._options: Any = {
-            "require": ["exp", "sub"],
-            "verify_aud": audience is not None,
-            # When it was made and what it is called decide nothing: a provider's clock may be a second ahead.
-            "verify_iat": False,
+            "require": ["exp", rules.identity],
+            # With a client_id in its place where a token has none: see `_fits_audience`.
+            "verify_aud": False,
+            "verify_sub": False,
+            # What a token is called decides nothing.
             "verify_jti": False,
         }
 
-    @classmethod
-    def from_file(cls, path: Path | None, issuer: str | None, audience: str | None) -> "BearerTokens":
-        """Read a JWKS file (RFC 7517); None: no keys. Raises JwksError."""
-        return cls(_read_jwks(path) if path is not None else {}, issuer, audience)
+    async def verify(self, token: str) -> Bearer | Unauthenticated:
+        """The bearer, or why there is none. Waits for a new JWKS where the key is unknown. Raises KeysUnavailable."""
+        if self._keys is None:
+            return Unauthenticated.NOT_ACCEPTED
+        kid = _key_name(token)
+        if isinstance(kid, Unauthenticated):
+            return kid
+        key = await self._keys.find(kid)
+        return Unauthenticated.UNKNOWN_KEY if key is None else self._judge(token, key)
 
-    def verify(self, token: str) -> Bearer | None:
-        """The bearer, or None: bad signature, expired, unknown key, wrong issuer or audience, no usable `sub` …"""
+    def _judge(self, token: str, key: jwt.PyJWK) -> Bearer | Unauthenticated:
         try:
-            # Of the header by itself: the library looks at each byte of a token in Python, and would do it twice.
-            header = jwt.get_unverified_header(f"{token.partition('.')[0]}..")
-            key = self._keys.get(header.get("kid", ""))
-            if key is None:
-                return None
             claims = jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
-                issuer=self._issuer,
-                audience=self._audience,
+                issuer=self._rules.issuers or None,
+                leeway=self._rules.leeway_seconds,
                 options=self._options,
             )
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
-            # The library lets some malformed tokens out as plain errors; all of them are just not credentials.
-            return None
-        return Bearer(claims["sub"], claims) if isinstance(claims["sub"], str) else None
+        except jwt.MissingRequiredClaimError as error:
+            return _REASONS_OF_MISSING.get(error.claim, Unauthenticated.NO_IDENTITY)
+        except jwt.PyJWTError as error:
+            return next((reason for kind, reason in _REASONS if isinstance(error, kind)), Unauthenticated.MALFORMED)
+        except (ValueError, TypeError, OverflowError):
+            # The library lets some malformed tokens out as plain errors.
+            return Unauthenticated.MALFORMED
+        if not self._fits_audience(claims):
+            return Unauthenticated.WRONG_AUDIENCE
+        subject = claims[self._rules.identity]
+        return Bearer(subject, claims) if _is_identity(subject) else Unauthenticated.NO_IDENTITY
 
+    def _fits_audience(self, claims: Mapping[str, Any]) -> bool:
+        """Whether `aud`, one string or a list of them, has one that is accepted.
 
-def _read_jwks(path: Path) -> dict[str, jwt.PyJWK]:
-    try:
-        document = orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise JwksError(f"{path} cannot be read: {error.strerror}") from None
-    except orjson.JSONDecodeError as error:
-        raise JwksError(f"{path} is not JSON: {error}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise JwksError(f'{path} must be an object with a list of "keys"')
-    keys: dict[str, jwt.PyJWK] = {}
-    for number, entry in enumerate(document["keys"]):
-        kid, key = _read_key(f"{path}, key {number}", entry)
-        if kid in keys:
-            raise JwksError(f"{path} has two keys with the kid {kid!r}")
-        keys[kid] = key
-    return keys
-
-
-def _read_key(where: str, entry: Any) -> tuple[str, jwt.PyJWK]:
-    if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or not entry["kid"]:
-        raise JwksError(f"{where} has no kid")
-    # As text: what is a list in the file cannot be looked up in a set.
-    if str(entry.get("kty")) not in _KEY_TYPES or str(entry.get("alg")) not in _ALGORITHMS:
-        raise JwksError(
-            f"{where} ({entry['kid']!r}) needs a kty of {', '.join(sorted(_KEY_TYPES))} and an alg of its own"
+        Access tokens of Amazon Cognito have no `aud`, but a `client_id`, which is what its `aud` is in ID tokens.
+        """
+        if not self._rules.audiences:
+            return True
+        named = claims["aud"] if "aud" in claims else claims.get("client_id")
+        values = named if isinstance(named, list) else [named]
+        # All of them text: a list with anything else in it is not what RFC 7519 calls an audience.
+        return all(isinstance(value, str) for value in values) and any(
+            value in self._rules.audiences for value in values
         )
+
+
+def _key_name(token: str) -> str | Unauthenticated:
+    """The `kid` of a token's header."""
     try:
-        return entry["kid"], jwt.PyJWK(entry)
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise JwksError(f"{where} ({entry['kid']!r}) cannot be used: {error}") from None
+        # Of the header by itself: the library looks at each byte of a token in Python, and would do it twice.
+        header = jwt.get_unverified_header(f"{token.partition('.')[0]}..")
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
+        return Unauthenticated.MALFORMED
+    kid = header.get("kid")
+    return kid if isinstance(kid, str) and kid else Unauthenticated.UNKNOWN_KEY
+
+
+def _is_identity(subject: Any) -> bool:
+    try:
+        return isinstance(subject, str) and 1 <= len(subject.encode()) <= MAX_SUBJECT_BYTES
+    except UnicodeEncodeError:
+        return False

@@ -3,14 +3,50 @@
 from collections.abc import Mapping
 from typing import Any
 
-from claimd.domain.rounds import Eligibility
+from claimd.domain.rounds import Eligibility, Scalar
+
+# Lists of words in one string: RFC 8693, section 4.2, and what Entra ID calls it.
+_LISTS_OF_WORDS = ("scope", "scp")
 
 
 def is_eligible(eligibility: Eligibility, claims: Mapping[str, Any]) -> bool:
-    """A token's claim may be one string or a list of them; anything else, or none, is not eligible."""
-    return all(_holds(claims.get(name), allowed) for name, allowed in eligibility.items())
+    """Whether the token's claims have, for each name, one of the values allowed; of a list any of its items.
+
+    Values are compared as JSON compares them: text by its characters, numbers by their value (1 is 1.0), and true is
+    neither 1 nor "true". A name is that of a claim (`https://city.example/district`), or leads into nested objects
+    (`realm_access.roles`).
+    """
+    return all(_holds(_values(name, claims), allowed) for name, allowed in eligibility.items())
 
 
-def _holds(value: Any, allowed: list[str]) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return any(isinstance(one, str) and one in allowed for one in values)
+def _values(name: str, claims: Mapping[str, Any]) -> list[Any]:
+    value = _find(name, claims)
+    if isinstance(value, str) and name in _LISTS_OF_WORDS:
+        return value.split()
+    return value if isinstance(value, list) else [value]
+
+
+def _find(name: str, claims: Mapping[str, Any]) -> Any:
+    """The claim of that name; else what the longest beginning of it that is an object has under the rest."""
+    if name in claims:
+        return claims[name]
+    end = name.rfind(".")
+    while end > 0:
+        inner = claims.get(name[:end])
+        if isinstance(inner, dict):
+            found = _find(name[end + 1 :], inner)
+            if found is not None:
+                return found
+        end = name.rfind(".", 0, end)
+    return None
+
+
+def _holds(values: list[Any], allowed: list[Scalar]) -> bool:
+    return any(_same(value, one) for value in values for one in allowed)
+
+
+def _same(value: Any, allowed: Scalar) -> bool:
+    # To Python, True is 1.
+    if isinstance(value, bool) or isinstance(allowed, bool):
+        return value is allowed
+    return isinstance(value, str | int | float) and value == allowed

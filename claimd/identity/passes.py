@@ -9,12 +9,12 @@ round. The epoch is compared by the server, with the round's own: an edit of eli
 
 import base64
 import binascii
-from enum import StrEnum
 from hashlib import blake2b
 from hmac import compare_digest
 
 from claimd.domain.claims import IDENTITY_BYTES
 from claimd.domain.rounds import FIRST_EPOCH
+from claimd.identity.unauthenticated import Unauthenticated
 
 PASS_CHARACTERS = 68
 
@@ -22,17 +22,6 @@ _VERSION = b"\x02"
 _PAYLOAD_BYTES = 1 + 7 + 3 + IDENTITY_BYTES
 _MAC_BYTES = 24
 _FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/--")
-
-
-class PassFault(StrEnum):
-    """Why a pass is no credential.
-
-    SIGNATURE: issued for another round, under another secret, in another version, or forged.
-    """
-
-    MALFORMED = "pass_malformed"
-    SIGNATURE = "pass_signature"
-    EXPIRED = "pass_expired"
 
 
 class Passes:
@@ -50,23 +39,26 @@ class Passes:
         payload = _VERSION + expires_at_ms.to_bytes(7, "big") + epoch.to_bytes(3, "big") + identity
         return base64.urlsafe_b64encode(payload + self._mac(payload, round_id)).decode()
 
-    def verify(self, round_id: str, text: str, now_ms: int) -> tuple[bytes, int] | PassFault:
-        """The identity digest and the epoch of a pass for this round, or why it is none."""
+    def verify(self, round_id: str, text: str, now_ms: int) -> tuple[bytes, int] | Unauthenticated:
+        """The identity digest and the epoch of a pass for this round; or MALFORMED, BAD_SIGNATURE, EXPIRED.
+
+        A pass for another round, or of another secret or version, has a bad signature.
+        """
         if len(text) != PASS_CHARACTERS:
-            return PassFault.MALFORMED
+            return Unauthenticated.MALFORMED
         try:
             raw = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL_SAFE), strict_mode=True)
         except ValueError:
-            return PassFault.MALFORMED
+            return Unauthenticated.MALFORMED
         payload = raw[:_PAYLOAD_BYTES]
         # The signature before the content: what is not ours says nothing, not even that it has expired.
         if not compare_digest(raw[_PAYLOAD_BYTES:], self._mac(payload, round_id)):
             # Padding shortens the bytes; as many characters of another kind are another fault.
-            return PassFault.SIGNATURE if len(raw) == _PAYLOAD_BYTES + _MAC_BYTES else PassFault.MALFORMED
+            return Unauthenticated.BAD_SIGNATURE if len(raw) == _PAYLOAD_BYTES + _MAC_BYTES else Unauthenticated.MALFORMED
         if payload[:1] != _VERSION:
-            return PassFault.SIGNATURE
+            return Unauthenticated.BAD_SIGNATURE
         if int.from_bytes(payload[1:8], "big") <= now_ms:
-            return PassFault.EXPIRED
+            return Unauthenticated.EXPIRED
         return payload[11:], int.from_bytes(payload[8:11], "big")
 
     def _mac(self, payload: bytes, round_id: str) -> bytes:

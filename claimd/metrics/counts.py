@@ -54,6 +54,7 @@ class Counts:
 
     claims: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
+    unauthenticated: Counter[str] = field(default_factory=Counter)
     latency_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))
     round_trip_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))
     batch_claims: Histogram = field(default_factory=lambda: Histogram(_CLAIMS))

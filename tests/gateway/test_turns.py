@@ -13,7 +13,7 @@ from claimd.engine.rate_limit import RateLimit
 from claimd.gateway.context import Context
 from claimd.gateway.lane import Lane, LaneConnection
 from claimd.gateway.turns import MOST_IN_A_TURN, Turns
-from claimd.identity.bearer import BearerTokens
+from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.passes import Passes
 from claimd.metrics.counts import Counts
 from claimd.store.memory import MemoryStore
@@ -98,7 +98,7 @@ async def lane() -> Lane:
         store=store,
         engine=ClaimEngine(store, counts, BatchLimits(max_waiting=0)),
         passes=Passes(KEYS.pass_key),
-        bearer_tokens=BearerTokens.from_file(None, None, None),
+        bearer_tokens=BearerTokens(None, TokenRules()),
         identity_key=KEYS.identity_key,
         rate_limit=RateLimit(1_000_000, 1.0, clock),
     )

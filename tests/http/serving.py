@@ -27,7 +27,9 @@ from claimd.gateway.context import Context
 from claimd.gateway.lane import Lane
 from claimd.http import server as http_server
 from claimd.http import timeouts
-from claimd.identity.bearer import BearerTokens
+from claimd.identity.bearer import BearerTokens, TokenRules
+from claimd.identity.fresh_keys import FixedKeys, KeyFinder
+from claimd.identity.jwks import parse_jwks
 from claimd.identity.passes import Passes
 from claimd.identity.secrets import Keys, identity_digest
 from claimd.metrics.counts import Counts
@@ -66,6 +68,11 @@ def with_pass(sub: str, round_id: str = "night") -> dict[str, str]:
 def with_bearer(token: str) -> dict[str, str]:
     """Headers of somebody who has a token."""
     return {"Authorization": f"Bearer {token}"}
+
+
+def fixed_keys(jwks: Path | None) -> FixedKeys | None:
+    """The keys of a file, as they are at this moment; None without a file."""
+    return None if jwks is None else FixedKeys(parse_jwks(str(jwks), jwks.read_bytes()).keys)
 
 
 async def open_round(store: RedisStore, round_id: str = "night", total: int = 100, **fields: Any) -> Definition:
@@ -109,15 +116,17 @@ async def gateway(
     requests_per_identity: int = 1_000_000,
     limits: BatchLimits | None = None,
     idle_seconds: float = timeouts.IDLE_SECONDS,
+    keys: KeyFinder | None = None,
+    rules: TokenRules | None = None,
 ) -> AsyncIterator[Served]:
-    """A gateway over the server at `url`; `door` is Lane or AiohttpDoor."""
+    """A gateway over the server at `url`; `door` is Lane or AiohttpDoor. `keys` in place of the file `jwks`."""
     store, counts = RedisStore.connect(url), Counts()
     engine = ClaimEngine(store, counts, limits)
     context = Context(
         store=store,
         engine=engine,
         passes=Passes(KEYS.pass_key),
-        bearer_tokens=BearerTokens.from_file(jwks, None, None),
+        bearer_tokens=BearerTokens(keys or fixed_keys(jwks), rules or TokenRules()),
         identity_key=KEYS.identity_key,
         rate_limit=RateLimit(requests_per_identity, 3600.0, asyncio.get_running_loop().time),
     )

@@ -135,7 +135,24 @@ NO_VALUES: list[tuple[str, Any]] = [
     *[("pack", value) for value in (None, [], "{}", 5, True, {"a": "x" * 4096}, {"x" * 4096: 1}, {"a": "é" * 2050})],
     *[
         ("eligibility", value)
-        for value in (None, [], "city", {"city": "hangzhou"}, {"city": []}, {"city": [1]}, {"city": None}, {"": ["a"]})
+        for value in (
+            None,
+            [],
+            "city",
+            {"city": "hangzhou"},
+            {"city": []},
+            {"city": [None]},
+            {"city": [["a"]]},
+            {"city": [{}]},
+            {"city": None},
+            {"": ["a"]},
+            {"a" * 513: ["a"]},
+            {"city": ["a" * 513]},
+            {"city": [2**63]},
+            {"city": [-1e300]},
+            {"city": [1] * 1001},
+            {f"city{number}": ["a"] for number in range(33)},
+        )
     ],
     *[
         (name, value)

@@ -12,7 +12,8 @@ import claimd
 from claimd.console import access
 from claimd.console.context import CONTEXT, Context
 from claimd.identity import passes
-from claimd.identity.passes import Passes, PassFault
+from claimd.identity.passes import Passes
+from claimd.identity.unauthenticated import Unauthenticated
 
 PASSES = Passes(bytes(32))
 PASS = PASSES.issue("night", bytes(16), 2**50)
@@ -36,7 +37,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
 def test_a_pass_is_compared_whole(compared: list[Any], at: int) -> None:
     """Its signature with the right one, all 24 bytes of both, wherever the first wrong one is."""
     guess = PASS[:at] + ("A" if PASS[at] != "A" else "B") + PASS[at + 1 :]
-    assert PASSES.verify("night", guess, 0) is PassFault.SIGNATURE
+    assert PASSES.verify("night", guess, 0) is Unauthenticated.BAD_SIGNATURE
     [(shown, right)] = compared
     assert len(shown) == len(right) == 24
     assert shown != right

@@ -2,8 +2,9 @@
 
 import pytest
 
-from claimd.identity.passes import Passes, PassFault
+from claimd.identity.passes import Passes
 from claimd.identity.secrets import Keys, identity_digest
+from claimd.identity.unauthenticated import Unauthenticated
 
 SECRET = b"s" * 32
 
@@ -26,7 +27,7 @@ def test_a_key_serves_only_its_own_purpose() -> None:
     """A pass signed with the key for identities is none."""
     keys = Keys.derive(SECRET)
     forged = Passes(keys.identity_key).issue("night", bytes(16), 2**50)
-    assert Passes(keys.pass_key).verify("night", forged, 0) is PassFault.SIGNATURE
+    assert Passes(keys.pass_key).verify("night", forged, 0) is Unauthenticated.BAD_SIGNATURE
 
 
 @pytest.mark.parametrize("length", [0, 1, 31])

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimd.identity.passes import PASS_CHARACTERS, Passes, PassFault
+from claimd.identity.passes import PASS_CHARACTERS, Passes
+from claimd.identity.unauthenticated import Unauthenticated
 
 KEY = bytes(range(32))
 IDENTITY = bytes(range(100, 116))
@@ -14,7 +15,7 @@ EXPIRES_AT_MS = 1_900_000_000_000
 NOW_MS = EXPIRES_AT_MS - 1
 
 PASSES = Passes(KEY)
-FAULTS = tuple(PassFault)
+FAULTS = (Unauthenticated.MALFORMED, Unauthenticated.BAD_SIGNATURE)
 # 68 URL-safe characters of which every one carries six bits: 51 bytes leave no spare ones.
 PASS = PASSES.issue("night", IDENTITY, EXPIRES_AT_MS)
 
@@ -48,20 +49,20 @@ def test_every_changed_character_breaks_a_pass(at: int) -> None:
 def test_a_pass_is_for_its_round_only(round_id: str) -> None:
     """The round is signed: shown to another one a pass is nothing."""
     assert PASSES.verify("night", PASS, NOW_MS) == (IDENTITY, 0)
-    assert PASSES.verify(round_id, PASS, NOW_MS) is PassFault.SIGNATURE
+    assert PASSES.verify(round_id, PASS, NOW_MS) is Unauthenticated.BAD_SIGNATURE
 
 
 def test_a_pass_ends_exactly_at_its_time() -> None:
     """Good one millisecond before it expires, and not at the instant itself or later."""
     assert PASSES.verify("night", PASS, EXPIRES_AT_MS - 1) == (IDENTITY, 0)
-    assert PASSES.verify("night", PASS, EXPIRES_AT_MS) is PassFault.EXPIRED
-    assert PASSES.verify("night", PASS, EXPIRES_AT_MS + 1) is PassFault.EXPIRED
+    assert PASSES.verify("night", PASS, EXPIRES_AT_MS) is Unauthenticated.EXPIRED
+    assert PASSES.verify("night", PASS, EXPIRES_AT_MS + 1) is Unauthenticated.EXPIRED
 
 
 def test_a_pass_of_another_key_is_refused() -> None:
     """Who has another secret can issue passes, but not for here."""
     assert (
-        PASSES.verify("night", Passes(KEY[::-1]).issue("night", IDENTITY, EXPIRES_AT_MS), NOW_MS) is PassFault.SIGNATURE
+        PASSES.verify("night", Passes(KEY[::-1]).issue("night", IDENTITY, EXPIRES_AT_MS), NOW_MS) is Unauthenticated.BAD_SIGNATURE
     )
 
 
@@ -69,7 +70,7 @@ def test_only_version_2_is_understood() -> None:
     """A pass of another version is refused even when its signature is right."""
     payload = b"\x01" + EXPIRES_AT_MS.to_bytes(7, "big") + bytes(3) + IDENTITY
     signed = base64.urlsafe_b64encode(payload + PASSES._mac(payload, "night")).decode()
-    assert PASSES.verify("night", signed, NOW_MS) is PassFault.SIGNATURE
+    assert PASSES.verify("night", signed, NOW_MS) is Unauthenticated.BAD_SIGNATURE
 
 
 def _spellings() -> list[str]:

@@ -7,7 +7,8 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claimd.identity.passes import Passes, PassFault
+from claimd.identity.passes import Passes
+from claimd.identity.unauthenticated import Unauthenticated
 from tests.fuzzing import tried
 
 KEY = bytes(range(32))
@@ -21,23 +22,23 @@ ROUND_IDS = st.sampled_from(ROUNDS)
 EXPIRIES = st.integers(0, 2**56 - 1) | st.integers(NOW_MS - 2, NOW_MS + 2)
 
 
-def _by_the_description(round_id: str, text: str) -> tuple[bytes, int] | PassFault:
+def _by_the_description(round_id: str, text: str) -> tuple[bytes, int] | Unauthenticated:
     if re.fullmatch(r"[A-Za-z0-9_-]{68}", text, re.ASCII) is None:
-        return PassFault.MALFORMED
+        return Unauthenticated.MALFORMED
     raw = base64.urlsafe_b64decode(text)
     version, expires_at_ms, epoch = raw[:1], int.from_bytes(raw[1:8], "big"), int.from_bytes(raw[8:11], "big")
     identity, signature = raw[11:27], raw[27:]
     signed = raw[:27] + round_id.encode()
     right = hashlib.blake2b(signed, digest_size=24, key=KEY, person=b"claimd pass v2").digest()
     if signature != right or version != b"\x02":
-        return PassFault.SIGNATURE
-    return (identity, epoch) if expires_at_ms > NOW_MS else PassFault.EXPIRED
+        return Unauthenticated.BAD_SIGNATURE
+    return (identity, epoch) if expires_at_ms > NOW_MS else Unauthenticated.EXPIRED
 
 
 def _agreed(round_id: str, text: str) -> tuple[bytes, int] | None:
     verified = PASSES.verify(round_id, text, NOW_MS)
     assert verified == _by_the_description(round_id, text)
-    return None if isinstance(verified, PassFault) else verified
+    return None if isinstance(verified, Unauthenticated) else verified
 
 
 @tried(300)

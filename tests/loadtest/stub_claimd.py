@@ -16,8 +16,9 @@ import jwt
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import from_rfc3339, to_rfc3339
-from claimd.identity.passes import Passes, PassFault
+from claimd.identity.passes import Passes
 from claimd.identity.secrets import Keys, identity_digest
+from claimd.identity.unauthenticated import Unauthenticated
 
 SECRET = "not much of a secret, but long enough"
 TOKEN = "stub-admin"
@@ -52,7 +53,7 @@ class Stub:
             expires = now_ms() + 60_000
             return 201, {"pass": self.passes.issue(parts[2], identity, expires), "expires_at": to_rfc3339(expires)}
         verified = self.passes.verify(parts[2], credentials, now_ms())
-        if isinstance(verified, PassFault):
+        if isinstance(verified, Unauthenticated):
             return 401, problem("unauthenticated")
         identity, _ = verified
         if method == "GET":

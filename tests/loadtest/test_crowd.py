@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from claimd.domain.claims import IDENTITY_BYTES
-from claimd.identity.passes import PASS_CHARACTERS, Passes, PassFault
+from claimd.identity.passes import PASS_CHARACTERS, Passes
 from claimd.identity.secrets import Keys, identity_digest
+from claimd.identity.unauthenticated import Unauthenticated
 from loadtest.credentials import identities, mint, subject
 from loadtest.crowd import Forgery, Kind, forgery_of, gather, people_for
 from loadtest.loop import Loop
@@ -115,7 +116,7 @@ def test_passes_are_what_the_gateway_accepts():
     import time
 
     now_ms = int(time.time() * 1000)
-    assert all(isinstance(Passes(KEYS.pass_key).verify("r", text, now_ms), PassFault) for text in shown[3:])
+    assert all(isinstance(Passes(KEYS.pass_key).verify("r", text, now_ms), Unauthenticated) for text in shown[3:])
 
 
 def test_identities_are_those_of_the_passes():

@@ -1,0 +1,152 @@
+"""The keys of a JWKS as they are now: read at the start, when the file changes, every 10 minutes, and, at most every
+30 seconds, when a token names a key that is not there.
+
+One reading at a time, which any number of requests may wait for. A document that cannot be used leaves the keys of the
+one before. A stranger, who may name keys at will, can neither cause more readings than that nor delay anyone else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import jwt
+
+from claimd.identity.jwks import Jwks, JwksError, parse_jwks
+from claimd.identity.jwks_source import JwksSource
+
+REFRESH_SECONDS = 600.0
+# Also after a reading that failed: the next one need not wait for ten minutes.
+ASKED_SECONDS = 30.0
+# How long a request waits for a reading, and a start for the first one.
+PATIENCE_SECONDS = 3.0
+
+_LOOK_SECONDS = 1.0
+_FIRST_RETRY_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class KeysUnavailable(Exception):
+    """No keys were read yet, so that no token can be judged; later it may be."""
+
+
+class KeyFinder(Protocol):
+    """Where a verifier finds the key that a token names."""
+
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """The key, or None where there is none of that name. Raises KeysUnavailable."""
+        ...
+
+
+class FixedKeys:
+    """Keys that never change; without any, no token is good."""
+
+    def __init__(self, keys: Mapping[str, jwt.PyJWK]) -> None:
+        self._keys = keys
+
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """The key of that name."""
+        return self._keys.get(kid)
+
+
+class FreshKeys:
+    """The keys of `source`. `clock` counts seconds; `run` has to be running beside."""
+
+    def __init__(self, source: JwksSource, clock: Callable[[], float]) -> None:
+        self._source = source
+        self._clock = clock
+        self._jwks: Jwks | None = None
+        self._document = b""
+        self._reading: asyncio.Task[None] | None = None
+        self._due = clock()
+        self._asked_at = float("-inf")
+        self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._complaint = ""
+        self._complained_at = float("-inf")
+
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """The key of that name, if need be after one more reading. Raises KeysUnavailable before the first document."""
+        if self._jwks is None:
+            raise KeysUnavailable
+        key = self._jwks.keys.get(kid)
+        if key is None and self._worth_waiting():
+            await asyncio.wait({self._read()}, timeout=PATIENCE_SECONDS)
+            key = self._jwks.keys.get(kid)
+        return key
+
+    async def start(self, *, required: bool) -> None:
+        """Read for the first time. `required`: raise JwksError if that fails; else return when it takes too long."""
+        if required:
+            document = await self._source.read()
+            self._take(document, parse_jwks(self._source.shown, document))
+        else:
+            await asyncio.wait({self._read()}, timeout=PATIENCE_SECONDS)
+
+    async def run(self) -> None:
+        """Keep them fresh, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Read again if it is time to, or if the source may have changed."""
+        if self._clock() >= self._due or await self._source.may_have_changed():
+            await asyncio.wait({self._read()})
+
+    def _worth_waiting(self) -> bool:
+        """Whether there is, or may be, a reading for a request whose key is not there."""
+        if self._reading is not None and not self._reading.done():
+            return True
+        now = self._clock()
+        if now - self._asked_at < ASKED_SECONDS:
+            return False
+        self._asked_at = now
+        return True
+
+    def _read(self) -> asyncio.Task[None]:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_once())
+        return self._reading
+
+    async def _read_once(self) -> None:
+        try:
+            document = await self._source.read()
+            # A large document takes a while to be parsed: not on the loop.
+            jwks = await asyncio.to_thread(parse_jwks, self._source.shown, document)
+        except JwksError as error:
+            self._failed(str(error))
+        except Exception:
+            _log.exception("JWKS %s", self._source.shown)
+            self._failed(f"{self._source.shown} cannot be read")
+        else:
+            self._take(document, jwks)
+
+    def _take(self, document: bytes, jwks: Jwks) -> None:
+        self._due = self._clock() + REFRESH_SECONDS
+        if self._jwks is None or document != self._document or self._complaint:
+            passed_over = "".join(f"; passed over: {phrase}" for phrase in jwks.passed_over)
+            level = logging.INFO if jwks.keys else logging.WARNING
+            _log.log(level, "JWKS %s: %s%s", self._source.shown, counted(jwks), passed_over)
+        self._complaint = ""
+        self._jwks, self._document = jwks, document
+
+    def _failed(self, complaint: str) -> None:
+        now = self._clock()
+        if self._jwks is None:
+            self._due = now + self._retry_seconds
+            self._retry_seconds = min(ASKED_SECONDS, 2 * self._retry_seconds)
+            meanwhile = "until it can, bearer tokens are answered 503"
+        else:
+            self._due = now + ASKED_SECONDS
+            meanwhile = f"the keys read before stay in use ({counted(self._jwks)})"
+        if complaint != self._complaint or now - self._complained_at >= REFRESH_SECONDS:
+            self._complaint, self._complained_at = complaint, now
+            _log.warning("JWKS %s; %s", complaint, meanwhile)
+
+
+def counted(jwks: Jwks) -> str:
+    """How many keys can verify, in words."""
+    if not jwks.keys:
+        return "no key that verifies: every bearer token is refused"
+    return f"{len(jwks.keys)} key{'s' if len(jwks.keys) > 1 else ''}"

@@ -1,0 +1,102 @@
+"""A JWKS document (RFC 7517): the keys in it that verify signatures, each with the one algorithm it is for.
+
+What cannot verify is passed over, as section 5 asks: providers publish encryption keys, and kinds of keys yet to come,
+beside those that sign.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import orjson
+
+# RFC 7518 section 3.1 and RFC 8037; "none" is no algorithm of a key.
+_ALGORITHMS = frozenset(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)) | {
+    "ES256K",
+    "EdDSA",
+}
+_KEY_TYPES = frozenset(("oct", "RSA", "EC", "OKP"))
+_OF_CURVE = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "secp256k1": "ES256K"}
+# Of a name that a provider chose, in a log line.
+_SHOWN_CHARACTERS = 64
+
+
+class JwksError(ValueError):
+    """A JWKS cannot be read or used; the message says where it is and why, and shows no key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jwks:
+    """`keys` by their `kid`; `passed_over` has a phrase for each entry that cannot verify."""
+
+    keys: Mapping[str, jwt.PyJWK]
+    passed_over: tuple[str, ...] = ()
+
+
+class _Unusable(Exception):
+    """An entry is no key that verifies."""
+
+
+def parse_jwks(where: str, document: bytes) -> Jwks:
+    """Read a document. Raises JwksError, naming `where`, for one that is no JWKS or has two keys of one name."""
+    try:
+        content = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise JwksError(f"{where} is not JSON: {error}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("keys"), list):
+        raise JwksError(f'{where} must be an object with a list of "keys"')
+    keys: dict[str, jwt.PyJWK] = {}
+    entries: dict[str, Any] = {}
+    passed_over = []
+    for number, entry in enumerate(content["keys"]):
+        try:
+            kid, key = _read_key(entry)
+        except _Unusable as reason:
+            passed_over.append(f"key {number}{_name(entry)} {reason}")
+            continue
+        if entries.setdefault(kid, entry) != entry:
+            raise JwksError(f"{where} has two keys with the kid {kid[:_SHOWN_CHARACTERS]!r}")
+        keys[kid] = key
+    return Jwks(keys, tuple(passed_over))
+
+
+def _read_key(entry: Any) -> tuple[str, jwt.PyJWK]:
+    if not isinstance(entry, dict):
+        raise _Unusable("is no object")
+    kid = entry.get("kid")
+    if not isinstance(kid, str) or not kid:
+        raise _Unusable("has no kid")
+    if entry.get("use") not in (None, "sig"):
+        raise _Unusable("is not for signatures (use)")
+    operations = entry.get("key_ops")
+    if operations is not None and not (isinstance(operations, list) and "verify" in operations):
+        raise _Unusable("is not for verifying (key_ops)")
+    algorithm = _algorithm(entry)
+    try:
+        return kid, jwt.PyJWK(entry, algorithm)
+    except Exception:
+        # The library lets many kinds of errors out, some with the key in them.
+        raise _Unusable(f"cannot be used as a key for {algorithm}") from None
+
+
+def _algorithm(entry: Mapping[str, Any]) -> str:
+    """The one algorithm that the key is for: its `alg`, else what its type implies."""
+    # What is a list in the file cannot be looked up in a set.
+    key_type, curve = str(entry.get("kty")), str(entry.get("crv"))
+    if key_type not in _KEY_TYPES:
+        raise _Unusable(f"needs a kty of {', '.join(sorted(_KEY_TYPES))}")
+    implied = {"RSA": "RS256", "EC": _OF_CURVE.get(curve), "OKP": "EdDSA"}.get(key_type)
+    algorithm = implied if entry.get("alg") is None else entry["alg"]
+    if algorithm is None:
+        raise _Unusable("needs an alg" if key_type == "oct" else "has a curve that is not known")
+    if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
+        raise _Unusable("has an alg that is not one of signatures, or not known")
+    if key_type == "EC" and algorithm != implied:
+        raise _Unusable("has an alg that is not its curve's")
+    return algorithm
+
+
+def _name(entry: Any) -> str:
+    kid = entry.get("kid") if isinstance(entry, dict) else None
+    return f" ({kid[:_SHOWN_CHARACTERS]!r})" if isinstance(kid, str) and kid else ""

@@ -1,0 +1,142 @@
+"""Reads a JWKS document from a file or an https URL, within bounds of size and time, without blocking the loop."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from claimd.identity.jwks import JwksError
+from claimd.identity.jwks_location import is_loopback, is_url, shown
+
+# Providers' documents have 1 to 20 KiB.
+MAX_BYTES = 512 * 1024
+FETCH_SECONDS = 5.0
+
+# A file that was written just now may be written again without any change that its times show.
+_SETTLED_SECONDS = 2.0
+_CHUNK_BYTES = 64 * 1024
+
+
+class JwksSource(Protocol):
+    """Where a document comes from. `shown` names it in messages, without any credentials."""
+
+    @property
+    def shown(self) -> str:
+        """Its name."""
+        ...
+
+    async def read(self) -> bytes:
+        """The document as it is now. Raises JwksError."""
+        ...
+
+    async def may_have_changed(self) -> bool:
+        """Whether reading it again may give something else, where that is cheap to know; else False."""
+        ...
+
+
+def jwks_source(location: str) -> JwksSource:
+    """The source for a path or URL that `check_location` accepts."""
+    return UrlSource(location) if is_url(location) else FileSource(Path(location))
+
+
+class FileSource:
+    """A file. Replaced, rewritten or mounted anew, it is seen to have changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, ...] | None = None
+
+    @property
+    def shown(self) -> str:
+        """The path."""
+        return str(self._path)
+
+    async def read(self) -> bytes:
+        """Its content."""
+        return await asyncio.to_thread(self._read)
+
+    async def may_have_changed(self) -> bool:
+        """Whether it is another file, or has another time or size, than what was read last."""
+        return await asyncio.to_thread(self._looks_different)
+
+    def _read(self) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                state = os.fstat(file.fileno())
+                self._seen = _state_of(state) if abs(time.time() - state.st_mtime) > _SETTLED_SECONDS else None
+                content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            self._seen = ()
+            raise JwksError(f"{self.shown} cannot be read: {error.strerror}") from None
+        if len(content) > MAX_BYTES:
+            raise JwksError(f"{self.shown} has more than {MAX_BYTES} bytes: it cannot be a JWKS")
+        return content
+
+    def _looks_different(self) -> bool:
+        try:
+            return self._seen != _state_of(self._path.stat())
+        except OSError:
+            return self._seen != ()
+
+
+def _state_of(state: os.stat_result) -> tuple[int, ...]:
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+class UrlSource:
+    """A provider's URL. Redirects are not followed; proxies of the environment are used, but not for this machine."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @property
+    def shown(self) -> str:
+        """The URL without credentials and query."""
+        return shown(self._url)
+
+    async def read(self) -> bytes:
+        """What it answers."""
+        try:
+            return await self._fetch()
+        except JwksError:
+            raise
+        except TimeoutError:
+            raise JwksError(f"{self.shown} did not answer within {FETCH_SECONDS:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # An error of the library may quote the whole URL.
+            raise JwksError(f"{self.shown} cannot be read: {_reason(error)}") from None
+
+    async def may_have_changed(self) -> bool:
+        """Unknown without asking it."""
+        return False
+
+    async def _fetch(self) -> bytes:
+        # Uncompressed, as a few bytes could be made to fill the memory.
+        headers = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
+        through_proxy = not is_loopback(urlsplit(self._url).hostname or "")
+        timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+        async with (
+            aiohttp.ClientSession(
+                headers=headers, timeout=timeout, trust_env=through_proxy, auto_decompress=False
+            ) as session,
+            session.get(self._url, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                raise JwksError(f"{self.shown} answered {answer.status} instead of 200")
+            content = bytearray()
+            async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                content += chunk
+                if len(content) > MAX_BYTES:
+                    raise JwksError(f"{self.shown} answered more than {MAX_BYTES} bytes: it cannot be a JWKS")
+            return bytes(content)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        return cause.strerror or type(cause).__name__
+    return type(error).__name__

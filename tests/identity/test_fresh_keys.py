@@ -1,0 +1,376 @@
+"""Keys that stay fresh: new ones are found, a bad document leaves the old ones, no stranger causes much reading."""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from claimd.identity import fresh_keys, jwks_source
+from claimd.identity.fresh_keys import ASKED_SECONDS, REFRESH_SECONDS, FreshKeys, KeysUnavailable
+from claimd.identity.jwks import JwksError
+from claimd.identity.jwks_source import MAX_BYTES, FileSource, UrlSource
+from tests.identity.identity_provider import public_jwk
+
+
+def document(*kids: str) -> bytes:
+    """A JWKS with keys of those names."""
+    return json.dumps({"keys": [{**public_jwk("oct"), "kid": kid} for kid in kids]}).encode()
+
+
+class Clock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Provider:
+    """A source whose document and failures a test chooses, and that counts how often it is read."""
+
+    shown = "https://id.example/keys"
+
+    def __init__(self, *kids: str) -> None:
+        self.document: bytes | Exception = document(*kids)
+        self.reads = 0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def read(self) -> bytes:
+        self.reads += 1
+        await self.open.wait()
+        if isinstance(self.document, Exception):
+            raise self.document
+        return self.document
+
+    async def may_have_changed(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The keys' clock."""
+    return Clock()
+
+
+@pytest.fixture
+def provider() -> Provider:
+    """A provider with one key."""
+    return Provider("old")
+
+
+@pytest.fixture
+async def keys(provider: Provider, clock: Clock) -> FreshKeys:
+    """Read once."""
+    fresh = FreshKeys(provider, clock)
+    await fresh.start(required=False)
+    return fresh
+
+
+async def test_an_unknown_key_is_looked_for_before_the_token_is_judged(keys: FreshKeys, provider: Provider) -> None:
+    """After a rotation the very first token with the new key is good, right after the start, too."""
+    provider.document = document("new")
+    assert await keys.find("new") is not None
+    assert await keys.find("old") is None
+    assert provider.reads == 2
+
+
+async def test_strangers_cause_one_reading_in_30_seconds(keys: FreshKeys, provider: Provider, clock: Clock) -> None:
+    """Whatever they name: the second one in that time is judged at once by what is there."""
+    for number in range(100):
+        assert await keys.find(f"stranger-{number}") is None
+    assert provider.reads == 2
+    clock.now += ASKED_SECONDS - 1
+    assert await keys.find("stranger") is None
+    assert provider.reads == 2
+    clock.now += 1
+    assert await keys.find("stranger") is None
+    assert provider.reads == 3
+
+
+async def test_all_who_come_during_a_reading_wait_for_the_same_one(keys: FreshKeys, provider: Provider) -> None:
+    """After a rotation thousands come at once; those whose key is known do not wait at all."""
+    provider.document = document("old", "new")
+    provider.open.clear()
+    asking = [asyncio.create_task(keys.find("new")) for _ in range(50)]
+    while provider.reads < 2:  # noqa: ASYNC110 - nothing tells when it is asked
+        await asyncio.sleep(0)
+    assert await keys.find("old") is not None
+    assert not any(task.done() for task in asking)
+    provider.open.set()
+    assert None not in await asyncio.gather(*asking)
+    assert provider.reads == 2
+
+
+async def test_a_provider_that_hangs_holds_a_request_for_a_bounded_time(
+    keys: FreshKeys, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is judged by the keys that are there."""
+    monkeypatch.setattr(fresh_keys, "PATIENCE_SECONDS", 0.01)
+    provider.open.clear()
+    assert await keys.find("new") is None
+    provider.document = document("new")
+    provider.open.set()
+    assert await keys.find("new") is not None
+    assert provider.reads == 2
+
+
+async def test_keys_are_read_again_every_10_minutes(keys: FreshKeys, provider: Provider, clock: Clock) -> None:
+    """So that a key that was withdrawn is refused though nobody names an unknown one."""
+    provider.document = document("new")
+    clock.now += REFRESH_SECONDS - 1
+    await keys.look()
+    assert provider.reads == 1
+    clock.now += 1
+    await keys.look()
+    assert provider.reads == 2
+    assert await keys.find("old") is None
+
+
+@pytest.mark.parametrize(
+    "bad", [b"", b"{", b"[]", JwksError("https://id.example/keys answered 500 instead of 200"), RuntimeError("a bug")]
+)
+async def test_a_bad_document_leaves_the_old_keys(
+    keys: FreshKeys, provider: Provider, clock: Clock, bad: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a warning, once and not each time; it is tried again soon, and what is good then counts."""
+    provider.document = bad
+    clock.now += REFRESH_SECONDS
+    await keys.look()
+    assert await keys.find("old") is not None
+    clock.now += ASKED_SECONDS
+    await keys.look()
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "https://id.example/keys" in warnings[0]
+    assert "the keys read before stay in use (1 key)" in warnings[0]
+    provider.document = document("new")
+    clock.now += ASKED_SECONDS
+    await keys.look()
+    assert await keys.find("new") is not None
+
+
+async def test_a_document_without_keys_counts(
+    keys: FreshKeys, provider: Provider, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All keys may be withdrawn; with a warning, as it may be a mistake."""
+    provider.document = document()
+    clock.now += REFRESH_SECONDS
+    await keys.look()
+    assert await keys.find("old") is None
+    assert "no key that verifies: every bearer token is refused" in caplog.text
+
+
+async def test_until_there_are_keys_no_token_is_judged(provider: Provider, clock: Clock) -> None:
+    """A provider that is away at the start is tried again sooner first, later every 30 s, by nobody's asking."""
+    good, provider.document = provider.document, JwksError("https://id.example/keys did not answer within 5 s")
+    keys = FreshKeys(provider, clock)
+    await keys.start(required=False)
+    tried = []
+    for second in range(120):
+        with pytest.raises(KeysUnavailable):
+            await keys.find("old")
+        before = provider.reads
+        await keys.look()
+        tried += [second] * (provider.reads - before)
+        clock.now += 1
+    assert tried == [1, 3, 7, 15, 31, 61, 91]
+    for _ in range(2000):
+        clock.now += ASKED_SECONDS
+        await keys.look()
+    assert provider.reads == 2008
+    provider.document = good
+    clock.now += ASKED_SECONDS
+    await keys.look()
+    assert await keys.find("old") is not None
+
+
+async def test_a_start_does_not_wait_for_long(
+    provider: Provider, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passes need no provider: a gateway starts, and tokens have to wait."""
+    monkeypatch.setattr(fresh_keys, "PATIENCE_SECONDS", 0.01)
+    provider.open.clear()
+    keys = FreshKeys(provider, clock)
+    await keys.start(required=False)
+    with pytest.raises(KeysUnavailable):
+        await keys.find("old")
+
+
+async def test_what_is_passed_over_is_logged_when_it_is_new(
+    keys: FreshKeys, provider: Provider, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line for each document, not for each reading."""
+    caplog.set_level(logging.INFO)
+    provider.document = json.dumps({"keys": [public_jwk("oct"), {**public_jwk("rsa"), "use": "enc"}]}).encode()
+    for _ in range(3):
+        clock.now += REFRESH_SECONDS
+        await keys.look()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == "JWKS https://id.example/keys: 1 key; passed over: key 1 ('rsa') is not for signatures (use)"
+
+
+async def test_a_file_is_read_again_when_it_changes(tmp_path: Path, clock: Clock) -> None:
+    """Replaced, rewritten in place, mounted as a volume does it, gone and back; and not when it has not."""
+    path = tmp_path / "jwks.json"
+    path.write_bytes(document("a"))
+    os.utime(path, (1, 1))
+    keys = FreshKeys(FileSource(path), clock)
+    await keys.start(required=True)
+
+    async def known() -> list[str]:
+        await keys.look()
+        assert keys._jwks is not None
+        return list(keys._jwks.keys)
+
+    assert await known() == ["a"]
+    (tmp_path / "new").write_bytes(document("b"))
+    (tmp_path / "new").replace(path)
+    assert await known() == ["b"]
+    # In the same moment, of the same size: its times may show nothing.
+    path.write_bytes(document("c"))
+    assert await known() == ["c"]
+    for kid in "de":
+        (tmp_path / kid).mkdir()
+        (tmp_path / kid / "jwks.json").write_bytes(document(kid))
+        os.utime(tmp_path / kid / "jwks.json", (1, 1))
+    path.unlink()
+    assert await known() == ["c"]
+    for kid in "de":
+        path.unlink(missing_ok=True)
+        path.symlink_to(tmp_path / kid / "jwks.json")
+        assert await known() == [kid]
+    path.unlink()
+    path.write_bytes(b'{"keys": [')
+    assert await known() == ["e"]
+
+
+async def test_a_file_that_has_not_changed_is_not_read(tmp_path: Path) -> None:
+    """A look each second costs no reading."""
+    path = tmp_path / "jwks.json"
+    path.write_bytes(document("a"))
+    os.utime(path, (1, 1))
+    source = FileSource(path)
+    assert await source.may_have_changed()
+    await source.read()
+    assert not await source.may_have_changed()
+    path.unlink()
+    assert await source.may_have_changed()
+    with pytest.raises(JwksError, match="cannot be read: No such file"):
+        await source.read()
+    assert not await source.may_have_changed()
+
+
+@pytest.mark.parametrize("kind", ["absent", "a directory", "too large"])
+async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, clock: Clock, kind: str) -> None:
+    """At the start it is an error."""
+    path = tmp_path / "jwks.json"
+    if kind == "a directory":
+        path.mkdir()
+    elif kind == "too large":
+        path.write_bytes(b" " * (MAX_BYTES + 1))
+    with pytest.raises(JwksError, match=f"^{path} (cannot be read: |has more than)"):
+        await FreshKeys(FileSource(path), clock).start(required=True)
+
+
+class Site:
+    """A web server of a provider: what it answers is a test's choice."""
+
+    def __init__(self) -> None:
+        self.answer: Any = web.Response(body=document("a"))
+        self.asked: list[web.Request] = []
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request)
+        answer = self.answer
+        return await answer(request) if callable(answer) else answer
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """It listens on this machine."""
+    site = Site()
+    app = web.Application()
+    app.router.add_get("/{anything:.*}", site.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    site.url = f"http://me:hush@127.0.0.1:{runner.addresses[0][1]}/keys?p=hush"
+    try:
+        yield site
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_url_is_fetched(site: Site, clock: Clock) -> None:
+    """With its query, and nothing compressed."""
+    keys = FreshKeys(UrlSource(site.url), clock)
+    await keys.start(required=False)
+    assert await keys.find("a") is not None
+    (asked,) = site.asked
+    assert asked.path_qs == "/keys?p=hush"
+    assert asked.headers["Accept-Encoding"] == "identity"
+
+
+async def _endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with suppress(ConnectionError):
+        while True:
+            await response.write(b" " * 65536)
+    return response
+
+
+async def _never(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(3600)
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (web.Response(status=500), "answered 500 instead of 200"),
+        (
+            web.Response(status=302, headers={"Location": "http://elsewhere.example/keys"}),
+            "answered 302 instead of 200",
+        ),
+        (_endless, "answered more than"),
+        (_never, "did not answer within"),
+    ],
+    ids=["error", "redirect", "endless", "hangs"],
+)
+async def test_what_a_provider_answers_is_bounded(
+    site: Site, answer: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In size and time; nothing is followed, and what is said of it has neither the password nor the query."""
+    site.answer = answer
+    if answer is _never:
+        monkeypatch.setattr(jwks_source, "FETCH_SECONDS", 0.05)
+    with pytest.raises(JwksError, match=says) as raised:
+        await UrlSource(site.url).read()
+    assert "hush" not in str(raised.value)
+    assert "http://127.0.0.1:" in str(raised.value)
+
+
+async def test_a_provider_that_is_not_there_is_named_without_its_credentials() -> None:
+    """In one line."""
+    with pytest.raises(JwksError, match=r"^http://127\.0\.0\.1:1/keys cannot be read: ") as raised:
+        await UrlSource("http://me:hush@127.0.0.1:1/keys?p=hush").read()
+    assert "hush" not in str(raised.value)
+
+
+async def test_this_machine_is_asked_without_a_proxy(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says of proxies."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert await UrlSource(site.url).read() == document("a")
