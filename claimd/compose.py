@@ -26,9 +26,10 @@ from claimd.identity.passes import Passes
 from claimd.identity.secrets import Keys
 from claimd.metrics.counts import Counts
 from claimd.metrics.reporter import Reporter
+from claimd.processes.secret import installation_of
 from claimd.settings import Settings, SettingsError
 from claimd.store.errors import StoreUnavailable
-from claimd.store.installation import Installation, InstallationDiffers
+from claimd.store.installation import InstallationDiffers
 from claimd.store.redis_store import RedisStore
 
 # Far more than a person taps, far less than a script would.
@@ -45,8 +46,7 @@ async def run_gateway(
     """Serve the public API until SIGTERM. `worker` is the name to count under. Raises SettingsError."""
     keys = Keys.derive(settings.require_secret())
     signing_keys = await _signing_keys(settings)
-    installation = Installation(keys.fingerprint)
-    store = RedisStore.connect(settings.require_redis_url(), settings.durability, installation)
+    store = RedisStore.connect(settings.require_redis_url(), settings.durability, installation_of(settings))
     await _agreed(store)
     counts, clock = Counts(), asyncio.get_running_loop().time
     engine = ClaimEngine(store, counts)

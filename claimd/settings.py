@@ -148,8 +148,8 @@ class Settings(BaseSettings):
         return _parts(self.jwt_audience)
 
     @classmethod
-    def unknown_variables(cls) -> list[str]:
-        """A sentence for each variable of the environment that looks like a setting and is none, without its value."""
+    def unknown_variables(cls) -> list[tuple[str, str]]:
+        """Each variable of the environment that looks like a setting and is none, and the one that may be meant."""
         return list(unknown_variables(os.environ, cls.model_fields))
 
     def require_redis_url(self) -> str:

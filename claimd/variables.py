@@ -25,10 +25,11 @@ def is_injected(name: str, value: str) -> bool:
     return _INJECTED_PORT.fullmatch(name) is not None and _INJECTED_ADDRESS.match(value) is not None
 
 
-def unknown_variables(environment: Mapping[str, str], settings: Collection[str]) -> Iterator[str]:
-    """A sentence for each variable that begins with `CLAIMD_` and is neither a setting nor injected.
+def unknown_variables(environment: Mapping[str, str], settings: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each variable that begins with `CLAIMD_` and is neither a setting nor injected; with it the setting that is close
+    to its name, or "".
 
-    `settings` are the names of all settings without their prefix, in lower case. A sentence never has a value in it.
+    `settings` are the names of all settings without their prefix, in lower case.
     """
     known = [f"{PREFIX}{name.upper()}" for name in settings]
     for name in sorted(environment):
@@ -36,4 +37,4 @@ def unknown_variables(environment: Mapping[str, str], settings: Collection[str])
         if not upper.startswith(PREFIX) or upper in known or is_injected(name, environment[name]):
             continue
         close = get_close_matches(upper, known, n=1, cutoff=0.8)
-        yield f"{name} is not a setting and has no effect" + (f": did you mean {close[0]}?" if close else "")
+        yield name, close[0] if close else ""

@@ -4,16 +4,17 @@ import asyncio
 from typing import Any
 
 import typer
+from pydantic import SecretStr
 
 from claimd.cli import options
 from claimd.cli.errors import CommandError
 from claimd.cli.legible import legible
 from claimd.cli.show import as_json_text
-from claimd.identity.secrets import Keys
 from claimd.processes.checks.findings import Level, Report
 from claimd.processes.data_dir import read_secret
 from claimd.processes.own_server import examine
 from claimd.processes.record import read_record
+from claimd.processes.secret import installation_of
 from claimd.settings import Settings
 from claimd.store.installation import Installation
 
@@ -57,10 +58,12 @@ def _doctor(
 
 def _installation(settings: Settings) -> Installation | None:
     """By the secret that is set, else by that of the data directory of a `claimd up`."""
-    if settings.secret is not None:
-        return Installation(Keys.derive(settings.require_secret()).fingerprint)
-    kept = read_secret(settings.data_dir)
-    return Installation(Keys.derive(kept.encode()).fingerprint) if kept else None
+    if settings.secret is None:
+        kept = read_secret(settings.data_dir)
+        if kept is None:
+            return None
+        settings = settings.model_copy(update={"secret": SecretStr(kept)})
+    return installation_of(settings)
 
 
 def _embedded_url(settings: Settings) -> str:

@@ -12,11 +12,14 @@ import uvloop
 from claimd.cli import options
 from claimd.cli.logs import log_to_stderr
 from claimd.cli.say import say
-from claimd.identity.secrets import Keys
+from claimd.processes.checks.findings import tell
+from claimd.processes.checks.tokens import check_tokens
+from claimd.processes.checks.variables import check_variables
 from claimd.processes.limits import raise_open_files
 from claimd.processes.listeners import listen, url_of
 from claimd.processes.own_server import examine
 from claimd.processes.roles import worker_name
+from claimd.processes.secret import installation_of
 from claimd.settings import Settings
 from claimd.store.durability import Durability
 from claimd.store.installation import Installation
@@ -76,8 +79,9 @@ def _gateway(
     )
     # Before anything listens, and in the process that a person looks at.
     url = settings.require_redis_url()
-    installation = _installation(settings)
+    installation = installation_of(settings)
     if listen_fd is None:
+        tell([*check_variables(), *asyncio.run(check_tokens(settings))], say)
         _look_at_the_server(url, settings.durability, installation)
     if listen_fd is None and settings.workers > 1:
         asyncio.run(supervise_gateways(settings, say))
@@ -116,14 +120,11 @@ def _console(
     url = settings.require_redis_url()
     settings.require_admin_token()
     if listen_fd is None:
+        tell(check_variables(), say)
         # The console needs no secret; where it was given one, a wrong one is the sign of a slip.
-        _look_at_the_server(url, settings.durability, _installation(settings) if settings.secret else None)
+        _look_at_the_server(url, settings.durability, installation_of(settings) if settings.secret else None)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
     _serve("console", listener, ready_fd, lambda ready: run_console(settings, listener, on_ready=ready))
-
-
-def _installation(settings: Settings) -> Installation:
-    return Installation(Keys.derive(settings.require_secret()).fingerprint)
 
 
 def _look_at_the_server(url: str, durability: Durability, installation: Installation | None) -> None:

@@ -54,7 +54,8 @@ class Passes:
         # The signature before the content: what is not ours says nothing, not even that it has expired.
         if not compare_digest(raw[_PAYLOAD_BYTES:], self._mac(payload, round_id)):
             # Padding shortens the bytes; as many characters of another kind are another fault.
-            return Unauthenticated.BAD_SIGNATURE if len(raw) == _PAYLOAD_BYTES + _MAC_BYTES else Unauthenticated.MALFORMED
+            is_whole = len(raw) == _PAYLOAD_BYTES + _MAC_BYTES
+            return Unauthenticated.BAD_SIGNATURE if is_whole else Unauthenticated.MALFORMED
         if payload[:1] != _VERSION:
             return Unauthenticated.BAD_SIGNATURE
         if int.from_bytes(payload[1:8], "big") <= now_ms:

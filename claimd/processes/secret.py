@@ -15,6 +15,11 @@ from claimd.store.installation import ADVICE, Installation, InstallationDiffers,
 from claimd.store.redis_store import RedisStore
 
 
+def installation_of(settings: Settings) -> Installation:
+    """What these settings have of what every gateway must agree on. Raises SettingsError without a secret."""
+    return Installation(Keys.derive(settings.require_secret()).fingerprint, settings.jwt_identity)
+
+
 def prepare_secret(settings: Settings, data_dir: DataDir, *, has_data: bool) -> None:
     """Before the embedded server starts for the first time, make its secret; after that it must be there, or given.
 
@@ -41,8 +46,8 @@ async def with_agreed_secret(settings: Settings, data_dir: DataDir) -> Settings:
     url = settings.require_redis_url()
     given = settings.require_secret().decode() if settings.secret else data_dir.kept_secret()
     try:
-        secret = given or await _made(url, data_dir)
-        store = RedisStore.connect(url, settings.durability, Installation(Keys.derive(secret.encode()).fingerprint))
+        settings = settings.model_copy(update={"secret": SecretStr(given or await _made(url, data_dir))})
+        store = RedisStore.connect(url, settings.durability, installation_of(settings))
         try:
             await store.agree()
         finally:
@@ -51,7 +56,7 @@ async def with_agreed_secret(settings: Settings, data_dir: DataDir) -> Settings:
         raise StartError(str(error)) from None
     except StoreError as error:
         raise StartError(f"the server could not be asked which secret its claims were made with: {error}") from None
-    return settings.model_copy(update={"secret": SecretStr(secret)})
+    return settings
 
 
 async def _made(url: str, data_dir: DataDir) -> str:

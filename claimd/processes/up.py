@@ -15,6 +15,9 @@ from typing import Self
 from pydantic import SecretStr
 
 from claimd import __version__
+from claimd.processes.checks.findings import tell
+from claimd.processes.checks.tokens import check_tokens
+from claimd.processes.checks.variables import check_variables
 from claimd.processes.data_dir import DataDir
 from claimd.processes.embedded import Embedded, connect
 from claimd.processes.environment import child_environment, without_settings
@@ -50,6 +53,7 @@ async def up(settings: Settings, say: Say) -> None:
         say(f"claimd {__version__}")
         if data_dir.is_new:
             say(f"  new       {data_dir.path}: a data directory that starts empty (--data-dir names another)")
+        tell(check_variables(), lambda line: say(f"  {line}"))
         sockets = stack.enter_context(_Sockets())
         await sockets.open(settings, grace_seconds)
         settings = _with_admin_token(settings, data_dir)
@@ -149,11 +153,13 @@ class _Machine:
                 self._embedded.clear()
 
     async def _start(self) -> None:
+        tokens: list[str] = []
+        tell(await check_tokens(self._settings), tokens.append)
         if self._embedded is not None:
             prepare_secret(self._settings, self._data_dir, has_data=self._embedded.has_data)
         store = await self._start_store()
         self._settings = await with_agreed_secret(self._settings, self._data_dir)
-        self._introduce(store)
+        self._introduce([*store, *tokens])
         await self._supervisor.start(
             [
                 *gateway_specs(self._sockets.gateway, self._environment(without="admin_token")),
@@ -187,13 +193,13 @@ class _Machine:
     def _environment(self, without: str) -> dict[str, str]:
         return child_environment(self._settings, os.environ, without=without)
 
-    def _introduce(self, store: list[str]) -> None:
+    def _introduce(self, checks: list[str]) -> None:
         settings, workers = self._settings, self._settings.workers
         gateway, console = _port(self._sockets.gateway), _port(self._sockets.console)
         self._say(f"  public    {url_of(settings.host, gateway)}  ({workers} gateway{'s' if workers > 1 else ''})")
         self._say(f"  console   {url_of(settings.console_host, console)}  (operators; /metrics)")
         self._say(f"  token     {self._token_place()}")
-        for line in store:
+        for line in checks:
             self._say(f"  {line}")
 
     def _token_place(self) -> str:

@@ -4,7 +4,7 @@ A refusal may pass by itself, as a server that is away comes back: `claimd up` s
 starts and answers 503 until then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,6 +50,13 @@ def refusal(check: str, says: str, advice: str, *, may_pass: bool = False) -> Fi
     return Finding(check, Level.REFUSAL, says, advice, may_pass)
 
 
+def tell(findings: Iterable[Finding], say: Callable[[str], None]) -> None:
+    """Say each finding in a line of its own."""
+    for finding in findings:
+        mark = "" if finding.level is Level.OK else f"{finding.level.upper()}: "
+        say(f"{finding.check:<9} {mark}{finding.sentence}")
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything that was found about the server at `address`, which is without its password."""
@@ -64,9 +71,7 @@ class Report:
 
     def tell(self, say: Callable[[str], None]) -> None:
         """Say each finding in a line of its own."""
-        for finding in self.findings:
-            mark = "" if finding.level is Level.OK else f"{finding.level.upper()}: "
-            say(f"{finding.check:<9} {mark}{finding.sentence}")
+        tell(self.findings, say)
 
     def refuse(self, *, wait: bool) -> None:
         """Raise StartError where there is a refusal; with `wait`, only where it will not pass by itself."""
