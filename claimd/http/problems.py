@@ -70,9 +70,6 @@ class Problem:
         return web.Response(status=self.status, body=self.body(), content_type=CONTENT_TYPE, headers=self.headers)
 
 
-CHALLENGES = {"WWW-Authenticate": "Bearer, Pass"}
-
-
 class ProblemError(Exception):
     """Ends a request with a problem; only handlers and what decodes for them raise it."""
 
@@ -90,8 +87,10 @@ def _unauthenticated(reason: Unauthenticated) -> Problem:
     # RFC 6750, section 3: without credentials there is no error code. The scheme Pass has no parameters.
     error = "" if reason is Unauthenticated.NO_CREDENTIALS else 'error="invalid_token", '
     challenge = f'Bearer {error}error_description="{reason.sentence}", Pass'
+    # An outdated pass has a code of its own: the app then gets a new one, while the person's token is still good.
+    code = "pass_outdated" if reason is Unauthenticated.OUTDATED else "unauthenticated"
     # The value alone: to orjson, a member of an enumeration is no key.
-    return Problem(401, "unauthenticated", headers={"WWW-Authenticate": challenge}, reason=reason.value)
+    return Problem(401, code, headers={"WWW-Authenticate": challenge}, reason=reason.value)
 
 
 _UNAUTHENTICATED = {reason: _unauthenticated(reason) for reason in Unauthenticated}
@@ -99,5 +98,5 @@ _UNAUTHENTICATED = {reason: _unauthenticated(reason) for reason in Unauthenticat
 
 def refused(status: int, code: str, detail: str = "", **extra: Any) -> ProblemError:
     """What a handler raises to end its request with a problem."""
-    headers = CHALLENGES if status == HTTPStatus.UNAUTHORIZED else {}
+    headers = {"WWW-Authenticate": "Bearer, Pass"} if status == HTTPStatus.UNAUTHORIZED else {}
     return ProblemError(Problem(status, code, detail, extra, headers))

@@ -11,7 +11,8 @@ from claimd.domain.claims import Claim, claim_id_prefix
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import Round
 from claimd.domain.times import to_rfc3339
-from claimd.http.problems import CHALLENGES, Problem
+from claimd.http.problems import Problem, unauthenticated
+from claimd.identity.unauthenticated import Unauthenticated
 
 _T = TypeVar("_T")
 
@@ -24,7 +25,7 @@ _PLAIN_REFUSALS = {
     Outcome.SOLD_OUT: Problem(409, Outcome.SOLD_OUT),
     Outcome.CLOSED: Problem(409, Outcome.CLOSED),
     Outcome.ROUND_NOT_FOUND: Problem(404, Outcome.ROUND_NOT_FOUND),
-    Outcome.PASS_OUTDATED: Problem(401, Outcome.PASS_OUTDATED, headers=CHALLENGES),
+    Outcome.PASS_OUTDATED: unauthenticated(Unauthenticated.OUTDATED),
 }
 # One for each Retry-After, made once: a gateway that turns most people away must have its time for the others.
 _TRY_AGAIN = {

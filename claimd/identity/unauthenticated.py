@@ -16,6 +16,7 @@ class Unauthenticated(StrEnum):
     WRONG_ALGORITHM = "wrong_algorithm"
     BAD_SIGNATURE = "bad_signature"
     EXPIRED = "expired"
+    OUTDATED = "outdated"
     NOT_YET_VALID = "not_yet_valid"
     WRONG_ISSUER = "wrong_issuer"
     WRONG_AUDIENCE = "wrong_audience"
@@ -36,6 +37,7 @@ _SENTENCES = {
     Unauthenticated.WRONG_ALGORITHM: "the alg is not that of the key",
     Unauthenticated.BAD_SIGNATURE: "the signature is not good for this",
     Unauthenticated.EXPIRED: "expired",
+    Unauthenticated.OUTDATED: "the eligibility was edited, or the passes revoked, since this pass was issued",
     Unauthenticated.NOT_YET_VALID: "nbf or iat lies in the future",
     Unauthenticated.WRONG_ISSUER: "the iss is not one that is accepted",
     Unauthenticated.WRONG_AUDIENCE: "the aud is not one that is accepted",
