@@ -53,6 +53,20 @@ MUTANTS = (
         "        (now_ms, word, *pairs), others = await self._editing.call_and(",
     ),
     Mutant(
+        "idle connections not probed",
+        "claimd/store/connections.py",
+        "if sound and idle_seconds >= trusted_seconds:",
+        "if False:",
+        "tests/store/test_silent_network.py",
+    ),
+    Mutant(
+        "silent connections kept",
+        "claimd/store/script_calls.py",
+        "        await self._idle.abandon()",
+        "        pass",
+        "tests/store/test_silent_network.py",
+    ),
+    Mutant(
         "reload on every error",
         "claimd/store/script_calls.py",
         "isinstance(replies[0], NoScriptError)",

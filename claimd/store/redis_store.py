@@ -18,6 +18,7 @@ from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntr
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, Round
 from claimd.store import keys
+from claimd.store.connections import TCP_OPTIONS, TRUSTED_SECONDS, CheckedPool, IdleConnections
 from claimd.store.durability import Durability, Local, Replicated, made_sure, waits
 from claimd.store.errors import StoreUnavailable, translated_errors
 from claimd.store.fields import definition_fields, read_pairs, read_round, spelled
@@ -28,9 +29,10 @@ from claimd.store.script_calls import ScriptCalls
 from claimd.store.scripts import Script, load_script
 
 # A batch takes milliseconds; what takes seconds is a server that stalls, and its outcome is unknown. Half of a claim's
-# deadline, so that there is time to ask once more.
+# deadline, so that there is time to ask once more. The same for an operator or a page: a network that drops everything
+# in the middle of a call costs its caller this long (see `connections.py` for idle connections).
 _CLAIM_TIMEOUT_SECONDS = 2.0
-_READ_TIMEOUT_SECONDS = 5.0
+_READ_TIMEOUT_SECONDS = 2.0
 _CONNECT_TIMEOUT_SECONDS = 2.0
 # Two calls a round at most; a drop is one round, or a few at once.
 _CLAIM_CONNECTIONS = 16
@@ -79,7 +81,8 @@ class RedisStore:
         return cls(
             claiming=_script_calls(url, _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS),
             showing=_script_calls(url, _SHOW_CONNECTIONS, _READ_TIMEOUT_SECONDS),
-            editing=_script_calls(url, _EDIT_CONNECTIONS, _READ_TIMEOUT_SECONDS),
+            # An edit must not be repeated blindly: its connection is probed each time.
+            editing=_script_calls(url, _EDIT_CONNECTIONS, _READ_TIMEOUT_SECONDS, trusted_seconds=0.0),
             reading=Redis.from_pool(_pool(url, _READ_CONNECTIONS, _READ_TIMEOUT_SECONDS)),
             sure=made_sure(durability, time.monotonic),
             installation=installation,
@@ -314,13 +317,16 @@ def check_url(url: str) -> None:
         ) from None
 
 
-def _script_calls(url: str, connections: int, timeout_seconds: float) -> ScriptCalls:
-    return ScriptCalls(_pool(url, connections, None), connections, timeout_seconds)
+def _script_calls(
+    url: str, connections: int, timeout_seconds: float, trusted_seconds: float = TRUSTED_SECONDS
+) -> ScriptCalls:
+    return ScriptCalls(_pool(url, connections, None), connections, timeout_seconds, IdleConnections(trusted_seconds))
 
 
-def _pool(url: str, max_connections: int, timeout_seconds: float | None) -> "BlockingConnectionPool":
-    return BlockingConnectionPool.from_url(
+def _pool(url: str, max_connections: int, timeout_seconds: float | None) -> CheckedPool:
+    return CheckedPool.from_url(
         url,
+        **({} if url.startswith("unix://") else TCP_OPTIONS),
         max_connections=max_connections,
         timeout=timeout_seconds,
         socket_timeout=timeout_seconds,

@@ -16,6 +16,7 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 
+from claimd.store.connections import IdleConnections
 from claimd.store.errors import StoreUnavailable, store_error
 from claimd.store.scripts import Script
 
@@ -28,11 +29,17 @@ class ScriptCalls:
     The pool's `socket_timeout` must be None: `timeout_seconds` is for a whole call, waiting for a connection included.
     """
 
-    def __init__(self, pool: "ConnectionPool", max_connections: int, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        pool: "ConnectionPool",
+        max_connections: int,
+        timeout_seconds: float,
+        idle: IdleConnections | None = None,
+    ) -> None:
         self._pool = pool
         self._timeout_seconds = timeout_seconds
         self._free = asyncio.Semaphore(max_connections)
-        self._idle: list[AbstractConnection] = []
+        self._idle = IdleConnections() if idle is None else idle
         # Other processes may reach the server through the same proxy.
         self._own = os.urandom(4).hex().encode()
         self._numbers = itertools.count()
@@ -54,25 +61,24 @@ class ScriptCalls:
                 asked = True
                 reply, *others = await self._ask(connection, script, (command, *after))
                 if not isinstance(reply, list) or not reply or reply[0] != call_id:
-                    await connection.disconnect(nowait=True)
+                    await self._leave(connection)
                     raise StoreUnavailable(f"a reply that {script.name}.lua was not asked for: {str(reply)[:100]}")
-                self._idle.append(connection)
+                await self._idle.put(connection)
                 return reply[1:], others
         except (RedisError, OSError, TimeoutError) as error:
             raise store_error(error, asked=asked) from error
 
     async def close(self) -> None:
         """Close the connections that are not in use."""
-        while self._idle:
-            await self._idle.pop().disconnect()
+        await self._idle.close()
 
     async def _connected(self) -> AbstractConnection:
-        connection = self._idle.pop() if self._idle else self._pool.make_connection()  # type: ignore[no-untyped-call]
+        kept = await self._idle.take()
+        if kept is not None:
+            return kept
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            if connection.is_connected and await connection.can_read():
-                # Nobody asked, so it is the end of the connection, or the reply to somebody else.
-                await connection.disconnect(nowait=True)
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call]
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -89,17 +95,22 @@ class ScriptCalls:
                 if not isinstance(replies[0], ResponseError):
                     replies = await _exchange(connection, commands)
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await self._leave(connection)
             raise
         if isinstance(replies[0], _DEMOTED):
             # It is a replica now, and keeps its connections: the address may lead to another server already.
-            await connection.disconnect(nowait=True)
+            await self._leave(connection)
             raise replies[0]
         if isinstance(replies[0], ResponseError):
             # A reply like any other. Were it another call's, the next one would find ours in place of its own.
-            self._idle.append(connection)
+            await self._idle.put(connection)
             raise replies[0]
         return replies
+
+    async def _leave(self, connection: AbstractConnection) -> None:
+        """Close it, and all idle ones: what silenced or broke it may have done the same to them."""
+        await connection.disconnect(nowait=True)
+        await self._idle.abandon()
 
 
 async def _exchange(connection: AbstractConnection, commands: Sequence[Sequence[Any]]) -> list[Any]:

@@ -70,12 +70,24 @@ class Proxy:
         self.fault: Fault | None = None
         self.share = 0.1
         self.applied = 0
-        self._listen = listen
+        self.accepted = 0
+        # Connections that were accepted before this many were: what comes on them is dropped, in both directions.
+        self._silent_before = 0
+        self.listen = listen
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._stopping = asyncio.Event()
         # The loop itself keeps none of its tasks alive, and what waits in a black hole is wanted by nobody.
         self._open: set[asyncio.Task[None]] = set()
+
+    def silence(self) -> None:
+        """Drop whatever comes on the connections there are, without an end or a reset; new ones work."""
+        self._silent_before = self.accepted
+
+    @property
+    def connected(self) -> int:
+        """How many connections are open, silent ones included."""
+        return len(self._open)
 
     @classmethod
     @contextmanager
@@ -93,7 +105,7 @@ class Proxy:
             proxy._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_unix_server(self._accept, self._listen)
+        server = await asyncio.start_unix_server(self._accept, self.listen)
         self._ready.set()
         await self._stopping.wait()
         server.close()
@@ -103,28 +115,33 @@ class Proxy:
             await asyncio.wait(self._open)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connecting = asyncio.create_task(self._connect(reader, writer))
+        number, self.accepted = self.accepted, self.accepted + 1
+        connecting = asyncio.create_task(self._connect(reader, writer, lambda: number < self._silent_before))
         self._open.add(connecting)
         connecting.add_done_callback(self._open.discard)
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_silent: Callable[[], bool]
+    ) -> None:
         try:
             from_server, to_server = await asyncio.open_unix_connection(self.server)
         except OSError:
             writer.transport.abort()
             return
         wires = Wires((writer, to_server))
-        asking = asyncio.create_task(_hand_on(reader, to_server))
+        asking = asyncio.create_task(_hand_on(reader, to_server, is_silent))
         try:
             with suppress(OSError):
-                await self._answer(from_server, wires)
+                await self._answer(from_server, wires, is_silent)
         finally:
             asking.cancel()
             wires.cut()
 
-    async def _answer(self, server: asyncio.StreamReader, wires: Wires) -> None:
+    async def _answer(self, server: asyncio.StreamReader, wires: Wires, is_silent: Callable[[], bool]) -> None:
         while reply := await server.read(_CHUNK_BYTES):
             fault = self.fault
+            if is_silent():
+                continue
             if fault is not None and random.random() < self.share:
                 self.applied += 1
                 await fault(wires, reply)
@@ -133,9 +150,11 @@ class Proxy:
             await wires[0].drain()
 
 
-async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_silent: Callable[[], bool]) -> None:
     with suppress(OSError):
         while piece := await reader.read(_CHUNK_BYTES):
+            if is_silent():
+                continue
             writer.write(piece)
             await writer.drain()
         writer.transport.abort()

@@ -1,0 +1,138 @@
+"""Connections to the server that wait for their next call: whether one may carry it, and when all of them are given up.
+
+A firewall or a load balancer that forgets connections drops packets without a reset: all that were open are silent at
+once, and each would cost a call its whole timeout. So a connection that was idle answers a question first, and one that
+is silent takes all idle ones with it. A connection between two calls that follow each other costs no round trip.
+"""
+
+import asyncio
+import math
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+# Under load the pause between two batches is a few milliseconds; a question every 0.1 s costs nothing that shows.
+TRUSTED_SECONDS: Final = 0.1
+# A server that is well replies in less than a millisecond, and one that stalls serves a new connection no later.
+PROBE_SECONDS: Final = 0.5
+# Less than the idle timeouts of firewalls and load balancers (from one minute up), and far more than a drop pauses.
+EXPIRE_SECONDS: Final = 30.0
+
+# Not PING, which claimd needs for nothing else: a user with no more rights than it needs may be denied it.
+_QUESTION: Final = "TIME"
+
+# The kernel gives up a connection whose data, or keepalive, the other kernel has not acknowledged for a second: that of
+# a server that stalls still does. Keepalives are traffic, too, so that a firewall sees no idle connection.
+TCP_OPTIONS: Final = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        socket.TCP_KEEPIDLE: 10,
+        socket.TCP_KEEPINTVL: 3,
+        socket.TCP_KEEPCNT: 3,
+        socket.TCP_USER_TIMEOUT: 1000,
+    },
+}
+
+Clock = Callable[[], float]
+
+
+class IdleConnections:
+    """Last in, first out. One that was idle for `trusted_seconds` or more is probed before it is used."""
+
+    def __init__(self, trusted_seconds: float = TRUSTED_SECONDS, clock: Clock = time.monotonic) -> None:
+        self._trusted_seconds = trusted_seconds
+        self._clock = clock
+        self._idle: list[tuple[AbstractConnection, float]] = []
+
+    async def take(self) -> AbstractConnection | None:
+        """The connection used last, if it carries calls; None where a new one has to be made, and no other is left."""
+        if not self._idle:
+            return None
+        connection, since = self._idle.pop()
+        if await carries(connection, self._clock() - since, self._trusted_seconds):
+            return connection
+        await self.abandon()
+        return None
+
+    async def put(self, connection: AbstractConnection) -> None:
+        """Keep one that has carried a call; close the one that was idle longest if its time is over."""
+        now = self._clock()
+        self._idle.append((connection, now))
+        if self._idle[0][1] < now - EXPIRE_SECONDS:
+            await self._idle.pop(0)[0].disconnect(nowait=True)
+
+    async def abandon(self) -> None:
+        """Close all without waiting for it: one of them was silent, or broken."""
+        while self._idle:
+            await self._idle.pop()[0].disconnect(nowait=True)
+
+    async def close(self) -> None:
+        """Close all."""
+        while self._idle:
+            await self._idle.pop()[0].disconnect()
+
+
+class CheckedPool(BlockingConnectionPool):
+    """The library's pool with the same rules for its idle connections."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._idle_since: WeakKeyDictionary[AbstractConnection, float] = WeakKeyDictionary()
+
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        """Have it connected, by a new socket where the one it has does not carry calls. Raises RedisError, OSError."""
+        if connection.is_connected:
+            idle_seconds = time.monotonic() - self._idle_since.get(connection, -math.inf)
+            if not await carries(connection, idle_seconds, TRUSTED_SECONDS):
+                await self._abandon(since=math.inf)
+        await super().ensure_connection(connection)
+
+    async def release(self, connection: AbstractConnection) -> None:
+        """Take one back; one that broke, or timed out, takes all idle ones with it."""
+        now = time.monotonic()
+        self._idle_since[connection] = now
+        await self._abandon(since=now - EXPIRE_SECONDS if connection.is_connected else math.inf)
+        await super().release(connection)
+
+    async def _abandon(self, since: float) -> None:
+        """Close those that have been idle since before that moment; the library connects them again when needed."""
+        for connection in list(self._get_free_connections()):
+            if connection.is_connected and self._idle_since.get(connection, -math.inf) < since:
+                await connection.disconnect(nowait=True)
+
+
+async def carries(connection: AbstractConnection, idle_seconds: float, trusted_seconds: float) -> bool:
+    """Whether a call may be sent on an idle connection. It is closed where not, and where this is cancelled."""
+    try:
+        # What came without being asked for is the end of the connection, or a reply to another call.
+        sound = idle_seconds < EXPIRE_SECONDS and not await connection.can_read()
+        if sound and idle_seconds >= trusted_seconds:
+            sound = await _answers(connection) and not await connection.can_read()
+    except (RedisError, OSError):
+        sound = False
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+    if not sound:
+        await connection.disconnect(nowait=True)
+    return sound
+
+
+async def _answers(connection: AbstractConnection) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await connection.send_command(_QUESTION, check_health=False)
+            reply = await connection.read_response(timeout=math.inf)
+    except ResponseError:
+        # It is loading, or a replica: the call itself will say so.
+        return True
+    except TimeoutError:
+        raise RedisConnectionError("an idle connection is silent") from None
+    return isinstance(reply, list) and len(reply) == 2 and all(part.isdigit() for part in reply)
