@@ -189,9 +189,9 @@ MUTANTS = (
     ),
     Mutant(
         "a lost connection not noticed",
-        "claimd/store/script_calls.py",
-        "connection.is_connected and await connection.can_read()",
-        "False",
+        "claimd/store/connections.py",
+        "idle_seconds < EXPIRE_SECONDS and not await connection.can_read()",
+        "idle_seconds < EXPIRE_SECONDS",
         "tests/store",
     ),
     Mutant(

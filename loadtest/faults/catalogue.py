@@ -89,6 +89,7 @@ SCENARIOS: Final = (
     Scenario("late-replies", "replies late by up to 3 s", 100, 5, _on_the_way(proxy.hold_up), _proxied),
     Scenario("cut-replies", "half a reply, then the end", 500, 20, _on_the_way(proxy.cut_short), _proxied),
     Scenario("black-hole", "no reply, and no end either", 20, 2, _on_the_way(proxy.swallow), _proxied),
+    Scenario("silent-network", "all connections to the server go silent", 20, 2, network.silence, _proxied),
     Scenario("double-replies", "every tenth reply comes twice", 500, 80, _on_the_way(proxy.repeat), _proxied),
     Scenario("clients-gone", "clients hang up in the middle of a claim", 3_000, 200, network.clients_gone),
     Scenario("forget-scripts", "SCRIPT FLUSH", 200, 20, conditions.forget_scripts, scene.on_own_server),

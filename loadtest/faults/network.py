@@ -1,14 +1,25 @@
-"""What the network does: replies lost, late, cut and doubled between gateway and server; clients who hang up."""
+"""What the network does: replies lost, late, cut and doubled between gateway and server, connections forgotten; clients
+who hang up.
+"""
 
+import asyncio
 import time
-from typing import Final
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
 
 from loadtest.answers import Told
+from loadtest.api import ApiError
 from loadtest.faults import proxy
+from loadtest.faults.people import People
 from loadtest.faults.scene import Play, Scene
-from loadtest.faults.waiting import until
+from loadtest.faults.waiting import PATIENCE_SECONDS, BrokenPromiseError, until
 
 _IMPATIENT: Final = 0.3
+_ROUNDS_AT_ONCE: Final = 20
+_HOUR_MS: Final = 3_600_000
+# From the moment when all connections go silent to the first claim decided, and to an operator's order done.
+_SILENT_SECONDS: Final = 2.5
 
 
 def on_the_way(fault: proxy.Fault, share: float = 0.1) -> Play:
@@ -32,3 +43,45 @@ async def clients_gone(scene: Scene, times: int) -> None:
     await until(lambda: scene.tried_so_far(scene.people.told[Told.DROPPED]) >= times, "enough of them hung up")
     scene.people.impatience = 0.0
     await scene.recovered(time.monotonic())
+
+
+async def silence(scene: Scene, times: int) -> None:
+    """All connections to the server go silent at once, after as many were in use as there may be; new ones work."""
+    between, claimd = scene.world.proxy, scene.world.claimd
+    if between is None:
+        raise RuntimeError("this takes a proxy")
+    now_ms = int(time.time() * 1000)
+    crowds = []
+    for number in range(_ROUNDS_AT_ONCE):
+        round_id = f"silent-{number}"
+        scene.console.create_round(round_id, 1_000_000, now_ms - _HOUR_MS, now_ms + 100 * _HOUR_MS)
+        crowds.append(People(claimd.port, claimd.keys, round_id))
+    scene.figures["ordered after, s"] = ordered = []
+    for number in range(times):
+        await asyncio.gather(*(crowd.ask_once(number + 1) for crowd in crowds))
+        await scene.some_time(0.3)
+        between.silence()
+        silent_at = time.monotonic()
+        order = asyncio.create_task(asyncio.to_thread(_until_done, lambda: _pause_and_resume(scene, "silent-0")))
+        await scene.recovered(silent_at)
+        ordered.append(await order - silent_at)
+        slowest = max(scene.recoveries[-1], ordered[-1])
+        if slowest > _SILENT_SECONDS:
+            raise BrokenPromiseError(f"silent for {slowest:.2f} s: claims {scene.recoveries}, orders {ordered}")
+        scene.done_once()
+
+
+def _pause_and_resume(scene: Scene, round_id: str) -> None:
+    for verb in ("pause", "resume"):
+        scene.console.order(round_id, verb, "while the network is silent")
+    scene.console.round(round_id)
+
+
+def _until_done(order: Callable[[], Any]) -> float:
+    """When it succeeded; an order that had no answer is given again. Raises BrokenPromiseError after a minute."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(ApiError):
+            order()
+            return time.monotonic()
+    raise BrokenPromiseError("no order succeeded")
