@@ -67,6 +67,7 @@ class LaneConnection(asyncio.Protocol):
     __slots__ = (
         "_begun_at",
         "_closing",
+        "_ended",
         "_lane",
         "_loop",
         "_part",
@@ -87,6 +88,8 @@ class LaneConnection(asyncio.Protocol):
         self._unread_answers = UnreadAnswers()
         self._waiting = False
         self._closing = False
+        # The client has sent all it will send; it may still read.
+        self._ended = False
         self._writing_paused = False
         # When the last request began to arrive; before the first, when the connection was made.
         self._begun_at = self._loop.time()
@@ -125,6 +128,11 @@ class LaneConnection(asyncio.Protocol):
             self._await_the_rest(data)
         else:
             self._hand_over(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more: close, after the answers that it waits for. Return whether it waits for one."""
+        self._ended = True
+        return self._waiting
 
     def pause_writing(self) -> None:
         """The client does not read: take nothing more from it."""
@@ -186,7 +194,7 @@ class LaneConnection(asyncio.Protocol):
     def _answer(self, transport: asyncio.Transport, answer: bytes) -> None:
         self._waiting = False
         transport.write(answer)
-        if self._closing:
+        if self._closing or (self._ended and not self._unread):
             transport.close()
         elif self._unread:
             # With the next turn, when a connection that broke meanwhile is known to be lost.
@@ -210,3 +218,5 @@ class LaneConnection(asyncio.Protocol):
             door.pause_writing()
         transport.resume_reading()
         door.data_received(data)
+        if self._ended and not door.eof_received():
+            transport.close()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from claimd.http import timeouts
 from claimd.http.errors import problem_of
@@ -34,7 +35,9 @@ class _Connection(web.RequestHandler):
     __slots__ = (
         "_arriving_since",
         "_being_answered",
+        "_body",
         "_clock",
+        "_ended",
         "_idle_seconds",
         "_open",
         "_silent_since",
@@ -60,6 +63,10 @@ class _Connection(web.RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._arriving_since: float | None = None
         self._being_answered = False
+        # The body of the request that is being answered.
+        self._body: StreamReader = EMPTY_PAYLOAD
+        # The client has sent all it will send; it may still read.
+        self._ended = False
         self._unread_answers = UnreadAnswers()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -82,10 +89,25 @@ class _Connection(web.RequestHandler):
             self._arriving_since = self._clock()
         super().data_received(data)
 
-    def answering(self) -> None:
+    def eof_received(self) -> bool:  # type: ignore[override] # The library's own returns None: close at once.
+        """The client sends no more: close, after the answers that it waits for. Return whether it waits for one.
+
+        A body that is cut off is an error of its request from now on, not something to wait for.
+        """
+        self._ended = True
+        if not self._messages and not self._being_answered:
+            return False
+        body = self._messages[-1][1] if self._messages else self._body
+        if not body.is_eof():
+            body.set_exception(web.RequestPayloadError("the client sends no more"))
+            body.feed_eof()
+        return True
+
+    def answering(self, body: StreamReader) -> None:
         """The head of a request is whole, or hopeless: from here on it is up to us."""
         self._arriving_since = None
         self._being_answered = True
+        self._body = body
 
     def resume_writing(self) -> None:
         """The client has read a good deal of what it was sent."""
@@ -131,6 +153,8 @@ class _Connection(web.RequestHandler):
         answer = problem_of(resp).response() if isinstance(resp, web.HTTPException) else resp
         finished = await super().finish_response(request, answer, start_time)
         self._being_answered = False
+        if self._ended and not self._messages:
+            self.close()
         return finished
 
 
@@ -168,7 +192,7 @@ def _announced(make_request: Callable[..., web.BaseRequest]) -> Callable[..., we
     """The library makes a request when its turn has come to be answered, and says so to nobody."""
 
     def announced(message: Any, payload: Any, connection: _Connection, *rest: Any) -> web.BaseRequest:
-        connection.answering()
+        connection.answering(payload)
         return make_request(message, payload, connection, *rest)
 
     return announced

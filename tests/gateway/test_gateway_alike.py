@@ -258,9 +258,12 @@ class Doors:
         for door in self.doors:
             await open_round(door.store, round_id, total=2)
 
-    async def bytes_of(self, request: bytes) -> list[list[bytes]]:
-        """The lines that each door answers a request and its followers with, until it hangs up; without dates."""
-        return [await _lines(door, request) for door in self.doors]
+    async def bytes_of(self, request: bytes, *, finish: bool = False) -> list[list[bytes]]:
+        """The lines that each door answers a request and its followers with, until it hangs up; without dates.
+
+        With `finish` nothing follows, and the client says so.
+        """
+        return [await _lines(door, request, finish) for door in self.doors]
 
 
 def _filled(piece: bytes, round_id: str) -> bytes:
@@ -291,9 +294,11 @@ async def _answers(door: Served, round_id: str, pieces: list[bytes]) -> list[Any
     return [*seen, item.issued, held]
 
 
-async def _lines(door: Served, request: bytes) -> list[bytes]:
+async def _lines(door: Served, request: bytes, finish: bool) -> list[bytes]:
     async with connected(door.port) as raw:
-        await raw.send(request + LAST)
+        await raw.send(request if finish else request + LAST)
+        if finish:
+            raw.finish()
         # Two servers may be a second apart, and write the same headers in another order.
         return sorted(TIMES.sub(b"TIME", await raw.rest()).lower().split(b"\r\n"))
 
@@ -442,3 +447,15 @@ def test_both_doors_answer_with_the_same_bytes(doors: Doors, name: str) -> None:
     assert b"date: time" in by_lane
     if name in NO_HTTP:
         assert [line[8:] for line in by_lane if line.startswith(b"http/")] == [b" 400 bad request"]
+
+
+@pytest.mark.parametrize("name", [*KEPT, "half a claim", "half a body"])
+def test_both_doors_answer_a_client_that_sends_no_more(doors: Doors, name: str) -> None:
+    """The same lines as if it went on, and then the end."""
+    halves = {"half a claim": _plain()[:-2], "half a body": _plain(b"Content-Length: 9\r\n") + b"{"}
+    request = _filled(KEPT.get(name) or halves[name], "kept")
+    doors.runner.run(doors.open("kept"))
+    by_lane, by_aiohttp = doors.runner.run(doors.bytes_of(request, finish=True))
+    # Only aiohttp names itself.
+    assert by_lane == [line for line in by_aiohttp if not line.startswith(b"server:")] or by_lane == by_aiohttp
+    assert (b"date: time" in by_lane) == (name != "half a claim")

@@ -46,6 +46,10 @@ class Raw:
             return False
         return True
 
+    def finish(self) -> None:
+        """Say that no more will be sent, and go on reading."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     async def answer(self, *, bodiless: bool = False) -> Answer | None:
         """The next answer, or None where the server has hung up. `bodiless` for the answer to HEAD."""
         async with asyncio.timeout(PATIENCE_SECONDS):
