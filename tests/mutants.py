@@ -53,6 +53,28 @@ MUTANTS = (
         "        (now_ms, word, *pairs), others = await self._editing.call_and(",
     ),
     Mutant(
+        "no bound on connections",
+        "claimd/http/admission.py",
+        "for door in self._doors) < self._most:",
+        "for door in self._doors) >= 0:",
+        "tests/processes/test_few_files.py",
+    ),
+    Mutant(
+        "connections handed over not counted",
+        "claimd/http/admission.py",
+        "self._doors: Collection[Door] = {front, behind}",
+        "self._doors: Collection[Door] = {front}",
+        "tests/http/test_admission.py",
+    ),
+    Mutant(
+        "a line for each rejected connection",
+        "claimd/http/admission.py",
+        "        if not self._rejected:\n            asyncio.get_running_loop().call_later(_REPORT_SECONDS, self._report)\n"
+        "        self._rejected += 1",
+        "        self._rejected += 1\n        self._report()",
+        "tests/http/test_admission.py",
+    ),
+    Mutant(
         "half-closed clients not answered by the lane",
         "claimd/gateway/lane.py",
         "        return self._waiting\n",

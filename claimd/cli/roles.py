@@ -15,7 +15,7 @@ from claimd.cli.say import say
 from claimd.processes.checks.findings import tell
 from claimd.processes.checks.tokens import check_tokens
 from claimd.processes.checks.variables import check_variables
-from claimd.processes.limits import raise_open_files
+from claimd.processes.limits import few_files_warning, raise_open_files
 from claimd.processes.listeners import listen, url_of
 from claimd.processes.own_server import examine
 from claimd.processes.roles import worker_name
@@ -146,7 +146,9 @@ def _serve(
     ready_fd: int | None,
     run: Callable[[Callable[[], None]], Coroutine[Any, Any, None]],
 ) -> None:
-    raise_open_files()
+    few_files = few_files_warning(raise_open_files())
+    if few_files and ready_fd is None:
+        say(few_files)
     log_to_stderr(role)
     address = listener.getsockname()
 

@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from claimd.http import timeouts
-from claimd.http.errors import problem_of
+from claimd.http.admission import Admission
+from claimd.http.errors import COUNTS, problem_of
 from claimd.http.problems import Problem
 from claimd.http.replies import retry_after
 from claimd.http.timeouts import Door, UnreadAnswers
@@ -220,7 +221,8 @@ async def serve(
     try:
         behind = AiohttpDoor(runner, idle_seconds)
         front = in_front(behind.connection) if in_front else behind
-        server = await loop.create_server(front.connection, sock=listener, backlog=_BACKLOG)
+        admission = Admission(front, behind, app[COUNTS])
+        server = await loop.create_server(admission.connection, sock=listener, backlog=_BACKLOG)
         sweeping = asyncio.create_task(timeouts.keep_sweeping({behind, front}))
         on_ready()
         await stopping.wait()

@@ -1,5 +1,6 @@
 """Answers as bytes for connections not of aiohttp: all but the serial is spelled once, and the date once a second."""
 
+from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -26,6 +27,12 @@ def problem_answer(problem: Problem, now_seconds: int) -> bytes:
     """The whole HTTP/1.1 answer for a problem; keeps the connection open."""
     before, after = _problem_parts(problem)
     return before + _date(now_seconds) + after
+
+
+def json_answer(status: int, body: bytes, headers: Mapping[str, str], now_seconds: int) -> bytes:
+    """The whole HTTP/1.1 answer with such a body."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    return b"%b%b%b\r\n%b" % (_head(status, _JSON_TYPE, len(body)), _date(now_seconds), lines, body)
 
 
 # By the problem itself: those that are told to many are made once.

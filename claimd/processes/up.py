@@ -22,7 +22,7 @@ from claimd.processes.data_dir import DataDir
 from claimd.processes.embedded import Embedded, connect
 from claimd.processes.environment import child_environment, without_settings
 from claimd.processes.errors import StartError
-from claimd.processes.limits import raise_open_files
+from claimd.processes.limits import few_files_warning, raise_open_files
 from claimd.processes.listeners import listen, url_of
 from claimd.processes.own_server import examine
 from claimd.processes.record import Record, read_record
@@ -41,7 +41,7 @@ _GRACE_SECONDS = 3.0
 
 async def up(settings: Settings, say: Say) -> None:
     """Run until SIGTERM or SIGINT. Raises SettingsError, or StartError with all stopped, where it cannot start."""
-    raise_open_files()
+    few_files = few_files_warning(raise_open_files())
     if settings.redis_url is None and settings.durability is Durability.REPLICA:
         raise SettingsError("CLAIMD_DURABILITY: the embedded server has no replica; name one's own with --redis-url")
     with ExitStack() as stack:
@@ -54,6 +54,8 @@ async def up(settings: Settings, say: Say) -> None:
         if data_dir.is_new:
             say(f"  new       {data_dir.path}: a data directory that starts empty (--data-dir names another)")
         tell(check_variables(), lambda line: say(f"  {line}"))
+        if few_files:
+            say(few_files)
         sockets = stack.enter_context(_Sockets())
         await sockets.open(settings, grace_seconds)
         settings = _with_admin_token(settings, data_dir)
@@ -63,7 +65,9 @@ async def up(settings: Settings, say: Say) -> None:
 
 async def supervise_gateways(settings: Settings, say: Say) -> None:
     """Run `settings.workers` gateways on one port until SIGTERM or SIGINT. Raises StartError."""
-    raise_open_files()
+    few_files = few_files_warning(raise_open_files())
+    if few_files:
+        say(few_files)
     environment = child_environment(settings, os.environ, without="admin_token")
     listeners = listen(settings.host, settings.port, workers=settings.workers)
     supervisor = Supervisor(say, lambda _name, _pid: None)

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from claimd.gateway.context import Context
 from claimd.gateway.lane import Lane
 from claimd.http import server as http_server
 from claimd.http import timeouts
+from claimd.http.admission import Admission
+from claimd.http.errors import COUNTS
 from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.fresh_keys import FixedKeys, KeyFinder
 from claimd.identity.jwks import parse_jwks
@@ -93,6 +95,7 @@ class Served:
     front: Any
     behind: http_server.AiohttpDoor
     reporter: Reporter | None = None
+    counts: Counts = field(default_factory=Counts)
 
     async def sweep(self, now: float) -> None:
         """What happens every second, at a moment of the test's choice."""
@@ -118,6 +121,7 @@ async def gateway(
     idle_seconds: float = timeouts.IDLE_SECONDS,
     keys: KeyFinder | None = None,
     rules: TokenRules | None = None,
+    most_connections: int | None = None,
 ) -> AsyncIterator[Served]:
     """A gateway over the server at `url`; `door` is Lane or AiohttpDoor. `keys` in place of the file `jwks`."""
     store, counts = RedisStore.connect(url), Counts()
@@ -133,16 +137,16 @@ async def gateway(
     reporter = Reporter(store, worker, counts, engine.queue_depth)
     front = partial(Lane, context, counts, idle_seconds=idle_seconds) if door is Lane else None
     app = gateway_app.create_app(context, counts)
-    async with _serving(app, front, store, reporter, idle_seconds) as served:
+    async with _serving(app, front, store, reporter, most_connections, idle_seconds) as served:
         yield served
 
 
 @asynccontextmanager
-async def console(url: str) -> AsyncIterator[Served]:
+async def console(url: str, *, most_connections: int | None = None) -> AsyncIterator[Served]:
     """A console over the server at `url`."""
     store = RedisStore.connect(url)
     app = console_app.create_app(console_context.Context(store, ADMIN_TOKEN))
-    async with _serving(app, None, store, None) as served:
+    async with _serving(app, None, store, None, most_connections) as served:
         yield served
 
 
@@ -152,6 +156,7 @@ async def _serving(
     in_front: Any,
     store: RedisStore,
     reporter: Reporter | None,
+    most_connections: int | None,
     idle_seconds: float = timeouts.IDLE_SECONDS,
 ) -> AsyncIterator[Served]:
     # `serve` itself waits for a signal of the whole process, and there are several servers in this one.
@@ -161,14 +166,15 @@ async def _serving(
     behind = http_server.AiohttpDoor(runner, idle_seconds)
     front = in_front(behind.connection) if in_front else behind
     listener = socket.create_server(("127.0.0.1", 0))
-    server = await loop.create_server(front.connection, sock=listener, backlog=4096)
+    admission = Admission(front, behind, app[COUNTS], most_connections)
+    server = await loop.create_server(admission.connection, sock=listener, backlog=4096)
     port = listener.getsockname()[1]
     base = f"http://127.0.0.1:{port}"
     timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
     try:
         async with aiohttp.ClientSession(base, timeout=timeout, connector=connector) as session:
-            yield Served(port, store, session, front, behind, reporter)
+            yield Served(port, store, session, front, behind, reporter, app[COUNTS])
     finally:
         server.close()
         await front.stop()

@@ -45,8 +45,11 @@ class Alone:
 
 
 @contextmanager
-def alone(role: str, tmp_path: Path, url: str, durability: str = "local") -> Iterator[Alone]:
-    """Run it on a free port."""
+def alone(
+    role: str, tmp_path: Path, url: str, durability: str = "local", open_files: int | None = None
+) -> Iterator[Alone]:
+    """Run it on a free port, with a limit of `open_files`."""
+    prefix = () if open_files is None else ("sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh")
     flag = "--port" if role == "gateway" else "--console-port"
     environment = {
         "CLAIMD_REDIS_URL": url,
@@ -57,7 +60,7 @@ def alone(role: str, tmp_path: Path, url: str, durability: str = "local") -> Ite
     output_path = tmp_path / f"{role}-{time.monotonic_ns()}.out"
     with output_path.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "claimd", role, flag, "0"],
+            [*prefix, sys.executable, "-m", "claimd", role, flag, "0"],
             env=clean_environment() | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
