@@ -25,6 +25,7 @@ from claimd.identity.jwks_source import jwks_source
 from claimd.identity.passes import Passes
 from claimd.identity.secrets import Keys
 from claimd.metrics.counts import Counts
+from claimd.metrics.merging import Merging
 from claimd.metrics.reporter import Reporter
 from claimd.processes.secret import installation_of
 from claimd.settings import Settings, SettingsError
@@ -59,7 +60,7 @@ async def run_gateway(
         rate_limit=RateLimit(_REQUESTS_PER_IDENTITY, _RATE_WINDOW_SECONDS, clock),
     )
     _settle_memory()
-    reporter = Reporter(store, worker, counts, engine.queue_depth)
+    reporter = Reporter(store.counts, worker, counts, engine.queue_depth)
     reporting = asyncio.create_task(reporter.run())
     try:
         async with _beside(RefusalLog(counts).run(), *([signing_keys.run()] if signing_keys else [])):
@@ -72,11 +73,8 @@ async def run_gateway(
             )
         await engine.drain()
     finally:
-        reporting.cancel()
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            await reporting
-        with contextlib.suppress(Exception):
-            await reporter.report()
+        await _ended(reporting)
+        await reporter.try_to(reporter.close)
         await store.close()
 
 
@@ -95,11 +93,20 @@ async def run_console(settings: Settings, listener: socket.socket, *, on_ready: 
     """Serve the operators' side until SIGTERM. Raises SettingsError."""
     admin_token = settings.require_admin_token()
     store = RedisStore.connect(settings.require_redis_url(), settings.durability)
+    merging = asyncio.create_task(Merging(store.counts).run())
     try:
         app = console.create_app(console_context.Context(store, admin_token))
         await serve(app, listener, on_ready, idle_seconds=settings.idle_seconds)
     finally:
+        await _ended(merging)
         await store.close()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task that logs its own failures, and wait for its end."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _settle_memory() -> None:

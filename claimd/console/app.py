@@ -5,7 +5,7 @@ from aiohttp import web
 from claimd.console import log, proof, rounds
 from claimd.console.access import admins_only
 from claimd.console.context import CONTEXT, Context
-from claimd.console.metrics import metrics
+from claimd.console.metrics import SCRAPES, metrics, scrapes
 from claimd.domain.log import EditAction
 from claimd.http.errors import COUNTS, problems
 from claimd.http.health import STORE, healthz, readyz
@@ -16,6 +16,7 @@ def create_app(context: Context) -> web.Application:
     """The console API of the contract."""
     app = web.Application(middlewares=[problems, admins_only])
     app[CONTEXT], app[COUNTS], app[STORE] = context, Counts(), context.store
+    app[SCRAPES] = scrapes()
     one = "/admin/v1/rounds/{round_id}"
     app.add_routes(
         [

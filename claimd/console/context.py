@@ -5,12 +5,17 @@ from typing import Protocol
 
 from aiohttp import web
 
-from claimd.metrics.reporter import CountsStore
 from claimd.store.protocol import Store
+from claimd.store.saved_counts import CountsStore
 
 
-class ConsoleStore(Store, CountsStore, Protocol):
+class ConsoleStore(Store, Protocol):
     """Rounds and claims, and the counts of the gateways."""
+
+    @property
+    def counts(self) -> CountsStore:
+        """What gateways have counted."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,64 @@
-"""`GET /metrics`: rounds as they are, and what all gateways have counted."""
+"""`GET /metrics`: rounds as they are, and what all gateways have counted. Always 200, also while the server is away."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from claimd.console.context import CONTEXT
-from claimd.metrics.counts import Snapshot
 from claimd.metrics.exposition import exposition
+from claimd.metrics.tally import Tally, tally
+from claimd.metrics.trouble import Trouble
+from claimd.store.errors import StoreError
+from claimd.store.saved_counts import CountsStore
+
+# Prometheus waits for 10 seconds, unless it is told otherwise.
+_READ_SECONDS = 4.0
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+SCRAPES = web.AppKey("scrapes", Trouble)
+
+
+def scrapes() -> Trouble:
+    """What complains of scrapes that could not be answered whole."""
+    return Trouble(_log, "reading metrics", time.monotonic)
 
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text format; needs no token, and names no person."""
-    store = request.app[CONTEXT].store
-    saved = await store.load_counts()
-    now_ms, rounds = await store.rounds()
-    body = exposition([Snapshot.load(text) for text in saved.values()], now_ms, rounds)
-    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    store, trouble = request.app[CONTEXT].store, request.app[SCRAPES]
+    rounds, counted = await asyncio.gather(_tried(store.rounds(), trouble), _tried(_counted(store.counts), trouble))
+    if rounds is not None and counted is None:
+        counted = Tally(unreadable=1)
+    elif rounds is not None:
+        trouble.worked()
+    return web.Response(body=exposition(rounds, counted), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _counted(store: CountsStore) -> Tally:
+    return tally(await store.load())
+
+
+async def _tried(read: Coroutine[Any, Any, _T], trouble: Trouble) -> _T | None:
+    """What was read, or None, and a line in the log."""
+    task = asyncio.ensure_future(read)
+    # Not a timeout around it: the Redis library swallows a cancellation in the middle of a call.
+    await asyncio.wait({task}, timeout=_READ_SECONDS)
+    if not task.done():
+        task.cancel()
+        trouble.failed(TimeoutError(f"no answer within {_READ_SECONDS:.0f} s"))
+        return None
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if not isinstance(error, Exception):
+        raise error
+    trouble.failed(error, unexpected=not isinstance(error, StoreError))
+    return None

@@ -1,4 +1,4 @@
-"""What one gateway has counted. Plain integers, added to once a batch; a snapshot of them can be saved and merged.
+"""What one gateway has counted. Plain integers, added to once a batch; `counters.py` spells them for the server.
 
 Not prometheus-client's own metrics: those cost microseconds for every claim and are merged over one machine only.
 """
@@ -7,9 +7,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _CLAIMS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
@@ -50,7 +47,9 @@ class Histogram:
 
 @dataclass(slots=True)
 class Counts:
-    """Counters only ever grow, also over restarts of a worker (`merge` what it had saved); `queue_depth` is a gauge."""
+    """Counters that only ever grow while the process lives. `claims` is by round and outcome, `refusals` by code,
+    `unauthenticated` (a part of these) by reason. Each reason becomes a label: take it from a fixed set.
+    """
 
     claims: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -59,7 +58,6 @@ class Counts:
     round_trip_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))
     batch_claims: Histogram = field(default_factory=lambda: Histogram(_CLAIMS))
     failed_calls: int = 0
-    queue_depth: int = 0
 
     def histograms(self) -> dict[str, Histogram]:
         """The histograms by name."""
@@ -69,43 +67,7 @@ class Counts:
         """Add what another has counted."""
         self.claims.update(other.claims)
         self.refusals.update(other.refusals)
+        self.unauthenticated.update(other.unauthenticated)
         for name, histogram in other.histograms().items():
             self.histograms()[name].add(histogram.counts, histogram.total)
         self.failed_calls += other.failed_calls
-        self.queue_depth += other.queue_depth
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A worker's counts as they were at `at_ms` of its clock."""
-
-    at_ms: int
-    counts: Counts
-
-    def dump(self) -> bytes:
-        """As JSON."""
-        counts = self.counts
-        return orjson.dumps(
-            {
-                "at_ms": self.at_ms,
-                "claims": [[round_id, outcome, n] for (round_id, outcome), n in counts.claims.items()],
-                "refusals": dict(counts.refusals),
-                "histograms": {name: [h.counts, h.total] for name, h in counts.histograms().items()},
-                "failed_calls": counts.failed_calls,
-                "queue_depth": counts.queue_depth,
-            }
-        )
-
-    @classmethod
-    def load(cls, text: bytes) -> "Snapshot":
-        """From JSON; a histogram with other bounds than today's, from another version, is left out."""
-        data: dict[str, Any] = orjson.loads(text)
-        # Some that were saved before failed calls were counted may still be there.
-        counts = Counts(failed_calls=data.get("failed_calls", 0), queue_depth=data["queue_depth"])
-        counts.claims.update({(round_id, outcome): n for round_id, outcome, n in data["claims"]})
-        counts.refusals.update(data["refusals"])
-        for name, histogram in counts.histograms().items():
-            saved, total = data["histograms"].get(name, ([], 0.0))
-            if len(saved) == len(histogram.counts):
-                histogram.add(saved, total)
-        return cls(data["at_ms"], counts)

@@ -1,5 +1,6 @@
 """Rounds and merged counts in Prometheus' text format, written by prometheus-client. No identity is ever a label."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -8,10 +9,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from claimd.domain.rounds import Round, Status
-from claimd.metrics.counts import Counts, Histogram, Snapshot
-
-# A worker reports every second; one that has been silent for longer has no queue any more.
-_FRESH_MS = 10_000
+from claimd.metrics.counts import Histogram
+from claimd.metrics.tally import Tally
 
 _HISTOGRAMS = {
     "latency_seconds": ("claimd_claim_latency_seconds", "From a claim's arrival at the engine to its decision."),
@@ -20,10 +19,18 @@ _HISTOGRAMS = {
 }
 
 
-def exposition(snapshots: Iterable[Snapshot], now_ms: int, rounds: Sequence[Round]) -> bytes:
-    """The text that `GET /metrics` answers. `now_ms` is the server's clock."""
+def exposition(rounds: tuple[int, Sequence[Round]] | None, counted: Tally | None) -> bytes:
+    """The text that `GET /metrics` answers. `rounds` are as of a time in ms of the server's clock.
+
+    Either is None where it could not be read: then its families are left out, rather than shown as they were once.
+    """
+    families = [_server_up(rounds is not None or counted is not None)]
+    if rounds is not None:
+        families += _round_families(rounds[1], rounds[0])
+    if counted is not None:
+        families += _count_families(counted)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families([*_round_families(rounds, now_ms), *_count_families(list(snapshots), now_ms)]))
+    registry.register(_Families(families))
     return generate_latest(registry)
 
 
@@ -35,8 +42,16 @@ class _Families(Collector):
         return self._families
 
 
+def _server_up(is_up: bool) -> Metric:
+    return GaugeMetricFamily(
+        "claimd_server_up", "1 if the server answered this scrape, 0 if nothing is known.", value=float(is_up)
+    )
+
+
 def _round_families(rounds: Sequence[Round], now_ms: int) -> Iterator[Metric]:
-    total = GaugeMetricFamily("claimd_stock_total", "Packs of a round.", labels=["round"])
+    packs = GaugeMetricFamily("claimd_stock_packs", "Packs of a round.", labels=["round"])
+    # A gauge with a counter's name, for dashboards made for version 0.1.
+    total = GaugeMetricFamily("claimd_stock_total", "Deprecated: see claimd_stock_packs.", labels=["round"])
     issued = GaugeMetricFamily("claimd_stock_issued", "Packs granted.", labels=["round"])
     remaining = GaugeMetricFamily("claimd_stock_remaining", "Packs left.", labels=["round"])
     status = GaugeMetricFamily("claimd_round_status", "1 for the status a round has.", labels=["round", "status"])
@@ -44,6 +59,7 @@ def _round_families(rounds: Sequence[Round], now_ms: int) -> Iterator[Metric]:
         "claimd_round_sold_out_timestamp_seconds", "When the last pack was granted.", labels=["round"]
     )
     for item in rounds:
+        packs.add_metric([item.id], item.definition.total)
         total.add_metric([item.id], item.definition.total)
         issued.add_metric([item.id], item.issued)
         remaining.add_metric([item.id], item.remaining)
@@ -51,31 +67,39 @@ def _round_families(rounds: Sequence[Round], now_ms: int) -> Iterator[Metric]:
             status.add_metric([item.id, possible], float(item.status(now_ms) is possible))
         if item.remaining <= 0 and item.last_grant_ms:
             sold_out.add_metric([item.id], item.last_grant_ms / 1000)
-    yield from (total, issued, remaining, status, sold_out)
+    yield from (packs, total, issued, remaining, status, sold_out)
 
 
-def _count_families(snapshots: list[Snapshot], now_ms: int) -> Iterator[Metric]:
-    merged = Counts()
-    for snapshot in snapshots:
-        merged.merge(snapshot.counts)
+def _count_families(counted: Tally) -> Iterator[Metric]:
+    counts = counted.counts
     claims = CounterMetricFamily("claimd_claims", "Claims by what became of them.", labels=["round", "outcome"])
-    for (round_id, outcome), n in sorted(merged.claims.items()):
-        claims.add_metric([round_id, outcome], n)
+    for labels, n in sorted(counts.claims.items()):
+        claims.add_metric(labels, n)
     yield claims
-    refusals = CounterMetricFamily("claimd_refusals", "Requests refused before a batch, by code.", labels=["code"])
-    for code, n in sorted(merged.refusals.items()):
-        refusals.add_metric([code], n)
-    yield refusals
+    yield _by_label(
+        "claimd_claims_settled", "Claims of rounds that are not listed any more.", "outcome", counted.settled
+    )
+    yield _by_label("claimd_refusals", "Requests refused before a batch, by code.", "code", counts.refusals)
+    yield _by_label(
+        "claimd_unauthenticated", "Requests without valid credentials, by reason.", "reason", counts.unauthenticated
+    )
     yield CounterMetricFamily(
-        "claimd_server_calls_failed", "Batches that had to be asked again, or given up.", value=merged.failed_calls
+        "claimd_server_calls_failed", "Batches that had to be asked again, or given up.", value=counts.failed_calls
     )
-    for name, histogram in merged.histograms().items():
+    for name, histogram in counts.histograms().items():
         yield _histogram_family(*_HISTOGRAMS[name], histogram)
-    fresh = [snapshot for snapshot in snapshots if now_ms - snapshot.at_ms < _FRESH_MS]
+    yield GaugeMetricFamily("claimd_queue_depth", "Claims that wait for a batch.", value=counted.waiting)
+    yield GaugeMetricFamily("claimd_gateways", "Gateway processes that report.", value=counted.gateways)
     yield GaugeMetricFamily(
-        "claimd_queue_depth", "Claims that wait for a batch.", value=sum(item.counts.queue_depth for item in fresh)
+        "claimd_counts_unreadable", "Saved counts that are not, or not wholly, in this.", value=counted.unreadable
     )
-    yield GaugeMetricFamily("claimd_gateways", "Gateway processes that report.", value=len(fresh))
+
+
+def _by_label(name: str, help_text: str, label: str, counts: Counter[str]) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=[label])
+    for value, n in sorted(counts.items()):
+        family.add_metric([value], n)
+    return family
 
 
 def _histogram_family(name: str, help_text: str, histogram: Histogram) -> Metric:

@@ -11,7 +11,7 @@ _CLAIMD = (sys.executable, "-P", "-m", "claimd")
 
 
 def worker_name(port: int, number: int) -> str:
-    """The name that a worker counts under: the same after a restart, another on every machine and port."""
+    """What the names begin with that a worker counts under; each process run adds a token of its own."""
     return f"{socket.gethostname()}-{port}-{number}"
 
 

@@ -7,7 +7,12 @@ own campaign, partition 0.
 _PREFIX = "claimd:1"
 
 ROUNDS = f"{_PREFIX}:rounds"
+# What gateways of version 0.1 saved: gateway -> JSON. Read, and folded into COUNTS_PAST.
 METRICS = f"{_PREFIX}:metrics"
+# Hash: run of a gateway -> `state:seen_ms:waiting`.
+COUNTS_RUNS = f"{_PREFIX}:{{metrics}}:runs"
+# Hash: counter -> sum over all runs that have ended.
+COUNTS_PAST = f"{_PREFIX}:{{metrics}}:past"
 MARKS = f"{_PREFIX}:marks"
 INSTALLATION = f"{_PREFIX}:installation"
 
@@ -20,6 +25,11 @@ def round_key(round_id: str) -> str:
 def claims_key(round_id: str) -> str:
     """Hash: identity digest (16 bytes) → `serial:claimed_at_ms`."""
     return f"{_PREFIX}:{_tag(round_id)}:claims:{round_id}"
+
+
+def counts_key(run: str) -> str:
+    """Hash: counter -> value, of one run of a gateway."""
+    return f"{_PREFIX}:{{metrics}}:counts:{run}"
 
 
 def log_key(round_id: str) -> str:

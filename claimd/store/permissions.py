@@ -25,5 +25,6 @@ NEEDED = (
     f"HSCAN {_CLAIMS} 0",
     f"XRANGE {_LOG} - +",
     f"XREVRANGE {_LOG} + -",
-    f"HSET {keys.METRICS} field value",
+    f"HSET {keys.COUNTS_RUNS} field value",
+    f"HDEL {keys.COUNTS_RUNS} field",
 )

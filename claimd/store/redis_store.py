@@ -19,6 +19,7 @@ from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, Round
 from claimd.store import keys
 from claimd.store.connections import TCP_OPTIONS, TRUSTED_SECONDS, CheckedPool, IdleConnections
+from claimd.store.counts import RedisCounts
 from claimd.store.durability import Durability, Local, Replicated, made_sure, waits
 from claimd.store.errors import StoreUnavailable, translated_errors
 from claimd.store.fields import definition_fields, read_pairs, read_round, spelled
@@ -64,6 +65,7 @@ class RedisStore:
         self._editing = editing
         self._reading = reading
         self._sure = sure
+        self.counts = RedisCounts(reading, editing)
         self._installation = installation
         self._agreed = installation is None
         self._claim = load_script("claim")
@@ -274,17 +276,6 @@ class RedisStore:
                 # With nothing written there is nothing to wait for, which looks like a confirmation.
                 raise written
         return replies
-
-    async def save_counts(self, worker: str, counts: bytes) -> None:
-        """Keep what a worker has counted so far, for whoever merges the counts of all workers."""
-        with translated_errors():
-            await _awaited(self._reading.hset(keys.METRICS, worker, cast(str, counts)))
-
-    async def load_counts(self) -> dict[str, bytes]:
-        """What every worker last saved."""
-        with translated_errors():
-            saved = await _awaited(self._reading.hgetall(keys.METRICS))
-        return {worker.decode(): counts for worker, counts in saved.items()}
 
     async def _edit(self, script: Script, round_id: str, *args: str | bytes) -> Edited:
         names = (keys.round_key(round_id), keys.log_key(round_id))

@@ -134,7 +134,7 @@ async def gateway(
         identity_key=KEYS.identity_key,
         rate_limit=RateLimit(requests_per_identity, 3600.0, asyncio.get_running_loop().time),
     )
-    reporter = Reporter(store, worker, counts, engine.queue_depth)
+    reporter = Reporter(store.counts, worker, counts, engine.queue_depth)
     front = partial(Lane, context, counts, idle_seconds=idle_seconds) if door is Lane else None
     app = gateway_app.create_app(context, counts)
     async with _serving(app, front, store, reporter, most_connections, idle_seconds) as served:

@@ -12,7 +12,7 @@ async def test_reporting_can_be_ended_at_any_moment(valkey: Server) -> None:
     """Cancelled before its first step, between any two of them, in the middle of a call: it ends, and at once."""
     for turns in range(40):
         store = RedisStore.connect(valkey.url)
-        reporting = asyncio.create_task(Reporter(store, "test-0", Counts(), lambda: 0).run())
+        reporting = asyncio.create_task(Reporter(store.counts, "test-0", Counts(), lambda: 0).run())
         for _ in range(turns):
             await asyncio.sleep(0)
         reporting.cancel()

@@ -13,6 +13,7 @@ from claimd.processes.own_server import examine
 from claimd.store.durability import Durability
 from claimd.store.errors import StoreUnavailable
 from claimd.store.redis_store import RedisStore
+from claimd.store.saved_counts import MergeOutcome
 from tests.conftest import Pair
 from tests.rounds import definition, identities, identity
 from tests.servers import Server
@@ -73,8 +74,10 @@ async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
     yield "held", (await store.held("r1", identity(1))).claim is not None
     yield "log", len([entry async for entry in store.log("r1")]) == 3
     yield "claims", len([item async for item in store.claims("r1")]) == 2
-    await store.save_counts("w", b"counts")
-    yield "counts", await store.load_counts() == {"w": b"counts"}
+    await store.counts.save("w", None, 0, {"failed_calls": 7})
+    yield "counts", await store.counts.merge("w", silent_ms=0) is MergeOutcome.MERGED
+    await store.counts.settle({"failed_calls": "other"})
+    yield "settled", (await store.counts.load()).past == {b"other": b"7"}
 
 
 async def test_the_rule_is_enough_for_everything(server: Server) -> None:

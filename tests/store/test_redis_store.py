@@ -80,7 +80,7 @@ async def test_what_was_granted_survives_a_killed_server(store: RedisStore, serv
 async def test_a_server_that_is_not_there() -> None:
     """Every method says that the store is unavailable; none waits for long."""
     store = RedisStore.connect("unix:///nonexistent/socket")
-    calls = (store.ping(), store.round("r1"), store.rounds(), store.claim("r1", identities(1)), store.load_counts())
+    calls = (store.ping(), store.round("r1"), store.rounds(), store.claim("r1", identities(1)), store.counts.load())
     for call in calls:
         with pytest.raises(StoreUnavailable):
             await call

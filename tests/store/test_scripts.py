@@ -15,7 +15,18 @@ CHECKOUT = Path(__file__).parents[2]
 
 def test_there_are_the_scripts_that_the_store_calls() -> None:
     """One file an operation."""
-    assert SCRIPTS == ["claim", "denied", "installation_agree", "round_create", "round_delete", "round_edit"]
+    assert SCRIPTS == [
+        "claim",
+        "counts_merge",
+        "counts_read",
+        "counts_save",
+        "counts_settle",
+        "denied",
+        "installation_agree",
+        "round_create",
+        "round_delete",
+        "round_edit",
+    ]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

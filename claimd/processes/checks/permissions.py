@@ -42,7 +42,7 @@ async def _try_everything(store: RedisStore) -> None:
     await store.held(_NOWHERE, bytes(IDENTITY_BYTES))
     await _read(store.log(_NOWHERE))
     await _read(store.claims(_NOWHERE))
-    await store.load_counts()
+    await store.counts.load()
 
 
 async def _read(items: AsyncIterator[object]) -> None:

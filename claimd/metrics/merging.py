@@ -1,0 +1,93 @@
+"""Keeps what is saved of counts small: runs that ended are merged into the past, rounds that are over into one sum.
+
+The console does it, as it is what reads the counts. Any number of consoles may: each step is done once on the server.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
+
+from claimd.metrics.counters import add_old_snapshot, counters, round_of, settled
+from claimd.metrics.counts import Counts
+from claimd.metrics.tally import OLD_RUN
+from claimd.metrics.trouble import Trouble
+from claimd.store.errors import StoreError
+from claimd.store.saved_counts import MAX_CHANGES, MERGED_KEPT_MS, CountsStore, SavedCounts
+
+_INTERVAL_SECONDS = 30.0
+_SETTLE_EVERY = 20
+# An idle gateway saves every 5 seconds. One that was merged too early only begins another run.
+SILENT_MS = 300_000
+# A round is looked at for a while after it has closed; then it is one of many.
+_OVER_MS = 7 * 24 * 3600 * 1000
+
+_log = logging.getLogger(__name__)
+
+
+class Merging:
+    """`run` does everything, now and then, until it is cancelled."""
+
+    def __init__(self, store: CountsStore) -> None:
+        self._store = store
+        self._trouble = Trouble(_log, "merging counts", time.monotonic)
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Merge every 30 seconds; a failure is logged, and tried again."""
+        task, turn = asyncio.current_task(), 0
+        while True:
+            try:
+                await self.merge_ended()
+                if turn % _SETTLE_EVERY == 0:
+                    await self.settle_rounds()
+            except Exception as error:
+                self._trouble.failed(error, unexpected=not isinstance(error, StoreError))
+            else:
+                self._trouble.worked()
+                turn += 1
+            if task is not None and task.cancelling():
+                # The Redis library swallows a cancellation in the middle of a call, and there is only ever one.
+                raise asyncio.CancelledError
+            await sleep(_INTERVAL_SECONDS)
+
+    async def merge_ended(self, silent_ms: int = SILENT_MS) -> None:
+        """Merge runs that have been silent for so long, and forget the names of those merged a day ago."""
+        saved = await self._store.load()
+        for run in saved.runs:
+            if abs(saved.now_ms - run.seen_ms) >= silent_ms and run.name != OLD_RUN:
+                await self._store.merge(run.name, silent_ms)
+        for name, seen_ms in saved.ended.items():
+            if abs(saved.now_ms - seen_ms) >= MERGED_KEPT_MS:
+                await self._store.merge(name, silent_ms)
+        if saved.old:
+            await self._fold_old(saved, silent_ms)
+
+    async def settle_rounds(self) -> None:
+        """Move the counters of rounds that are over for a week, or gone, into one sum for each outcome."""
+        past = [name.decode(errors="replace") for name in (await self._store.load()).past]
+        by_counter = {counter: round_id for counter in past if (round_id := round_of(counter)) is not None}
+        over = await self._store.rounds_over(sorted(set(by_counter.values())), _OVER_MS)
+        await self._store.settle({counter: settled(counter) for counter, of in by_counter.items() if of in over})
+
+    async def _fold_old(self, saved: SavedCounts, silent_ms: int) -> None:
+        """Make what gateways of version 0.1 saved a part of the past, once none of them saves any more."""
+        counts, ended = Counts(), []
+        for gateway, text in saved.old.items():
+            at_ms = add_old_snapshot(counts, text)
+            if at_ms is not None and abs(saved.now_ms - at_ms) < silent_ms:
+                return
+            if at_ms is not None:
+                ended.append(gateway)
+        if not ended:
+            return
+        if OLD_RUN not in saved.ended:
+            await self._save_old(counters(counts))
+            await self._store.merge(OLD_RUN, silent_ms=0)
+        await self._store.forget_old(ended)
+
+    async def _save_old(self, values: Mapping[str, int]) -> None:
+        # Absolute values under one name: to be interrupted here, and to begin again, counts nothing twice.
+        iterator = iter(values.items())
+        while some := dict(islice(iterator, MAX_CHANGES)):
+            await self._store.save(OLD_RUN, None, 0, some)
