@@ -18,6 +18,7 @@ from claimd.store.saved_counts import MAX_CHANGES, MERGED_KEPT_MS, CountsStore, 
 
 _INTERVAL_SECONDS = 30.0
 _SETTLE_EVERY = 20
+_MAX_FAILURES = 10
 # An idle gateway saves every 5 seconds. One that was merged too early only begins another run.
 SILENT_MS = 300_000
 # A round is looked at for a while after it has closed; then it is one of many.
@@ -38,14 +39,14 @@ class Merging:
         task, turn = asyncio.current_task(), 0
         while True:
             try:
-                await self.merge_ended()
                 if turn % _SETTLE_EVERY == 0:
                     await self.settle_rounds()
+                await self.merge_ended()
             except Exception as error:
                 self._trouble.failed(error, unexpected=not isinstance(error, StoreError))
             else:
                 self._trouble.worked()
-                turn += 1
+            turn += 1
             if task is not None and task.cancelling():
                 # The Redis library swallows a cancellation in the middle of a call, and there is only ever one.
                 raise asyncio.CancelledError
@@ -54,14 +55,16 @@ class Merging:
     async def merge_ended(self, silent_ms: int = SILENT_MS) -> None:
         """Merge runs that have been silent for so long, and forget the names of those merged a day ago."""
         saved = await self._store.load()
-        for run in saved.runs:
-            if abs(saved.now_ms - run.seen_ms) >= silent_ms and run.name != OLD_RUN:
-                await self._store.merge(run.name, silent_ms)
-        for name, seen_ms in saved.ended.items():
-            if abs(saved.now_ms - seen_ms) >= MERGED_KEPT_MS:
-                await self._store.merge(name, silent_ms)
+        silent = [run.name for run in saved.runs if abs(saved.now_ms - run.seen_ms) >= silent_ms]
+        forgotten = [name for name, seen_ms in saved.ended.items() if abs(saved.now_ms - seen_ms) >= MERGED_KEPT_MS]
+        failures: list[StoreError] = []
+        for name in (*silent, *forgotten):
+            if name != OLD_RUN or name in saved.ended:
+                await self._merge(name, silent_ms, failures)
         if saved.old:
             await self._fold_old(saved, silent_ms)
+        if failures:
+            raise failures[0]
 
     async def settle_rounds(self) -> None:
         """Move the counters of rounds that are over for a week, or gone, into one sum for each outcome."""
@@ -69,6 +72,15 @@ class Merging:
         by_counter = {counter: round_id for counter in past if (round_id := round_of(counter)) is not None}
         over = await self._store.rounds_over(sorted(set(by_counter.values())), _OVER_MS)
         await self._store.settle({counter: settled(counter) for counter, of in by_counter.items() if of in over})
+
+    async def _merge(self, name: str, silent_ms: int, failures: list[StoreError]) -> None:
+        """Merge a run. One that is spoilt does not keep the others from being merged; a server that is away does."""
+        try:
+            await self._store.merge(name, silent_ms)
+        except StoreError as error:
+            failures.append(error)
+            if len(failures) >= _MAX_FAILURES:
+                raise
 
     async def _fold_old(self, saved: SavedCounts, silent_ms: int) -> None:
         """Make what gateways of version 0.1 saved a part of the past, once none of them saves any more."""

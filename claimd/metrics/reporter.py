@@ -118,7 +118,8 @@ class Reporter:
         if saved.outcome is SaveOutcome.SAVED:
             self._acknowledge(changes, saved.seen_ms)
             self._waiting, self._quiet = waiting, 0
-            return len(changes) == MAX_CHANGES
+            # What was repeated is older than what has been counted since.
+            return in_doubt is not None or len(changes) == MAX_CHANGES
         has_arrived = in_doubt is not None and saved.seen_ms > (self._run.seen_ms or 0)
         if has_arrived:
             self._acknowledge(changes, saved.seen_ms)

@@ -39,12 +39,13 @@ def tally(saved: SavedCounts) -> Tally:
         readable = run.counters is not None and add_counters(result.counts, run.counters)
         result.unreadable += not readable
         _live(result, abs(saved.now_ms - run.seen_ms), run.waiting)
-    if OLD_RUN not in saved.ended:
-        for text in saved.old.values():
-            at_ms = add_old_snapshot(result.counts, text)
-            result.unreadable += at_ms is None
-            if at_ms is not None:
-                _live(result, abs(saved.now_ms - at_ms), 0)
+    # Once it is folded in, it is a part of the past.
+    old_counts = Counts() if OLD_RUN in saved.ended else result.counts
+    for text in saved.old.values():
+        at_ms = add_old_snapshot(old_counts, text)
+        result.unreadable += at_ms is None
+        if at_ms is not None:
+            _live(result, abs(saved.now_ms - at_ms), 0)
     for round_id, outcome in [key for key in result.counts.claims if not key[0]]:
         result.settled[outcome] += result.counts.claims.pop((round_id, outcome))
     return result

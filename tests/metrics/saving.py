@@ -1,0 +1,56 @@
+"""A store of counts whose saves fail on demand, and how all that is saved adds up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from claimd.metrics.counters import counters
+from claimd.metrics.tally import Tally, tally
+from claimd.store.counts import RedisCounts
+from claimd.store.errors import StoreUnavailable
+from claimd.store.saved_counts import MergeOutcome, Saved, SavedCounts
+
+
+@dataclass
+class FaultyCounts:
+    """The real store, whose next save is `lost` before the server, or its `reply` is."""
+
+    store: RedisCounts
+    fault: str = ""
+
+    async def save(self, run: str, seen_ms: int | None, waiting: int, changes: Mapping[str, int]) -> Saved:
+        fault, self.fault = self.fault, ""
+        if fault == "lost":
+            raise StoreUnavailable("lost")
+        saved = await self.store.save(run, seen_ms, waiting, changes)
+        if fault == "reply":
+            raise StoreUnavailable("its reply was lost")
+        return saved
+
+    async def merge(self, run: str, silent_ms: int) -> MergeOutcome:
+        return await self.store.merge(run, silent_ms)
+
+    async def load(self) -> SavedCounts:
+        return await self.store.load()
+
+    async def old(self) -> Mapping[str, bytes]:
+        return await self.store.old()
+
+    async def forget_old(self, gateways: Sequence[str]) -> None:
+        await self.store.forget_old(gateways)
+
+    async def rounds_over(self, round_ids: Sequence[str], for_ms: int) -> set[str]:
+        return await self.store.rounds_over(round_ids, for_ms)
+
+    async def settle(self, moves: Mapping[str, str]) -> None:
+        await self.store.settle(moves)
+
+
+async def shown(store: RedisCounts) -> Tally:
+    """What a scrape shows now."""
+    return tally(await store.load())
+
+
+async def shown_counters(store: RedisCounts) -> dict[str, int]:
+    """The counters that a scrape shows now, settled ones included."""
+    found = await shown(store)
+    return counters(found.counts) | {f"claims::{outcome}": n for outcome, n in found.settled.items()}
