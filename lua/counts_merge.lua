@@ -1,18 +1,18 @@
 #!lua
--- Adds what a run has counted to the sum of all runs that have ended, and forgets it. Its name stays for a while, so
--- that a run which lives after all learns of it. A value that is not a number is left out.
+-- Adds what a run has counted to the sum of all runs that have ended, and forgets it. Its name is kept, so that a run
+-- which lives after all learns of it. A value that is not a number is left out.
 --
--- KEYS  runs       hash    run -> state:seen_ms:waiting, of every run
+-- KEYS  runs       hash    run -> seen_ms:waiting, of each that was not merged
 -- KEYS  counts     hash    counter -> value, of this run
 -- KEYS  past       hash    counter -> value, of all runs that were merged
+-- KEYS  merged     hash    run -> seen_ms, of each that was merged
 -- ARGV  call       string  an id of this call, so that its reply is never taken for another's
 -- ARGV  run        string  the run's name
 -- ARGV  silent_ms  number  a run that has saved within this time is left alone
--- ARGV  kept_ms    number  the name of a run that was merged is forgotten after this time
--- REPLY {call, now_ms, outcome}: outcome is alive, merged, forgotten or unknown
+-- REPLY {call, now_ms, outcome}: outcome is alive, merged, or unknown where there is no such run, or was merged before
 -- COST  O(n) for n counters of the run
-local runs, counts, past = KEYS[1], KEYS[2], KEYS[3]
-local call, run, silent_ms, kept_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local runs, counts, past, merged = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local call, run, silent_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,17 +20,9 @@ local entry = redis.call('HMGET', runs, run)[1]
 if not entry then
   return { call, now_ms, 'unknown' }
 end
-local state, seen_ms = string.match(entry, '^(%a+):(%d+):')
+local seen_ms = string.match(entry, '^(%d+):') or '0'
 -- A clock that is set back makes a save seem to come from the future.
-local silence_ms = math.abs(now_ms - tonumber(seen_ms or 0))
-if state == 'merged' then
-  if silence_ms < kept_ms then
-    return { call, now_ms, 'merged' }
-  end
-  redis.call('HDEL', runs, run)
-  return { call, now_ms, 'forgotten' }
-end
-if silence_ms < silent_ms then
+if math.abs(now_ms - tonumber(seen_ms)) < silent_ms then
   return { call, now_ms, 'alive' }
 end
 
@@ -52,7 +44,8 @@ for i = 1, #names, 500 do
   end
 end
 
-redis.call('HSET', runs, run, string.format('merged:%s:0', seen_ms or '0'))
+redis.call('HSET', merged, run, seen_ms)
+redis.call('HDEL', runs, run)
 for i = 1, #writes, 1000 do
   redis.call('HSET', past, unpack(writes, i, math.min(i + 999, #writes)))
 end

@@ -1,10 +1,10 @@
 #!lua flags=no-writes
--- Reads which runs were merged and what all of these have counted, as of one moment.
+-- Reads which runs were not merged, and what those that were have counted, as of one moment.
 --
--- KEYS  runs  hash    run -> state:seen_ms:waiting, of every run
+-- KEYS  runs  hash    run -> seen_ms:waiting, of each that was not merged
 -- KEYS  past  hash    counter -> value, of all runs that were merged
 -- ARGV  call  string  an id of this call, so that its reply is never taken for another's
--- REPLY {call, now_ms, {run, state:seen_ms:waiting …}, {counter, value …}}
+-- REPLY {call, now_ms, {run, seen_ms:waiting …}, {counter, value …}}
 -- COST  O(n) for n runs and counters
 local runs, past = KEYS[1], KEYS[2]
 local call = ARGV[1]

@@ -2,8 +2,9 @@
 -- Saves what one run of a gateway has counted since its last save, and that it lives. Values are absolute, so that a
 -- repeated save changes nothing. Writes nothing for a run that was merged, or whose last save the server has lost.
 --
--- KEYS  runs    hash    run -> state:seen_ms:waiting, of every run
+-- KEYS  runs    hash    run -> seen_ms:waiting, of each that was not merged
 -- KEYS  counts  hash    counter -> value, of this run
+-- KEYS  merged  hash    run -> seen_ms, of each that was merged
 -- ARGV  call    string  an id of this call, so that its reply is never taken for another's
 -- ARGV  run     string  the run's name
 -- ARGV  seen    string  seen_ms of the run's last save; empty where this save does not build on another one
@@ -12,16 +13,16 @@
 -- REPLY {call, now_ms, outcome, seen_ms}: outcome is saved, behind (the server holds another save than `seen`) or
 --       merged; seen_ms is of the save that the server holds, 0 where there is none
 -- COST  O(pairs)
-local runs, counts = KEYS[1], KEYS[2]
+local runs, counts, merged = KEYS[1], KEYS[2], KEYS[3]
 local call, run, seen, waiting = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local state, held = string.match(redis.call('HMGET', runs, run)[1] or '', '^(%a+):(%d+):')
-held = held or '0'
-if state == 'merged' then
-  return { call, now_ms, state, tonumber(held) }
+local ended = redis.call('HMGET', merged, run)[1]
+if ended then
+  return { call, now_ms, 'merged', tonumber(ended) or 0 }
 end
+local held = string.match(redis.call('HMGET', runs, run)[1] or '', '^(%d+):') or '0'
 if seen ~= '' and seen ~= held then
   return { call, now_ms, 'behind', tonumber(held) }
 end
@@ -34,5 +35,5 @@ end
 if #ARGV > 4 then
   redis.call('HSET', counts, unpack(ARGV, 5))
 end
-redis.call('HSET', runs, run, string.format('on:%.0f:%s', seen_ms, waiting))
+redis.call('HSET', runs, run, string.format('%.0f:%s', seen_ms, waiting))
 return { call, now_ms, 'saved', seen_ms }

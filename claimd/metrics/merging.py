@@ -11,10 +11,10 @@ from itertools import islice
 
 from claimd.metrics.counters import add_old_snapshot, counters, round_of, settled
 from claimd.metrics.counts import Counts
-from claimd.metrics.tally import OLD_RUN
+from claimd.metrics.tally import FOLDED, OLD_RUN
 from claimd.metrics.trouble import Trouble
 from claimd.store.errors import StoreError
-from claimd.store.saved_counts import MAX_CHANGES, MERGED_KEPT_MS, CountsStore, SavedCounts
+from claimd.store.saved_counts import MAX_CHANGES, CountsStore, SavedCounts
 
 _INTERVAL_SECONDS = 30.0
 _SETTLE_EVERY = 20
@@ -41,6 +41,7 @@ class Merging:
             try:
                 if turn % _SETTLE_EVERY == 0:
                     await self.settle_rounds()
+                    await self._store.forget_merged()
                 await self.merge_ended()
             except Exception as error:
                 self._trouble.failed(error, unexpected=not isinstance(error, StoreError))
@@ -53,13 +54,12 @@ class Merging:
             await sleep(_INTERVAL_SECONDS)
 
     async def merge_ended(self, silent_ms: int = SILENT_MS) -> None:
-        """Merge runs that have been silent for so long, and forget the names of those merged a day ago."""
+        """Merge runs that have been silent for so long, and what version 0.1 has left."""
         saved = await self._store.load()
         silent = [run.name for run in saved.runs if abs(saved.now_ms - run.seen_ms) >= silent_ms]
-        forgotten = [name for name, seen_ms in saved.ended.items() if abs(saved.now_ms - seen_ms) >= MERGED_KEPT_MS]
         failures: list[StoreError] = []
-        for name in (*silent, *forgotten):
-            if name != OLD_RUN or name in saved.ended:
+        for name in silent:
+            if name != OLD_RUN:
                 await self._merge(name, silent_ms, failures)
         if saved.old:
             await self._fold_old(saved, silent_ms)
@@ -93,8 +93,8 @@ class Merging:
                 ended.append(gateway)
         if not ended:
             return
-        if OLD_RUN not in saved.ended:
-            await self._save_old(counters(counts))
+        if FOLDED not in saved.past:
+            await self._save_old(counters(counts) | {FOLDED.decode(): 1})
             await self._store.merge(OLD_RUN, silent_ms=0)
         await self._store.forget_old(ended)
 

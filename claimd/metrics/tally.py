@@ -11,6 +11,8 @@ from claimd.store.saved_counts import SavedCounts
 FRESH_MS = 15_000
 # The run as which what version 0.1 saved is merged. No gateway has such a name.
 OLD_RUN = "version-0.1"
+# A counter of that run: where the past has it, the rest of what version 0.1 saved is in the past, too.
+FOLDED = b"folded"
 
 
 @dataclass(slots=True)
@@ -34,13 +36,12 @@ def tally(saved: SavedCounts) -> Tally:
     result.unreadable += not add_counters(result.counts, saved.past)
     for run in saved.runs:
         if run.name == OLD_RUN:
-            # Half-way in being folded; until that is done, `old` is what counts.
+            # Not folded in yet, so `old` is what counts.
             continue
         readable = run.counters is not None and add_counters(result.counts, run.counters)
         result.unreadable += not readable
         _live(result, abs(saved.now_ms - run.seen_ms), run.waiting)
-    # Once it is folded in, it is a part of the past.
-    old_counts = Counts() if OLD_RUN in saved.ended else result.counts
+    old_counts = Counts() if FOLDED in saved.past else result.counts
     for text in saved.old.values():
         at_ms = add_old_snapshot(old_counts, text)
         result.unreadable += at_ms is None

@@ -1,7 +1,7 @@
-"""The counts of gateways in Redis or Valkey: a hash for each run, a list of the runs, and one hash for all that ended.
+"""The counts of gateways in Redis or Valkey: a hash for each run, a list of them, and one hash for all that ended.
 
-A scrape adds them up while runs are merged into the past. So which runs were merged, and the past, are read in one step
-*after* the counters of the runs: a run that was merged by then is in the past, and what was read of it is left out.
+A scrape adds them up while runs are merged into the past. So the past, and which runs are not in it, are read in one
+step *after* the counters of the runs: what was read of a run that was merged by then is left out.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
@@ -42,37 +42,50 @@ class RedisCounts:
 
     async def save(self, run: str, seen_ms: int | None, waiting: int, changes: Mapping[str, int]) -> Saved:
         """See `CountsStore.save`."""
+        names = (keys.COUNTS_RUNS, keys.counts_key(run), keys.COUNTS_MERGED)
         flat = [part for name, value in changes.items() for part in (name, str(value))]
         args = (run, "" if seen_ms is None else str(seen_ms), str(waiting), *flat)
-        now_ms, word, held = await self._calls.call(self._save, (keys.COUNTS_RUNS, keys.counts_key(run)), args)
+        now_ms, word, held = await self._calls.call(self._save, names, args)
         return Saved(SaveOutcome(word.decode()), held, now_ms)
 
     async def merge(self, run: str, silent_ms: int) -> MergeOutcome:
         """See `CountsStore.merge`."""
-        names = (keys.COUNTS_RUNS, keys.counts_key(run), keys.COUNTS_PAST)
-        _, word = await self._calls.call(self._merge, names, (run, str(silent_ms), str(MERGED_KEPT_MS)))
+        names = (keys.COUNTS_RUNS, keys.counts_key(run), keys.COUNTS_PAST, keys.COUNTS_MERGED)
+        _, word = await self._calls.call(self._merge, names, (run, str(silent_ms)))
         return MergeOutcome(word.decode())
 
     async def load(self) -> SavedCounts:
         """See `CountsStore.load`."""
         with translated_errors():
-            listed = _entries(await _awaited(self._reading.hgetall(keys.COUNTS_RUNS)))
-            running = [name for name, (state, _, _) in listed.items() if state != b"merged"]
+            names = list(_runs(await _awaited(self._reading.hgetall(keys.COUNTS_RUNS))))
             pipeline = self._reading.pipeline(transaction=False)
             pipeline.hgetall(keys.METRICS)
-            for name in running:
+            for name in names:
                 pipeline.hgetall(keys.counts_key(name))
             old, *found = [_readable(reply) for reply in await pipeline.execute(raise_on_error=False)]
         now_ms, flat_runs, past = await self._calls.call(self._read, (keys.COUNTS_RUNS, keys.COUNTS_PAST), ())
-        now_listed = _entries(read_pairs(flat_runs))
-        counters = dict(zip(running, found, strict=True))
+        counters = dict(zip(names, found, strict=True))
         runs = [
             RunCounts(name, seen_ms, waiting, counters[name])
-            for name, (state, seen_ms, waiting) in now_listed.items()
-            if state != b"merged" and name in counters
+            for name, (seen_ms, waiting) in _runs(read_pairs(flat_runs)).items()
+            if name in counters
         ]
-        ended = {name: seen_ms for name, (state, seen_ms, _) in now_listed.items() if state == b"merged"}
-        return SavedCounts(now_ms, runs, read_pairs(past), _by_gateway(old), ended)
+        return SavedCounts(now_ms, runs, read_pairs(past), _by_gateway(old))
+
+    async def forget_merged(self) -> None:
+        """See `CountsStore.forget_merged`."""
+        with translated_errors():
+            pipeline = self._reading.pipeline(transaction=False)
+            pipeline.time()
+            pipeline.hgetall(keys.COUNTS_MERGED)
+            now, merged = await pipeline.execute()
+            long_ago = [
+                name
+                for name, seen_ms in merged.items()
+                if not seen_ms.isdigit() or abs(_ms(now) - int(seen_ms)) >= MERGED_KEPT_MS
+            ]
+            for some in _chunks(long_ago):
+                await _awaited(self._reading.hdel(keys.COUNTS_MERGED, *some))
 
     async def old(self) -> dict[str, bytes]:
         """See `CountsStore.old`."""
@@ -94,11 +107,11 @@ class RedisCounts:
                 pipeline.time()
                 for round_id in some:
                     pipeline.hmget(keys.round_key(round_id), ["closes_at_ms"])
-                (seconds, _), *found = await pipeline.execute()
+                now, *found = await pipeline.execute()
             over |= {
                 round_id
                 for round_id, (closes_at_ms,) in zip(some, found, strict=True)
-                if closes_at_ms is None or int(closes_at_ms) + for_ms <= seconds * 1000
+                if closes_at_ms is None or int(closes_at_ms) + for_ms <= _ms(now)
             }
         return over
 
@@ -108,17 +121,23 @@ class RedisCounts:
             await self._calls.call(self._settle, (keys.COUNTS_PAST,), [part for move in some for part in move])
 
 
-def _entries(pairs: Mapping[bytes, bytes]) -> dict[str, tuple[bytes, int, int]]:
-    """State, seen_ms and waiting by run; an entry that is none of ours is a run that was never seen."""
-    return {name.decode(errors="replace"): _entry(value) for name, value in pairs.items()}
+def _ms(time: tuple[int, int]) -> int:
+    """What TIME replied, in milliseconds."""
+    seconds, microseconds = time
+    return seconds * 1000 + microseconds // 1000
 
 
-def _entry(value: bytes) -> tuple[bytes, int, int]:
+def _runs(pairs: Mapping[bytes, bytes]) -> dict[str, tuple[int, int]]:
+    """seen_ms and waiting by run; an entry that is none of ours is a run that was never seen."""
+    return {name.decode(errors="replace"): _run(value) for name, value in pairs.items()}
+
+
+def _run(value: bytes) -> tuple[int, int]:
     try:
-        state, seen_ms, waiting = value.split(b":")
-        return state, int(seen_ms), int(waiting)
+        seen_ms, waiting = value.split(b":")
+        return int(seen_ms), int(waiting)
     except ValueError:
-        return b"on", 0, 0
+        return 0, 0
 
 
 def _readable(reply: Any) -> Mapping[bytes, bytes] | None:

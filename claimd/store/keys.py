@@ -9,8 +9,10 @@ _PREFIX = "claimd:1"
 ROUNDS = f"{_PREFIX}:rounds"
 # What gateways of version 0.1 saved: gateway -> JSON. Read, and folded into COUNTS_PAST.
 METRICS = f"{_PREFIX}:metrics"
-# Hash: run of a gateway -> `state:seen_ms:waiting`.
+# Hash: run of a gateway -> `seen_ms:waiting`, of each that was not merged.
 COUNTS_RUNS = f"{_PREFIX}:{{metrics}}:runs"
+# Hash: run of a gateway -> seen_ms, of each that was merged within the last day.
+COUNTS_MERGED = f"{_PREFIX}:{{metrics}}:merged"
 # Hash: counter -> sum over all runs that have ended.
 COUNTS_PAST = f"{_PREFIX}:{{metrics}}:past"
 MARKS = f"{_PREFIX}:marks"

@@ -33,7 +33,6 @@ class MergeOutcome(StrEnum):
 
     ALIVE = "alive"
     MERGED = "merged"
-    FORGOTTEN = "forgotten"
     UNKNOWN = "unknown"
 
 
@@ -49,15 +48,13 @@ class RunCounts(NamedTuple):
 class SavedCounts(NamedTuple):
     """All that is saved, as of one moment: no counter is in two of `runs`, `past` and `old`.
 
-    `old` is what gateways of version 0.1 saved, as JSON by gateway. `ended` are the runs that were
-    merged, with the time of their last save.
+    `old` is what gateways of version 0.1 saved, as JSON by gateway.
     """
 
     now_ms: int
     runs: Sequence[RunCounts]
     past: Mapping[bytes, bytes]
     old: Mapping[str, bytes]
-    ended: Mapping[str, int]
 
 
 class CountsStore(Protocol):
@@ -68,7 +65,11 @@ class CountsStore(Protocol):
         ...
 
     async def merge(self, run: str, silent_ms: int) -> MergeOutcome:
-        """Add a run to the past unless it has saved within `silent_ms`; forget the name of one merged long ago."""
+        """Add a run to the past unless it has saved within `silent_ms`."""
+        ...
+
+    async def forget_merged(self) -> None:
+        """Forget the names of runs that were merged, MERGED_KEPT_MS after their last save."""
         ...
 
     async def load(self) -> SavedCounts:

@@ -29,6 +29,9 @@ class FaultyCounts:
     async def merge(self, run: str, silent_ms: int) -> MergeOutcome:
         return await self.store.merge(run, silent_ms)
 
+    async def forget_merged(self) -> None:
+        await self.store.forget_merged()
+
     async def load(self) -> SavedCounts:
         return await self.store.load()
 

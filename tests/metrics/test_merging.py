@@ -11,7 +11,6 @@ from claimd.metrics.counters import counters
 from claimd.metrics.counts import Counts
 from claimd.metrics.merging import Merging
 from claimd.metrics.reporter import Reporter
-from claimd.metrics.tally import OLD_RUN
 from claimd.store import keys
 from claimd.store.redis_store import RedisStore
 from claimd.store.saved_counts import MERGED_KEPT_MS, MergeOutcome
@@ -55,10 +54,13 @@ async def test_the_dead_are_merged_into_one(store: RedisStore, server: Server) -
     assert near(await shown_counters(store.counts), total)
     assert (await shown(store.counts)).gateways == 0
     with server.client() as client:
-        assert set(client.keys()) == {keys.COUNTS_RUNS.encode(), keys.COUNTS_PAST.encode()}  # type: ignore[arg-type]
+        assert set(client.keys()) == {keys.COUNTS_MERGED.encode(), keys.COUNTS_PAST.encode()}  # type: ignore[arg-type]
         yesterday = await server_ms(store) - MERGED_KEPT_MS - 1
-        client.hset(keys.COUNTS_RUNS, mapping=dict.fromkeys(client.hkeys(keys.COUNTS_RUNS), f"merged:{yesterday}:0"))  # type: ignore[arg-type,union-attr]
+        await store.counts.forget_merged()
+        assert client.hlen(keys.COUNTS_MERGED) == 50
+        client.hset(keys.COUNTS_MERGED, mapping=dict.fromkeys(client.hkeys(keys.COUNTS_MERGED), f"{yesterday}"))  # type: ignore[arg-type,union-attr]
         await merging.merge_ended()
+        await store.counts.forget_merged()
         assert client.keys() == [keys.COUNTS_PAST.encode()]
     assert near(await shown_counters(store.counts), total)
 
@@ -137,7 +139,7 @@ async def test_garbage_costs_itself(store: RedisStore, server: Server) -> None:
     runs = [run.name for run in (await store.counts.load()).runs]
     with server.client() as client:
         client.hset(keys.counts_key(runs[0]), mapping={"refusals:x": "many", "failed_calls": "1"})
-        client.hset(keys.COUNTS_RUNS, "not a hash", "on:1:0")
+        client.hset(keys.COUNTS_RUNS, "not a hash", "1:0")
         client.set(keys.counts_key("not a hash"), "text")
         client.hset(keys.COUNTS_RUNS, b"\xff\xfe", "what is this")
         client.hset(keys.METRICS, "old", "garbage")
@@ -158,12 +160,12 @@ async def test_one_that_cannot_be_merged_does_not_keep_the_others(
 ) -> None:
     """It is said, and tried again; all others are merged."""
     with server.client() as client:
-        client.hset(keys.COUNTS_RUNS, "aaa", "on:1:0")
+        client.hset(keys.COUNTS_RUNS, "aaa", "1:0")
         client.set(keys.counts_key("aaa"), "text")
     total = await saved_runs(store, 3)
     with server.client() as client:
         for run in (await store.counts.load()).runs:
-            client.hset(keys.COUNTS_RUNS, run.name, "on:1:0")
+            client.hset(keys.COUNTS_RUNS, run.name, "1:0")
 
     async def once(_: float) -> None:
         raise asyncio.CancelledError
@@ -237,7 +239,7 @@ async def test_folding_may_be_interrupted(
     await Merging(store.counts).merge_ended()
     await Merging(store.counts).merge_ended()
     assert await shown_counters(store.counts) == before
-    assert OLD_RUN in (await store.counts.load()).ended
+    assert not (await store.counts.load()).old
 
 
 async def test_rounds_that_are_over_become_one_sum(store: RedisStore) -> None:

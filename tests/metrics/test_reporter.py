@@ -114,7 +114,7 @@ async def test_a_gateway_that_stops_is_a_part_of_the_past_at_once(store: RedisSt
     assert counters(found.counts) == counters(counts)
     assert found.gateways == 0
     with server.client() as client:
-        assert set(client.keys()) == {keys.COUNTS_RUNS.encode(), keys.COUNTS_PAST.encode()}  # type: ignore[arg-type]
+        assert set(client.keys()) == {keys.COUNTS_MERGED.encode(), keys.COUNTS_PAST.encode()}  # type: ignore[arg-type]
 
 
 async def test_a_server_that_lost_its_data_gets_everything_again(store: RedisStore, server: Server) -> None:
@@ -200,9 +200,11 @@ async def test_a_gateway_suspended_for_days_is_not_counted_twice(store: RedisSto
     assert reporter._run.seen_ms is not None
     reporter._run.seen_ms -= MERGED_KEPT_MS + 1
     with server.client() as client:
-        client.hset(keys.COUNTS_RUNS, reporter.run_name, f"on:{reporter._run.seen_ms}:0")
+        client.hset(keys.COUNTS_RUNS, reporter.run_name, f"{reporter._run.seen_ms}:0")
     assert await store.counts.merge(reporter.run_name, 300_000) is MergeOutcome.MERGED
-    assert await store.counts.merge(reporter.run_name, 300_000) is MergeOutcome.FORGOTTEN
+    await store.counts.forget_merged()
+    with server.client() as client:
+        assert not client.exists(keys.COUNTS_MERGED)
     assert await store.counts.merge(reporter.run_name, 300_000) is MergeOutcome.UNKNOWN
     counts.failed_calls += 1
     await reporter.report()
