@@ -7,6 +7,7 @@ from claimd.console.access import admins_only
 from claimd.console.context import CONTEXT, Context
 from claimd.console.metrics import SCRAPES, metrics, scrapes
 from claimd.domain.log import EditAction
+from claimd.http.caching import on_prepare
 from claimd.http.errors import COUNTS, problems
 from claimd.http.health import STORE, healthz, readyz
 from claimd.metrics.counts import Counts
@@ -17,6 +18,7 @@ def create_app(context: Context) -> web.Application:
     app = web.Application(middlewares=[problems, admins_only])
     app[CONTEXT], app[COUNTS], app[STORE] = context, Counts(), context.store
     app[SCRAPES] = scrapes()
+    app.on_response_prepare.append(on_prepare)
     one = "/admin/v1/rounds/{round_id}"
     app.add_routes(
         [

@@ -5,6 +5,7 @@ from aiohttp import web
 
 from claimd.gateway import claims, passes
 from claimd.gateway.context import CONTEXT, Context
+from claimd.http.caching import on_prepare
 from claimd.http.errors import COUNTS, problems
 from claimd.http.health import STORE, healthz, readyz
 from claimd.http.rounds import read_round, read_rounds
@@ -15,6 +16,7 @@ def create_app(context: Context, counts: Counts) -> web.Application:
     """The public API of the contract."""
     app = web.Application(middlewares=[problems])
     app[CONTEXT], app[COUNTS], app[STORE] = context, counts, context.store
+    app.on_response_prepare.append(on_prepare)
     app.add_routes(
         [
             web.post("/v1/rounds/{round_id}/claims", claims.claim),

@@ -15,6 +15,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from claimd.http import timeouts
 from claimd.http.admission import Admission
+from claimd.http.caching import forbid_caching
 from claimd.http.errors import COUNTS, problem_of
 from claimd.http.problems import Problem
 from claimd.http.replies import retry_after
@@ -152,6 +153,9 @@ class _Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Answer; what the library refused before any middleware was asked, an expectation say, as a problem."""
         answer = problem_of(resp).response() if isinstance(resp, web.HTTPException) else resp
+        if not answer.prepared:
+            # What the library refuses by itself never meets the application's signals.
+            forbid_caching(answer)
         finished = await super().finish_response(request, answer, start_time)
         self._being_answered = False
         if self._ended and not self._messages:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from claimd.domain.outcomes import Decision, Outcome
+from claimd.http.caching import NO_STORE
 from claimd.http.problems import CONTENT_TYPE as PROBLEM_TYPE
 from claimd.http.problems import Problem
 from claimd.http.replies import grant_form, refusal
@@ -54,7 +55,10 @@ def _grant_answer_form(round_id: str, outcome: Outcome, claimed_at_ms: int, digi
 @lru_cache(maxsize=1024)
 def _head(status: int, content_type: str, length: int) -> bytes:
     reason = HTTPStatus(status).phrase
-    return f"HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n".encode()
+    return (
+        f"HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n"
+        f"Cache-Control: {NO_STORE}\r\n"
+    ).encode()
 
 
 @lru_cache(maxsize=2)

@@ -34,7 +34,7 @@ from tests.servers import Server
 # How long to wait for a server that may hang up by itself, before asking it whether it is still there.
 QUIET_SECONDS = 0.3
 # Of the headers; a Date must be there and be one.
-COMPARED = ("content-type", "content-length", "connection", "allow", "www-authenticate")
+COMPARED = ("content-type", "content-length", "cache-control", "connection", "allow", "www-authenticate")
 SENTINEL = b"GET /healthz HTTP/1.1\r\nHost: end\r\n\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: end\r\nConnection: close\r\n\r\n"
 TIMES = re.compile(rb"\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT|\d{4}-\d\d-\d\dT[\d:.]{12}Z|(?<=\nRetry-After: )\d+")

@@ -61,6 +61,7 @@ class Raw:
             line, *fields = head.decode("latin-1").split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
             assert len(headers) == len(fields), f"a header is there twice: {fields}"
+            assert line.split()[1] == "100" or "cache-control" in headers, f"a cache may keep this: {head!r}"
             length = 0 if bodiless else int(headers.get("content-length", "0"))
             while len(self._unread) < length:
                 assert await self._receive(), f"cut off: {head!r} {self._unread!r}"

@@ -1,0 +1,105 @@
+"""No answer may be kept by a cache unless it says so, whoever makes it: a handler, the lane, the library.
+
+`tests/http/raw.py` holds every answer that any test reads byte by byte to it, too.
+"""
+
+import pytest
+from aiohttp import hdrs, web
+
+from claimd.gateway.lane import Lane
+from claimd.http.caching import NO_STORE, on_prepare
+from claimd.http.server import AiohttpDoor
+from tests.http import serving
+from tests.http.raw import connected
+from tests.http.serving import ADMIN, open_round, pass_for
+from tests.servers import Server
+
+PUBLIC = [
+    ("GET", "/v1/rounds", 200),
+    ("GET", "/v1/rounds/night", 200),
+    ("GET", "/v1/rounds/other", 404),
+    ("POST", "/v1/rounds/night/passes", 401),
+    ("POST", "/v1/rounds/night/claims", 401),
+    ("GET", "/v1/rounds/night/claims/me", 401),
+    ("GET", "/healthz", 200),
+    ("GET", "/readyz", 200),
+    ("GET", "/nowhere", 404),
+    ("DELETE", "/v1/rounds", 405),
+]
+OPERATORS = [
+    ("GET", "/admin/v1/rounds", 200),
+    ("GET", "/admin/v1/rounds/night", 200),
+    ("GET", "/admin/v1/rounds/night/audit", 200),
+    # A stream, which its handler begins by itself.
+    ("GET", "/admin/v1/rounds/night/claims", 200),
+    ("GET", "/metrics", 200),
+    ("GET", "/healthz", 200),
+    ("GET", "/readyz", 200),
+    ("GET", "/nowhere", 404),
+    ("POST", "/admin/v1/rounds", 422),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), PUBLIC)
+async def test_nothing_public_may_be_kept(valkey: Server, method: str, path: str, status: int) -> None:
+    """Good answers and errors of every route."""
+    async with serving.gateway(valkey.url) as gateway:
+        await open_round(gateway.store)
+        async with gateway.http.request(method, path) as answer:
+            assert (answer.status, answer.headers.getall(hdrs.CACHE_CONTROL)) == (status, [NO_STORE])
+
+
+@pytest.mark.parametrize(("method", "path", "status"), OPERATORS)
+async def test_nothing_of_the_console_may_be_kept(valkey: Server, method: str, path: str, status: int) -> None:
+    """Streams and metrics included."""
+    async with serving.console(valkey.url) as console:
+        await open_round(console.store)
+        async with console.http.request(method, path, headers=ADMIN) as answer:
+            assert (answer.status, answer.headers.getall(hdrs.CACHE_CONTROL)) == (status, [NO_STORE])
+
+
+def _claim(credentials: str) -> bytes:
+    head = "POST /v1/rounds/night/claims HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+    return f"{head}Authorization: {credentials}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("door", [Lane, AiohttpDoor], ids=["lane", "aiohttp"])
+async def test_no_answer_to_a_claim_may_be_kept(valkey: Server, door: type) -> None:
+    """A grant, a replay, a refusal and a bad pass, at both doors."""
+    async with serving.gateway(valkey.url, door=door) as gateway, connected(gateway.port) as client:
+        await open_round(gateway.store, total=1)
+        for credentials, status in (
+            (f"Pass {pass_for('ada')}", 201),
+            (f"Pass {pass_for('ada')}", 200),
+            (f"Pass {pass_for('bob')}", 409),
+            ("Pass nonsense", 401),
+        ):
+            assert await client.send(_claim(credentials))
+            answer = await client.answer()
+            assert answer is not None
+            assert (answer.status, answer.headers["cache-control"]) == (status, NO_STORE)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+        b"POST /v1/rounds/night/passes HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: a miracle\r\n\r\n{}",
+    ],
+    ids=["no HTTP", "no length", "an expectation"],
+)
+async def test_what_the_library_refuses_by_itself_may_not_be_kept(valkey: Server, data: bytes) -> None:
+    """Errors that never reach a handler or a middleware."""
+    async with serving.gateway(valkey.url) as gateway, connected(gateway.port) as client:
+        assert await client.send(data)
+        answer = await client.answer()
+        assert answer is not None
+        assert (answer.status, answer.headers["cache-control"]) == (400, NO_STORE)
+
+
+async def test_an_answer_that_says_otherwise_is_left_alone() -> None:
+    """What is public may say so."""
+    response = web.Response(headers={hdrs.CACHE_CONTROL: "public, max-age=1"})
+    await on_prepare(None, response)  # type: ignore[arg-type]
+    assert response.headers.getall(hdrs.CACHE_CONTROL) == ["public, max-age=1"]
