@@ -17,7 +17,7 @@ from claimd.processes.checks.findings import Finding, Level, Report, refusal
 from claimd.processes.checks.memory import check_memory
 from claimd.processes.checks.permissions import check_permissions
 from claimd.processes.checks.replicas import check_replicas
-from claimd.processes.checks.role import check_role
+from claimd.processes.checks.role import check_mode, check_role
 from claimd.processes.checks.secret import check_secret
 from claimd.processes.checks.version import check_version
 from claimd.processes.embedded import connect
@@ -55,6 +55,10 @@ async def examine(
 
 
 def _judge(facts: Facts, address: str) -> list[Finding]:
+    wrong_kind = list(check_mode(facts))
+    if wrong_kind:
+        # What such a server says of its file, memory and role is about something else.
+        return [*check_version(facts, address), *wrong_kind]
     return [*check_version(facts, address), *check_durability(facts), *check_memory(facts), *check_role(facts)]
 
 

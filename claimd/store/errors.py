@@ -39,6 +39,10 @@ class StoreRefused(StoreUnavailable):
     """As unavailable, but certain: it could not be asked, or said no before it began, so nothing happened."""
 
 
+class StoreDamaged(StoreUnavailable):
+    """What the server keeps of one round cannot be read; the others are not affected."""
+
+
 def store_error(error: Exception, *, asked: bool = True) -> StoreUnavailable:
     """What an error of the library, or of a socket, means; `asked` is whether anything may have reached the server.
 

@@ -9,6 +9,7 @@ from claimd.domain.rounds import Definition, Round
 
 _JSON_FIELDS = frozenset({"pack", "eligibility"})
 _FLAGS = frozenset({"paused", "closed"})
+_LEFT_OF_DELETED = frozenset({b"version", b"epoch"})
 _NUMBERS = frozenset({"total", "opens_at_ms", "closes_at_ms"})
 _DEFINITION_FIELDS = ("title", "total", "opens_at_ms", "closes_at_ms", "pack", "eligibility")
 
@@ -25,7 +26,7 @@ def spelled(changes: Mapping[str, Any]) -> dict[str, str | bytes]:
 
 def read_round(fields: Mapping[bytes, bytes]) -> Round | None:
     """The round that a HGETALL found; None for no fields, and for what a deleted round leaves behind."""
-    if b"total" not in fields:
+    if fields.keys() <= _LEFT_OF_DELETED:
         return None
 
     def number(name: bytes) -> int:
@@ -35,7 +36,7 @@ def read_round(fields: Mapping[bytes, bytes]) -> Round | None:
         definition=Definition(
             id=fields[b"id"].decode(),
             title=fields[b"title"].decode(),
-            total=number(b"total"),
+            total=int(fields[b"total"]),
             opens_at_ms=number(b"opens_at_ms"),
             closes_at_ms=number(b"closes_at_ms"),
             pack=orjson.loads(fields[b"pack"]),

@@ -20,9 +20,10 @@ from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, R
 from claimd.store import keys
 from claimd.store.connections import TCP_OPTIONS, TRUSTED_SECONDS, CheckedPool, IdleConnections
 from claimd.store.counts import RedisCounts
+from claimd.store.damage import Unreadable, round_or_damage
 from claimd.store.durability import Durability, Local, Replicated, made_sure, waits
-from claimd.store.errors import StoreUnavailable, translated_errors
-from claimd.store.fields import definition_fields, read_pairs, read_round, spelled
+from claimd.store.errors import StoreDamaged, StoreUnavailable, translated_errors
+from claimd.store.fields import definition_fields, read_pairs, spelled
 from claimd.store.installation import Installation, InstallationDiffers
 from claimd.store.permissions import NEEDED
 from claimd.store.protocol import Edited, Held, Reading
@@ -68,6 +69,7 @@ class RedisStore:
         self.counts = RedisCounts(reading, editing)
         self._installation = installation
         self._agreed = installation is None
+        self._unreadable = Unreadable()
         self._claim = load_script("claim")
         self._round_create = load_script("round_create")
         self._round_edit = load_script("round_edit")
@@ -187,15 +189,18 @@ class RedisStore:
         """See `Store.round`."""
         if not self._agreed:
             await self.agree()
-        now_ms, found = await self._read_rounds([round_id])
-        return Reading(now_ms, found[0])
+        now_ms, (found,) = await self._read_rounds([round_id])
+        if isinstance(found, StoreDamaged):
+            raise found
+        return Reading(now_ms, found)
 
     async def rounds(self) -> tuple[int, list[Round]]:
-        """See `Store.rounds`."""
+        """See `Store.rounds`. A round that cannot be read is left out, and logged once."""
         with translated_errors():
             members = await _awaited(self._reading.smembers(keys.ROUNDS))
-        now_ms, found = await self._read_rounds([member.decode() for member in members])
-        present = [item for item in found if item is not None]
+        now_ms, found = await self._read_rounds([member.decode(errors="replace") for member in members])
+        self._unreadable.note(item for item in found if isinstance(item, StoreDamaged))
+        present = [item for item in found if isinstance(item, Round)]
         return now_ms, sorted(present, key=lambda item: (item.definition.opens_at_ms, item.id))
 
     async def held(self, round_id: str, identity: bytes) -> Held:
@@ -261,7 +266,7 @@ class RedisStore:
 
     async def denied(self) -> list[str]:
         """Those of the commands in `permissions.NEEDED` that the server does not permit to our user."""
-        reply = await self._editing.call(self._denied, (), ("\n".join(NEEDED),))
+        reply = await self._editing.call(self._denied, (keys.round_key(""),), ("\n".join(NEEDED),))
         return [command.decode() for command in reply]
 
     async def try_confirmation(self) -> list[Any]:
@@ -284,17 +289,22 @@ class RedisStore:
         )
         outcome = EditOutcome(word.decode())
         self._sure.edit(outcome, others)
-        return Edited(outcome, now_ms, read_round(read_pairs(pairs)))
+        found = round_or_damage(round_id, read_pairs(pairs))
+        if isinstance(found, StoreDamaged):
+            raise found
+        return Edited(outcome, now_ms, found)
 
-    async def _read_rounds(self, round_ids: list[str]) -> tuple[int, list[Round | None]]:
+    async def _read_rounds(self, round_ids: list[str]) -> tuple[int, list[Round | StoreDamaged | None]]:
         with translated_errors():
             pipeline = self._reading.pipeline(transaction=False)
             # The time first: a status derived from it is never ahead of what was read.
             pipeline.time()
             for round_id in round_ids:
                 pipeline.hgetall(keys.round_key(round_id))
-            (seconds, microseconds), *found = await pipeline.execute()
-        return seconds * 1000 + microseconds // 1000, [read_round(fields) for fields in found]
+            time_reply, *replies = await pipeline.execute(raise_on_error=False)
+            ((seconds, microseconds),) = _replies([time_reply])
+            found = [round_or_damage(*named) for named in zip(round_ids, replies, strict=True)]
+        return seconds * 1000 + microseconds // 1000, found
 
 
 def check_url(url: str) -> None:

@@ -23,11 +23,15 @@ class ClockOffset:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`info` is INFO's default sections, `configuration` is CONFIG GET of what INFO does not tell."""
+    """`info` is INFO's default sections, `configuration` is CONFIG GET of what INFO does not tell.
+
+    `mode` is `standalone`, `cluster` or `sentinel`.
+    """
 
     info: Mapping[str, Any] | None
     configuration: Mapping[Any, Any] | None
     clock: ClockOffset | None
+    mode: str | None = None
 
 
 async def read_facts(server: "Redis", clock: Callable[[], float] = time.time) -> Facts:
@@ -42,7 +46,24 @@ async def read_facts(server: "Redis", clock: Callable[[], float] = time.time) ->
         configuration = await server.config_get(*_ASKED)
     with suppress(ResponseError):
         offset = await _offset(server, clock)
-    return Facts(info, configuration, offset)
+    return Facts(info, configuration, offset, await _mode(server, info or {}))
+
+
+async def _mode(server: "Redis", info: Mapping[str, Any]) -> str | None:
+    """How the server runs, asked in three ways, as managed servers hide some of them."""
+    # Valkey calls it by the one name or the other, as its configuration says.
+    told = info.get("server_mode", info.get("redis_mode"))
+    if told is not None:
+        return str(told)
+    # Access control lets every user say HELLO, also one who may not ask for INFO.
+    with suppress(ResponseError):
+        said = list(await server.execute_command("HELLO"))  # type: ignore[no-untyped-call]
+        return str(said[said.index("mode") + 1])
+    with suppress(ResponseError):
+        # A server that is in no cluster answers with an error.
+        await server.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
+        return "cluster"
+    return None
 
 
 async def _offset(server: "Redis", clock: Callable[[], float]) -> ClockOffset:

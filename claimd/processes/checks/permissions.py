@@ -10,6 +10,7 @@ from redis.exceptions import NoPermissionError, ReadOnlyError, RedisError
 
 from claimd.domain.claims import IDENTITY_BYTES
 from claimd.processes.checks.findings import Finding, ok, refusal
+from claimd.store import keys
 from claimd.store.errors import StoreError
 from claimd.store.redis_store import RedisStore
 
@@ -17,6 +18,9 @@ CHECK = "claims"
 
 _NOWHERE = ""
 _COMMAND = re.compile(r"no permissions to run the '([^']+)' command")
+# What it says of the keys of a script, whichever they are.
+_KEYS = re.compile(r"permissions to access (a|one of the) key", re.IGNORECASE)
+_PREFIX = keys.ROUNDS.removesuffix("rounds")
 _RULE = "docs/production.md has the whole rule for its user"
 
 
@@ -55,6 +59,8 @@ def _why(error: BaseException) -> Iterator[Finding]:
     found = _COMMAND.search(str(error))
     if found is not None:
         yield _denied(found[1].replace("|", " ").upper())
+    elif _KEYS.search(str(error)):
+        yield refusal(CHECK, f"claimd's user may not use keys that begin with {_PREFIX}", _RULE)
     elif isinstance(error, NoPermissionError):
         yield _denied(str(error))
     else:
