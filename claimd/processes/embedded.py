@@ -96,7 +96,7 @@ class Embedded:
         """Clear away what a killed predecessor left, and write the configuration."""
         await self._end_orphan()
         if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH_BYTES:
-            self._private = Path(tempfile.mkdtemp(prefix="claimd-"))
+            self._private = _temporary_directory()
             self._socket = self._private / "valkey.sock"
         # An orphan's socket would let the probe look for an answer where nobody is.
         self._socket.unlink(missing_ok=True)
@@ -207,6 +207,16 @@ def _binary() -> Path:
     except ValkeyServerError:
         raise StartError(
             "the embedded Valkey has no binary for this machine: name a server with --redis-url or CLAIMD_REDIS_URL"
+        ) from None
+
+
+def _temporary_directory() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="claimd-"))
+    except OSError as error:
+        raise StartError(
+            "the path of the data directory is too long for a unix socket, and there is no other place for it "
+            f"({error.strerror or error}): choose a shorter one with --data-dir"
         ) from None
 
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from claimd.processes.data_dir import write_atomically
+from claimd.processes.data_dir import home_of, write_atomically
 
 _NAME = "processes.json"
 
@@ -33,7 +33,7 @@ class Record:
 def read_record(data_dir: Path) -> dict[str, dict[str, Any]]:
     """What the file says, empty where there is none."""
     try:
-        entries = json.loads((data_dir / _NAME).read_text())
+        entries = json.loads((home_of(data_dir) / _NAME).read_text())
     except (OSError, ValueError):
         return {}
     return {k: v for k, v in entries.items() if isinstance(v, dict)} if isinstance(entries, dict) else {}

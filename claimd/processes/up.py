@@ -18,7 +18,7 @@ from claimd import __version__
 from claimd.processes.checks.findings import tell
 from claimd.processes.checks.tokens import check_tokens
 from claimd.processes.checks.variables import check_variables
-from claimd.processes.data_dir import DataDir
+from claimd.processes.data_dir import DataDir, usable
 from claimd.processes.embedded import Embedded, connect
 from claimd.processes.environment import child_environment, without_settings
 from claimd.processes.errors import StartError
@@ -48,7 +48,8 @@ async def up(settings: Settings, say: Say) -> None:
         data_dir = stack.enter_context(DataDir.open(settings.data_dir))
         grace_seconds = _GRACE_SECONDS if read_record(data_dir.path) else 0.0
         record = Record(data_dir.path)
-        record.put("supervisor", pid=os.getpid())
+        with usable(data_dir.path):
+            record.put("supervisor", pid=os.getpid())
         stack.callback(record.remove)
         say(f"claimd {__version__}")
         if data_dir.is_new:
@@ -58,7 +59,8 @@ async def up(settings: Settings, say: Say) -> None:
             say(few_files)
         sockets = stack.enter_context(_Sockets())
         await sockets.open(settings, grace_seconds)
-        settings = _with_admin_token(settings, data_dir)
+        with usable(data_dir.path):
+            settings = _with_admin_token(settings, data_dir)
         await _Machine(settings, data_dir, sockets, record, say).run()
         say("stopped")
 
@@ -151,10 +153,14 @@ class _Machine:
 
     async def run(self) -> None:
         try:
-            await _until_asked_to_stop(self._start, self._stop, self._supervisor, self._say)
+            await _until_asked_to_stop(self._start_or_say_why, self._stop, self._supervisor, self._say)
         finally:
             if self._embedded is not None:
                 self._embedded.clear()
+
+    async def _start_or_say_why(self) -> None:
+        with usable(self._data_dir.path):
+            await self._start()
 
     async def _start(self) -> None:
         tokens: list[str] = []
@@ -236,6 +242,6 @@ def _port(listeners: list[socket.socket]) -> int:
 
 
 def _shown(path: Path) -> str:
-    with suppress(ValueError):
+    with suppress(ValueError, OSError):
         return str(path.relative_to(Path.cwd()))
     return str(path)
