@@ -11,6 +11,7 @@ import uvloop
 
 from claimd.cli import options
 from claimd.cli.logs import log_to_stderr
+from claimd.cli.outlet import write_without_waiting
 from claimd.cli.say import say
 from claimd.processes.checks.findings import tell
 from claimd.processes.checks.tokens import check_tokens
@@ -62,6 +63,7 @@ def _gateway(
     from claimd.compose import run_gateway
     from claimd.processes.up import supervise_gateways
 
+    write_without_waiting()
     settings = Settings.read(
         redis_url=redis_url,
         durability=durability,
@@ -108,6 +110,7 @@ def _console(
     """
     from claimd.compose import run_console
 
+    write_without_waiting()
     settings = Settings.read(
         redis_url=redis_url,
         durability=durability,

@@ -5,6 +5,7 @@ import asyncio
 import typer
 
 from claimd.cli import options
+from claimd.cli.outlet import write_without_waiting
 from claimd.cli.say import say
 from claimd.settings import Settings
 
@@ -41,6 +42,7 @@ def _up(
     """
     from claimd.processes.up import up
 
+    write_without_waiting()
     settings = Settings.read(
         data_dir=data_dir,
         redis_url=redis_url,

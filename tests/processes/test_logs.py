@@ -36,22 +36,22 @@ def a_gateway(module: str, url: str, output: Path) -> Iterator[int]:
 async def test_no_stranger_writes_a_line_of_the_log(valkey: Server, tmp_path: Path) -> None:
     """A path is one line of the log, and a traceback that quotes it stands behind a bar; nothing moves a cursor."""
     output = tmp_path / "output"
+    forged = "".join(f"{text}2026-01-01 00:00:00,000 ERROR gateway: forged" for text in BREAKS)
     with a_gateway("tests.processes.buggy_claimd", valkey.url, output) as port:
-        for text in BREAKS:
-            forged = quote(f"x{text}2026-01-01 00:00:00,000 ERROR gateway: forged")
-            async with connected(port) as raw:
-                await raw.send(f"GET /v1/rounds/{forged} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                answer = await raw.answer()
-                assert answer is not None
-                assert (answer.status, answer.document["code"]) == (503, "unavailable")
+        async with connected(port) as raw:
+            await raw.send(f"GET /v1/rounds/x{quote(forged)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            answer = await raw.answer()
+            assert answer is not None
+            assert (answer.status, answer.document["code"]) == (503, "unavailable")
     text = output.read_bytes().decode()
     assert not re.search(r"[^\n\x20-\x7e…]", text), "only text, and the ends of our own lines"
     lines = text.splitlines()
     records = [line for line in lines if RECORD.match(line)]
-    assert len(records) == len(BREAKS)
-    assert all("ERROR gateway: GET /v1/rounds/x" in line for line in records)
+    assert len(records) == 1
+    assert "ERROR gateway: GET /v1/rounds/x" in records[0]
+    assert records[0].count("ERROR gateway: forged") == len(BREAKS)
     # The rest is our own words, and tracebacks as they should be read.
-    assert sum(line == "    | Traceback (most recent call last):" for line in lines) == len(BREAKS)
+    assert sum(line == "    | Traceback (most recent call last):" for line in lines) == 1
     assert not [line for line in lines if "forged" in line and not (RECORD.match(line) or line.startswith("    | "))]
 
 
