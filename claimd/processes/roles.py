@@ -3,7 +3,9 @@
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 
+from claimd.processes.sharing import SharedPort
 from claimd.processes.supervisor import Spec
 
 # -P keeps files of the directory that somebody stands in from being taken for modules.
@@ -16,12 +18,15 @@ def worker_name(port: int, number: int) -> str:
 
 
 def gateway_specs(listeners: Sequence[socket.socket], environment: Mapping[str, str]) -> list[Spec]:
-    """One worker a socket: `gateway-0`, `gateway-1`, …"""
-    specs = []
+    """One worker a socket: `gateway-0`, `gateway-1`, … New connections go to those that answer."""
+    specs, port = [], SharedPort(listeners)
     for number, listener in enumerate(listeners):
         name = worker_name(listener.getsockname()[1], number)
         command = (*_CLAIMD, "gateway", "--listen-fd", str(listener.fileno()), "--worker", name)
-        specs.append(Spec(f"gateway-{number}", command, environment, pass_fds=(listener.fileno(),)))
+        on_answering = partial(port.set_answering, number)
+        specs.append(
+            Spec(f"gateway-{number}", command, environment, pass_fds=(listener.fileno(),), on_answering=on_answering)
+        )
     return specs
 
 

@@ -1,4 +1,4 @@
-"""Starts children, starts those again that die, and stops them in the order that is asked for.
+"""Starts children, starts those again that die or hang, and stops them in the order that is asked for.
 
 It must never signal a process that it has not started, and never let one outlive it: each child is tethered to it by
 the kernel (`tether.py`). Each runs in a session of its own, or a Ctrl-C in the terminal would reach the server at the
@@ -6,6 +6,7 @@ same moment as the gateways, which still have to answer what is in flight.
 """
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -13,15 +14,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from claimd.processes import tether
 from claimd.processes.errors import StartError
+from claimd.processes.heartbeat import read_beats
+from claimd.processes.watch import Watch
 
 _FIRST_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 5.0
 # Once it has served for so long, what ended it was not its start: whoever waits for it is not made to wait longer.
 _LIVED_WELL_SECONDS = 1.0
+# After SIGKILL. The kernel may need longer, for one that waits for its disk; nobody else can do anything about that.
+_DYING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +36,9 @@ class Spec:
     """How to run one child. `command` starts with a path.
 
     A child tells that it is ready with a byte on the descriptor that `--ready-fd` names, which is added to its
-    command; one that cannot has a `probe`, which returns when it is ready and never raises. `explain` adds to the
-    sentence that says why it did not come up.
+    command; further bytes show that it is alive. One that cannot has a `probe`, which returns when it is ready and
+    never raises, and `beats`, which calls its argument whenever it shows life. `on_answering` gets whether it does,
+    whenever that changes. `explain` adds to the sentence that says why it did not come up.
     """
 
     name: str
@@ -38,6 +46,8 @@ class Spec:
     environment: Mapping[str, str]
     pass_fds: tuple[int, ...] = ()
     probe: Callable[[], Awaitable[None]] | None = None
+    beats: Callable[[Callable[[], None]], Awaitable[None]] | None = None
+    on_answering: Callable[[bool], None] = lambda _: None
     explain: Callable[[], str] = lambda: ""
     stop_seconds: float = 15.0
 
@@ -72,10 +82,13 @@ class Supervisor:
         # A cancelled start leaves the children to `stop`, which knows how to end them.
         await asyncio.gather(*(asyncio.shield(child.ready) for child in started))
 
-    async def stop(self, *prefixes: str) -> None:
-        """SIGTERM those whose name starts so, then SIGKILL whoever has not ended in its time; all at the same time."""
+    async def stop(self, *prefixes: str, seconds: float = math.inf) -> None:
+        """SIGTERM those whose name starts so, then SIGKILL those that have not ended in time; all at the same time.
+
+        The time is that of each child, and `seconds` at most.
+        """
         chosen = [name for name in self._children if name.startswith(prefixes)]
-        await asyncio.gather(*(self._stop(self._children.pop(name)) for name in chosen))
+        await asyncio.gather(*(self._stop(self._children.pop(name), seconds) for name in chosen))
 
     def hurry(self) -> None:
         """Whoever is being stopped, now or later, is killed at once."""
@@ -87,8 +100,9 @@ class Supervisor:
         child.keeper = asyncio.create_task(self._keep(child), name=spec.name)
         return child
 
-    async def _stop(self, child: _Child) -> None:
-        if child.keeper is None:
+    async def _stop(self, child: _Child, seconds: float) -> None:
+        keeper = child.keeper
+        if keeper is None:
             return
         began = time.monotonic()
         child.stopping.set()
@@ -97,23 +111,27 @@ class Supervisor:
             child.ready.cancel()
         child.signal(signal.SIGTERM)
         hurry = asyncio.create_task(self._hurry.wait())
-        await asyncio.wait({child.keeper, hurry}, timeout=child.spec.stop_seconds, return_when=asyncio.FIRST_COMPLETED)
+        patience = max(0.0, min(seconds, child.spec.stop_seconds))
+        await asyncio.wait({keeper, hurry}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
-        killed = not child.keeper.done()
-        if killed:
+        how = "stopped"
+        if not keeper.done():
             child.signal(signal.SIGKILL)
-        await child.keeper
-        how = "killed" if killed else "stopped"
+            await asyncio.wait({keeper}, timeout=_DYING_SECONDS)
+            how = "killed"
+        if keeper.done():
+            await keeper
+        else:
+            how = "was sent SIGKILL, but has not ended"
+            await _cancel(keeper)
         self._say(f"  {child.spec.name} {how} after {time.monotonic() - began:.1f} s")
 
     async def _keep(self, child: _Child) -> None:
         backoff_seconds = _FIRST_BACKOFF_SECONDS
         while not child.stopping.is_set():
-            is_ready = False
-            ready_at = time.monotonic()
+            ready_at = None
             try:
-                is_ready = await self._run_until_ready(child)
-                ready_at = time.monotonic()
+                ready_at = await self._run(child)
                 what = f"{child.spec.name} {_ending(await self._wait(child))}"
             except OSError as error:
                 what = f"{child.spec.name} cannot be started ({error.strerror})"
@@ -122,32 +140,28 @@ class Supervisor:
             if not child.ready.done():
                 child.ready.set_exception(StartError(f"{what} before it was ready{child.spec.explain()}"))
                 return
-            if is_ready and time.monotonic() - ready_at >= _LIVED_WELL_SECONDS:
+            why = "" if ready_at else child.spec.explain()
+            if ready_at and time.monotonic() - ready_at >= _LIVED_WELL_SECONDS:
                 backoff_seconds = _FIRST_BACKOFF_SECONDS
-            self._say(f"{what}: starting it again in {backoff_seconds:.1f} s{'' if is_ready else child.spec.explain()}")
+            self._say(f"{what}: starting it again in {backoff_seconds:.1f} s{why}")
             with suppress(TimeoutError):
                 await asyncio.wait_for(child.stopping.wait(), backoff_seconds)
             backoff_seconds = min(2 * backoff_seconds, _MAX_BACKOFF_SECONDS)
 
-    async def _run_until_ready(self, child: _Child) -> bool:
-        """Launch; True when it is ready, False when it has ended instead."""
-        ready_read, ready_write = os.pipe()
+    async def _run(self, child: _Child) -> float | None:
+        """Run a process to its end; when it became ready, None for one that never was."""
+        beats_read, beats_write = os.pipe()
         try:
             try:
-                child.process = await self._launch(child.spec, ready_write)
+                child.process = await self._launch(child.spec, beats_write)
             finally:
-                os.close(ready_write)
+                os.close(beats_write)
             self._on_started(child.spec.name, child.process.pid)
             if child.stopping.is_set():
                 child.signal(signal.SIGTERM)
-            became_ready = await self._until_ready(child, ready_read)
+            return await self._watch(child, child.process, beats_read)
         finally:
-            os.close(ready_read)
-        if became_ready and child.ready.done():
-            self._say(f"{child.spec.name} is back (pid {child.process.pid})")
-        elif became_ready:
-            child.ready.set_result(None)
-        return became_ready
+            os.close(beats_read)
 
     @staticmethod
     async def _launch(spec: Spec, ready_fd: int) -> asyncio.subprocess.Process:
@@ -165,38 +179,51 @@ class Supervisor:
             umask=0o077,
         )
 
-    async def _until_ready(self, child: _Child, ready_fd: int) -> bool:
-        told = asyncio.ensure_future(_told(ready_fd) if child.spec.probe is None else _answers(child.spec.probe))
-        ended = asyncio.create_task(self._wait(child))
+    async def _watch(self, child: _Child, process: asyncio.subprocess.Process, beats_fd: int) -> float | None:
+        """Watch a process until it has ended, and kill it where it hangs; when it became ready."""
+        spec, watch, ready_at = child.spec, Watch(child.spec.on_answering, partial(self._give_up, child)), None
+        watching = asyncio.create_task(watch.run())
+        listening = asyncio.create_task(_listen(spec, beats_fd, watch))
+        ready = asyncio.ensure_future(spec.probe() if spec.probe is not None else watch.first.wait())
+        ended = asyncio.create_task(process.wait())
         try:
-            await asyncio.wait({told, ended}, return_when=asyncio.FIRST_COMPLETED)
-            return told.done() and not ended.done() and told.result()
+            await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                ready_at = time.monotonic()
+                watch.ready()
+                self._note_ready(child, process.pid)
+            await ended
+            return ready_at
         finally:
-            await _cancel(told, ended)
+            watch.gone()
+            await _cancel(watching, listening, ready, ended)
+
+    def _note_ready(self, child: _Child, pid: int) -> None:
+        if child.ready.done():
+            self._say(f"{child.spec.name} is back (pid {pid})")
+        else:
+            child.ready.set_result(None)
+
+    def _give_up(self, child: _Child, seconds: float) -> None:
+        self._say(f"{child.spec.name} has not answered for {seconds:.0f} s: killing it")
+        child.signal(signal.SIGKILL)
 
     @staticmethod
     async def _wait(child: _Child) -> int:
         return 0 if child.process is None else await child.process.wait()
 
 
-async def _told(ready_fd: int) -> bool:
-    """Whether a byte came before the end of the pipe."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(ready_fd, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(ready_fd)
-    return os.read(ready_fd, 1) != b""
+async def _listen(spec: Spec, beats_fd: int, watch: Watch) -> None:
+    """Hear a child's signs of life, for as long as it has a way to give them."""
+    if spec.probe is None:
+        await read_beats(beats_fd, watch.heard)
+    elif spec.beats is not None:
+        await spec.beats(watch.heard)
+    if watch.first.is_set():
+        watch.end()
 
 
-async def _answers(probe: Callable[[], Awaitable[None]]) -> bool:
-    await probe()
-    return True
-
-
-async def _cancel(*tasks: asyncio.Future[bool] | asyncio.Task[int]) -> None:
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
