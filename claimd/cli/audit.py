@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 async def _audit(console: Console, round_id: RoundId, as_json: Json = False) -> None:
     """Recount a round: never more claims than packs, nobody twice, no gap, and a log that agrees.
 
-    Ends with exit code 0 if every promise was kept, else 1. It may run while the round is open.
+    Exit code 0: every promise was kept; 1: not, or it could not be asked. It may run while the round is open.
     """
     terminal = Terminal(stderr=True, quiet=as_json or not sys.stderr.isatty())
     with terminal.status(f"recounting {round_id}"):

@@ -14,16 +14,18 @@ from claimd.cli.client import Console
 
 _Url = Annotated[
     str | None,
-    typer.Option("--url", help="The console's address, where it is on another machine.", rich_help_panel="Settings"),
+    typer.Option(
+        "--url", help="The console's address, such as http://host:8081; over host and port.", rich_help_panel="Settings"
+    ),
 ]
 
 
 def _address(
     url: _Url = None,
-    data_dir: options.DataDir = None,
-    console_host: options.ConsoleHost = None,
-    console_port: options.ConsolePort = None,
-    admin_token: options.AdminToken = None,
+    data_dir: options.AskDataDir = None,
+    console_host: options.AskConsoleHost = None,
+    console_port: options.AskConsolePort = None,
+    admin_token: options.AskAdminToken = None,
 ) -> ConsoleAddress:
     return ConsoleAddress.find(url, data_dir, console_host, console_port, admin_token)
 
@@ -56,4 +58,6 @@ def console_command(command: Callable[..., Coroutine[Any, Any, None]]) -> Callab
     return run
 
 
-RoundId = Annotated[str, typer.Argument(metavar="ROUND", help="The round's id.")]
+RoundId = Annotated[
+    str, typer.Argument(metavar="ROUND", help="The round's id: small letters, digits and '-', at most 64.")
+]

@@ -82,7 +82,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Decides the claims of a public drop: exactly, durably, fast, and provably.",
     epilog="Start with [bold]claimd up[/], then [bold]claimd round create --help[/]. "
-    "Settings: a flag over its CLAIMD_… variable over the default.",
+    "Settings: a flag over its CLAIMD_… variable over the default. "
+    "Exit codes: 0 done; 1 it failed, or an audit did not pass; 2 the command line or a setting is wrong; 130 Ctrl-C; "
+    "141 the reader of the output has left.",
 )
 
 

@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _gateway(
-    redis_url: options.RedisUrl = None,
+    redis_url: options.RequiredRedisUrl = None,
     durability: options.Durability = None,
     host: options.Host = None,
     port: options.Port = None,
@@ -49,7 +49,7 @@ def _gateway(
     jwt_audience: options.JwtAudience = None,
     jwt_identity: options.JwtIdentity = None,
     jwt_leeway: options.JwtLeeway = None,
-    secret: options.Secret = None,
+    secret: options.RequiredSecret = None,
     secret_file: options.SecretFile = None,
     idle_seconds: options.IdleSeconds = None,
     listen_fd: options.ListenFd = None,
@@ -94,11 +94,11 @@ def _gateway(
 
 
 def _console(
-    redis_url: options.RedisUrl = None,
+    redis_url: options.RequiredRedisUrl = None,
     durability: options.Durability = None,
     console_host: options.ConsoleHost = None,
     console_port: options.ConsolePort = None,
-    admin_token: options.AdminToken = None,
+    admin_token: options.RequiredAdminToken = None,
     admin_token_file: options.AdminTokenFile = None,
     idle_seconds: options.IdleSeconds = None,
     listen_fd: options.ListenFd = None,

@@ -16,12 +16,19 @@ from claimd.domain.times import from_rfc3339, to_rfc3339
 
 _DAY_MS = 86_400_000
 
-_Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the round's log for ever.")]
+_Reason = Annotated[
+    str, typer.Option("--reason", help="Why, in at most 1,000 characters; it stands in the round's log for ever.")
+]
 _OpensAt = typer.Option("--opens-at", metavar="TIME", help=moments.HELP, show_default=False)
 _ClosesAt = typer.Option("--closes-at", metavar="TIME", help="As --opens-at.", show_default="24 h after opening")
 _Pack = Annotated[
     str | None,
-    typer.Option("--pack", metavar="JSON", help="What is given away: a JSON object, or @FILE.", show_default=False),
+    typer.Option(
+        "--pack",
+        metavar="JSON",
+        help="What is given away: a JSON object of at most 4 KiB, or @FILE.",
+        show_default=False,
+    ),
 ]
 _Eligibility = Annotated[
     str | None,
@@ -29,7 +36,7 @@ _Eligibility = Annotated[
         "--eligibility",
         metavar="JSON",
         help="""Who may claim: '{"city": ["hangzhou"]}', or @FILE; each named claim of the JWT must hold one of its
-        values.""",
+        values. '{}' admits everyone.""",
         show_default=False,
     ),
 ]
@@ -61,7 +68,7 @@ def register(app: typer.Typer) -> None:
 async def _create(
     console: Console,
     round_id: RoundId,
-    title: Annotated[str, typer.Option("--title", help="What people read.")],
+    title: Annotated[str, typer.Option("--title", help="What people read, in at most 200 characters.")],
     total: Annotated[int, typer.Option("--total", min=0, max=2**31, help="Packs to give away.")],
     opens_at: Annotated[str, _OpensAt],
     closes_at: Annotated[str | None, _ClosesAt] = None,
@@ -89,13 +96,19 @@ async def _create(
 
 
 async def _list(console: Console, as_json: Json = False) -> None:
-    """List all rounds, the one that opens last first."""
+    """List all rounds, the one that opens last first.
+
+    In a pipe: a line for each round, with tabs between id, status, packs left, claimed, in all, opens_at and title.
+    """
     answer = await console.rounds()
     show.many_rounds(answer, as_json=as_json)
 
 
 async def _show(console: Console, round_id: RoundId, as_json: Json = False) -> None:
-    """Show one round."""
+    """Show one round.
+
+    In a pipe: a line for each field, its name and its value with a tab between them.
+    """
     show.one_round(await console.round(round_id), as_json=as_json)
 
 
@@ -103,7 +116,7 @@ async def _edit(
     console: Console,
     round_id: RoundId,
     reason: _Reason,
-    title: Annotated[str | None, typer.Option("--title", help="What people read.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="What people read, in at most 200 characters.")] = None,
     total: Annotated[
         int | None, typer.Option("--total", min=0, max=2**31, help="Packs in all; not under what was claimed.")
     ] = None,

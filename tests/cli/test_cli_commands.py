@@ -64,7 +64,7 @@ def test_a_round_is_created_shown_and_listed(claimd: Claimd) -> None:
     assert length_ms == 2 * 3_600_000
     assert claimd.json("round", "show", "made")["id"] == "made"
     assert "made" in [state["id"] for state in claimd.json("round", "list")["rounds"]]
-    assert "10 left of 10" in claimd("round", "show", "made")
+    assert "remaining\t10\n" in claimd("round", "show", "made")
     assert "made" in claimd("round", "list")
 
 
@@ -98,6 +98,18 @@ def test_closing_asks_first(claimd: Claimd) -> None:
             2,
             "--opens-at 'soon' must be",
         ),
+        (
+            ["round", "create", "x", "--title", "T", "--total", "1", "--opens-at", "+9999999d"],
+            2,
+            "--opens-at '+9999999d' is later than the year 9999",
+        ),
+        (
+            ["round", "create", "x", "--title", "T", "--total", "1", "--opens-at", "9999-12-31T12:00:00Z"],
+            2,
+            "--closes-at, 24 h after the opening, is later than the year 9999",
+        ),
+        (["round", "frobnicate"], 2, "No such command 'frobnicate' ("),
+        (["watch", "x", "--interval", "nan"], 2, "Invalid value for '--interval'"),
         (["round", "edit", "x", "--reason", "y"], 2, "nothing to change"),
         (["round", "edit", "x", "--reason", "y", "--pack", "[]"], 2, "--pack: must be a JSON object"),
         (["audit", "nobody"], 1, "There is no such round"),
@@ -106,6 +118,7 @@ def test_closing_asks_first(claimd: Claimd) -> None:
         (["round", "list", "--admin-token", "wrong"], 1, "does not know this admin token"),
         (["round", "list", "--url", "http://127.0.0.1:1"], 1, "(Connection refused): start one with `claimd up`"),
         (["round", "list", "--url", "nonsense"], 2, "is not an address of a console"),
+        (["round", "list", "--admin-token", "a\nb"], 2, "characters that no header can carry"),
     ],
 )
 def test_what_fails_is_one_line(claimd: Claimd, arguments: list[str], exit_code: int, sentence: str) -> None:
@@ -116,12 +129,25 @@ def test_what_fails_is_one_line(claimd: Claimd, arguments: list[str], exit_code:
     assert said.count("\n") == 1
 
 
+def test_the_gateways_port_is_no_console(claimd: Claimd, up: Up) -> None:
+    """Which is said, rather than that there is nothing at this address."""
+    address = up.record()["gateway"]
+    said = claimd("round", "list", "--url", f"http://{address['host']}:{address['port']}", exit_code=1)
+    assert "is no console: another part of claimd answers there, perhaps the public gateway" in said
+
+
+def test_a_reason_in_any_script_fits_as_the_contract_counts_it(claimd: Claimd) -> None:
+    """Characters, not the bytes that their escapes take."""
+    create(claimd, "explained")
+    assert claimd.json("round", "pause", "explained", "--reason", "因" * 1000)["status"] == "paused"
+
+
 def test_audit_and_export_prove_what_was_granted(claimd: Claimd, up: Up, tmp_path: Path) -> None:
     """The audit's verdict is its exit code; the export has each serial once, on stdout or in a file that is whole."""
     create(claimd, "proven", total=5)
     for person in "abcdefg":
         assert up.claim("proven", person)[0] == (201 if person <= "e" else 409)
-    assert claimd("audit", "proven").startswith("PASS  proven")
+    assert claimd("audit", "proven").startswith("PASS\tproven\t")
     assert claimd.json("audit", "proven")["claims"] == 5
     lines = claimd("export", "proven", "--json")
     assert [json.loads(line)["serial"] for line in lines.splitlines()] == [1, 2, 3, 4, 5]

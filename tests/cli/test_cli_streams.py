@@ -24,7 +24,6 @@ WIDTHS = (20, 40, 80, 200)
 LONG_ID = "spring-2026-hangzhou-5"
 LONGEST_ID = "a" * 64
 TITLE = "杭州消费券第五轮 🎟 and words behind it"
-READING = [["round", "list"], ["round", "show", LONG_ID], ["audit", LONG_ID], ["doctor"]]
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +93,14 @@ def test_ids_and_numbers_are_whole_on_a_terminal_of_any_width(up: Up, width: int
         assert whole in words, listed
     assert words.count("2020-01-01T00:00:00.000Z") >= 2, listed
     assert ("behind it" in listed) == (width > 20)
-    shown, _ = on_terminal(up, width, "round", "show", LONG_ID, term=term)
+
+
+def test_what_is_shown_is_whole_on_a_narrow_terminal(up: Up) -> None:
+    """`show` and `audit` leave it to the terminal to wrap."""
+    shown, _ = on_terminal(up, 20, "round", "show", LONG_ID)
     assert f"{LONG_ID}  {TITLE}\n" in shown
     assert "1,500,000 left of 1,500,000 (0 claimed)\n" in shown
-    audited, _ = on_terminal(up, width, "audit", LONG_ID, term=term)
+    audited, _ = on_terminal(up, 20, "audit", LONG_ID)
     assert f"PASS  {LONG_ID}: every promise was kept\n" in audited
     assert audited.count("1,500,000 ") == 2
 
@@ -117,37 +120,31 @@ def test_columns_decides_the_width_of_a_terminal(up: Up) -> None:
     assert f"{LONG_ID}\n  open\n  1,500,000 left of 1,500,000 (0 claimed)\n" in narrow
 
 
-@pytest.mark.parametrize("arguments", READING, ids=lambda arguments: " ".join(arguments[:2]))
-def test_a_pipe_is_sent_the_same_at_any_width(up: Up, arguments: list[str]) -> None:
-    """Full values, no escape sequences, also where the environment asks for colours."""
-    narrow, wide = (run(up, *arguments, COLUMNS=columns, FORCE_COLOR="1", TERM="xterm") for columns in ("20", "400"))
-    assert (narrow.returncode, wide.returncode) == (0, 0)
-    varies = (b"server_time", b"clock")
-    same = [[line for line in got.stdout.splitlines() if not any(w in line for w in varies)] for got in (narrow, wide)]
-    assert same[0] == same[1]
-    if arguments != ["doctor"]:
-        assert b"\x1b" not in narrow.stdout
+def test_a_pipe_is_sent_whole_plain_columns(up: Up) -> None:
+    """For `cut -f`, at any width: a tab between fields, no header, no colours, numbers and words as in the API."""
 
+    def lines(*arguments: str) -> list[str]:
+        done = run(up, *arguments, COLUMNS="20", FORCE_COLOR="1", TERM="xterm")
+        assert (done.returncode, done.stderr, b"\x1b" in done.stdout) == (0, b"", False)
+        return done.stdout.decode().splitlines()
 
-def test_columns_in_a_pipe_are_those_of_the_api(up: Up) -> None:
-    """For `cut -f`: a tab between fields, no header, numbers without separators."""
-    listed = run(up, "round", "list").stdout.decode().splitlines()
-    assert [line for line in listed if line.startswith((LONG_ID, LONGEST_ID))] == [
+    assert [line for line in lines("round", "list") if line.startswith((LONG_ID, LONGEST_ID))] == [
         f"{round_id}\topen\t{total}\t0\t{total}\t2020-01-01T00:00:00.000Z\t{TITLE}"
         for round_id, total in ((LONG_ID, 1_500_000), (LONGEST_ID, 2**31))
     ]
-    shown = dict(line.split("\t") for line in run(up, "round", "show", LONGEST_ID).stdout.decode().splitlines())
+    shown = dict(line.split("\t") for line in lines("round", "show", LONGEST_ID))
     assert (shown["id"], shown["title"], shown["total"], shown["paused"]) == (LONGEST_ID, TITLE, str(2**31), "false")
-    first, *rest = run(up, "audit", LONG_ID).stdout.decode().splitlines()
+    first, *rest = lines("audit", LONG_ID)
     assert first == f"PASS\t{LONG_ID}\tevery promise was kept"
     assert "issued\t0\tby the counter" in rest
+    assert len(lines("doctor")) == 7
 
 
 ASCII = {"PYTHONIOENCODING": "ascii"}
 NO_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
-@pytest.mark.parametrize("environment", [ASCII, NO_LOCALE, {"LANG": "C"}], ids=["ascii", "C", "LANG=C"])
+@pytest.mark.parametrize("environment", [ASCII, NO_LOCALE], ids=["ascii", "C"])
 def test_a_title_in_any_script_is_printed_in_any_locale(up: Up, environment: dict[str, str]) -> None:
     """With backslashes where the locale has no such letters; JSON stays JSON, and help is printed."""
     shown = run(up, "round", "show", LONG_ID, **environment)
@@ -155,9 +152,6 @@ def test_a_title_in_any_script_is_printed_in_any_locale(up: Up, environment: dic
     assert TITLE in shown.stdout.decode() or rb"\u676d\u5dde" in shown.stdout
     as_json = run(up, "round", "show", LONG_ID, "--json", **environment)
     assert json.loads(as_json.stdout)["title"] == TITLE
-    assert run(up, "round", "create", "--help", **environment).returncode == 0
-    failed = run(up, "round", "show", "杭州", **environment)
-    assert (failed.returncode, failed.stderr.count(b"\n")) == (2, 1)
 
 
 def test_what_is_typed_is_utf8_in_any_locale(up: Up, tmp_path: Path) -> None:
@@ -204,7 +198,7 @@ def test_output_that_cannot_be_written_is_said_in_a_line(up: Up, redirection: st
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("arguments", [["round", "list"], ["watch", LONG_ID, "--interval", "0.1"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["round", "list"], ["--help"]])
 def test_a_reader_that_leaves_ends_a_command_quietly(up: Up, arguments: list[str]) -> None:
     """As SIGPIPE would: 141, which is neither success nor what an audit ends with."""
     reading, writing = os.pipe()
@@ -217,13 +211,12 @@ def test_a_reader_that_leaves_ends_a_command_quietly(up: Up, arguments: list[str
     assert process.returncode == 141
 
 
-@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "<&- 2>&-"])
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "<&- 2>&-"])
 def test_messages_that_cannot_be_written_change_no_exit_code(up: Up, redirection: str) -> None:
     """Nor the output."""
     audited = run(up, "audit", LONG_ID, shell=f'"$@" {redirection}')
     assert (audited.returncode, audited.stdout.split(b"\t")[0]) == (0, b"PASS")
     assert run(up, "round", "show", "nobody", shell=f'"$@" {redirection}').returncode == 1
-    assert run(up, "round", "show", "No/Way", shell=f'"$@" {redirection}').returncode == 2
 
 
 def test_closing_without_an_answer_changes_nothing(up: Up) -> None:
@@ -237,10 +230,12 @@ def test_closing_without_an_answer_changes_nothing(up: Up) -> None:
     assert up.console("GET", "/admin/v1/rounds/asked")[1]["status"] == "open"
 
 
-def _interrupted(process: "subprocess.Popen[bytes]", times: int = 1) -> tuple[int, bytes]:
-    for _ in range(times):
-        process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=30)
+def _interrupted(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
+    process.send_signal(signal.SIGINT)
+    try:
+        _, messages = process.communicate(timeout=20)
+    finally:
+        process.kill()
     return process.returncode, messages
 
 
@@ -301,15 +296,25 @@ main()
     assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
-def test_an_output_file_on_a_full_disk_or_a_device(up: Up, tmp_path: Path) -> None:
-    """A line; a device is written and stays a device; a directory is refused; any name of a file will do."""
-    full = run(up, "export", claimed_round(up), "--output", "/dev/full")
-    assert (full.returncode, full.stderr) == (1, b"claimd: /dev/full cannot be written: No space left on device\n")
+def test_an_export_into_a_pipe_leaves_it_a_pipe(up: Up, tmp_path: Path) -> None:
+    """A file of another kind is written, never replaced: as root that would remove /dev/null."""
     os.mkfifo(tmp_path / "fifo")
+    claimed_round(up)
     with subprocess.Popen(["cat", tmp_path / "fifo"], stdout=subprocess.PIPE) as reader:
-        assert run(up, "export", "claimed", "--output", str(tmp_path / "fifo")).returncode == 0
-        assert b'"serial":1' in reader.communicate(timeout=30)[0]
-    assert (tmp_path / "fifo").is_fifo()
+        try:
+            exported = run(up, "export", "claimed", "--output", str(tmp_path / "fifo"))
+            assert (exported.returncode, (tmp_path / "fifo").is_fifo()) == (0, True)
+            assert b'"serial":1' in reader.communicate(timeout=30)[0]
+        finally:
+            reader.kill()
+
+
+def test_an_output_file_that_cannot_be_written(up: Up, tmp_path: Path) -> None:
+    """A line with the reason, and nothing is left behind; a name need not be UTF-8."""
+    output = tmp_path / "out"
+    full = run(up, "export", claimed_round(up), "--output", str(output), shell='ulimit -f 0; "$@"')
+    assert (full.returncode, full.stderr) == (1, f"claimd: {output} cannot be written: File too large\n".encode())
+    assert list(tmp_path.iterdir()) == []
     for name, why in ((".", "Is a directory"), ("", "Is a directory"), ("/nowhere/x", "No such file or directory")):
         refused = run(up, "export", "claimed", "--output", name)
         assert refused.returncode == 1

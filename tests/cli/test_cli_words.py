@@ -2,9 +2,11 @@
 
 import io
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from claimd import __version__
+from claimd.cli.documents import read_document
 from claimd.cli.errors import WrongUsage
 from claimd.cli.main import app
 from claimd.cli.moments import parse_moment
@@ -89,6 +92,80 @@ def test_what_is_no_moment(text: str) -> None:
         parse_moment(text, 0, "--opens-at")
 
 
+@pytest.mark.parametrize(
+    ("text", "lack"),
+    [
+        ("2026-04-20T20:00:00", "has no offset: add Z or one such as +08:00"),
+        ("2026-04-20 20:00", "has no offset"),
+        ("2026-04-20T20:00:00.5", "has no offset"),
+        ("2026-04-20", "has no time and no offset: add both"),
+        ("2026-04-20T20:00Z", "has no seconds"),
+        ("2026-04-20 20:00:00+08:00", "has a space: T belongs there"),
+        (
+            "20 April",
+            "must be an RFC 3339 time with at most milliseconds, such as 2026-04-20T12:00:00.000Z; or now, +30s",
+        ),
+        ("2026-02-30T20:00:00Z", "is not a time of the calendar"),
+    ],
+)
+def test_what_a_time_lacks_is_named(text: str, lack: str) -> None:
+    """No offset is assumed."""
+    with pytest.raises(WrongUsage, match=f"^--opens-at {re.escape(repr(text))} {re.escape(lack)}"):
+        parse_moment(text, 0, "--opens-at")
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b'{"city": ["a"], "city": ["b"]}', "the name 'city' is there twice in one object"),
+        (b'{"a": {"b": 1, "b": 2}}', "the name 'b' is there twice"),
+        (b'{"a": NaN}', "NaN is no number"),
+        (b'{"a": -Infinity}', "-Infinity is no number"),
+        (b'{"a": 1e999}', "1e999 is too large a number"),
+        (b'{"a": 18446744073709551616}', "Integer exceeds 64-bit range"),
+        (b'{"a":' * 2000 + b"1" + b"}" * 2000, "nested too deeply"),
+        (b"[]", "must be a JSON object"),
+        (b"{", "Expecting property name"),
+        (b"\x7fELF\xd0", "is not UTF-8 text"),
+        (b" " * 65_536 + b"{}", "is too large: more than 65,536 bytes"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_document_that_cannot_be_is_named(content: bytes | None, wrong: str, tmp_path: Path) -> None:
+    """In a file as on the command line; the flag is named."""
+    file = tmp_path / "document"
+    if content is not None:
+        file.write_bytes(content)
+    for text in (f"@{file}", *([content.decode()] if content and content.isascii() and len(content) < 9999 else [])):
+        with pytest.raises(WrongUsage, match=f"^--eligibility: .*{re.escape(wrong)}"):
+            read_document("--eligibility", text)
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_the_live_picture_cuts_no_number(width: int) -> None:
+    """Long ones are folded where the terminal is narrower."""
+    state = STATE | {"id": "a" * 64, "total": 2**31, "remaining": 2**31 - 1_234_567, "issued": 1_234_567}
+    look = Look(state, 1000, 50.0, {"granted": 1_234_567, "round_not_found": 98_765_432}, {"granted": 50.0}, 15.0, None)
+    terminal = Console(width=width, file=io.StringIO())
+    terminal.print(picture(look))
+    text = terminal.file.getvalue()  # type: ignore[attr-defined]
+    joined = "".join(line.rstrip() for line in text.splitlines())
+    for whole in ("a" * 64, "1,234,567", "98,765,432", "2,146,249,081"):
+        assert whole in joined, text
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"rounds": [{}]}, {"rounds": {}, "server_time": "x"}, "text", None])
+def test_an_answer_of_another_program_is_said_to_be_one(answer: Any) -> None:
+    """In a line, whatever is missing."""
+    body = json.dumps(answer).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    for arguments in (["round", "list"], ["round", "show", "r"], ["audit", "r"]):
+        with _answering(head + body) as url:
+            result = CliRunner().invoke(app, [*arguments, "--url", url, "--admin-token", "t"], catch_exceptions=False)
+        assert result.exit_code == 1
+        assert result.stderr == f"claimd: {url} does not answer like a claimd console\n"
+
+
 def test_pace_is_of_the_last_seconds() -> None:
     """Old readings do not count, a clock that stands still neither."""
     pace = Pace()
@@ -127,14 +204,9 @@ def test_the_live_picture_says_when_it_will_be_gone(
     assert lines[-1].strip() == "not fresh: no console"
 
 
-@pytest.fixture
-def broken_console() -> Iterator[str]:
-    """A console whose export ends in the middle of a chunk."""
-    state = json.dumps({"issued": 100}).encode()
-    answers = (
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(state), state),
-        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{"serial":1}\n\r\n50\r\n{"serial":',
-    )
+@contextmanager
+def _answering(*answers: bytes) -> Iterator[str]:
+    """The address of a server that sends these, one to each request of one connection."""
 
     def serve() -> None:
         connection, _ = server.accept()
@@ -148,6 +220,18 @@ def broken_console() -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
         thread.join(5)
+
+
+@pytest.fixture
+def broken_console() -> Iterator[str]:
+    """A console whose export ends in the middle of a chunk."""
+    fields = {"id": "r", "title": "T", "status": "open", "opens_at": "", "closes_at": "", "server_time": ""}
+    state = json.dumps(fields | {"total": 100, "issued": 100, "remaining": 0}).encode()
+    with _answering(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(state), state),
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{"serial":1}\n\r\n50\r\n{"serial":',
+    ) as url:
+        yield url
 
 
 def test_a_half_export_is_never_taken_for_a_whole_one(broken_console: str, tmp_path: Path) -> None:

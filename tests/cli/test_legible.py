@@ -21,8 +21,8 @@ from claimd.cli.watch import _line, picture
 from claimd.cli.watched import Look
 
 # It clears the screen, rings, colours, starts a line, turns it round, and closes a tag that it has not opened.
-HOSTILE = "A\x1b[2J\x07\r\nB\x9b31m\u202eC\u2028D[/bold][red]E"
-SEEN = r"A\x1b[2J\x07\r\nB\x9b31m\u202eC\u2028D[/bold][red]E"
+HOSTILE = "A\x1b[2J\x07\r\n\tB\x9b31m\u202eC\u2028D[/bold][red]E"
+SEEN = r"A\x1b[2J\x07\r\n\tB\x9b31m\u202eC\u2028D[/bold][red]E"
 STATE: dict[str, Any] = {
     "id": "r",
     "title": HOSTILE,
@@ -37,7 +37,8 @@ STATE: dict[str, Any] = {
 
 
 def _obeyed(text: str) -> list[str]:
-    return [character for character in text if character != "\n" and not (character.isprintable() or character == " ")]
+    # A tab separates the fields in a pipe; as for those within a field, see SEEN.
+    return [character for character in text if character not in "\n\t" and not character.isprintable()]
 
 
 def _printed(monkeypatch: pytest.MonkeyPatch, call: Any, *arguments: Any, **named: Any) -> str:
