@@ -83,8 +83,8 @@ def _gateway(
     url = settings.require_redis_url()
     installation = installation_of(settings)
     if listen_fd is None:
-        tell([*check_variables(), *asyncio.run(check_tokens(settings))], say)
         _look_at_the_server(url, settings.durability, installation)
+        tell([*check_variables(), *asyncio.run(check_tokens(settings))], say)
     if listen_fd is None and settings.workers > 1:
         asyncio.run(supervise_gateways(settings, say))
         return
@@ -123,9 +123,9 @@ def _console(
     url = settings.require_redis_url()
     settings.require_admin_token()
     if listen_fd is None:
-        tell(check_variables(), say)
         # The console needs no secret; where it was given one, a wrong one is the sign of a slip.
         _look_at_the_server(url, settings.durability, installation_of(settings) if settings.secret else None)
+        tell(check_variables(), say)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
     _serve("console", listener, ready_fd, lambda ready: run_console(settings, listener, on_ready=ready))
 

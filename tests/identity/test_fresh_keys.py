@@ -270,6 +270,21 @@ async def test_a_file_that_has_not_changed_is_not_read(tmp_path: Path) -> None:
     assert not await source.may_have_changed()
 
 
+async def test_a_file_that_was_written_just_now_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written twice within a tick of the file system's clock, it looks the same."""
+    monkeypatch.setattr(jwks_source, "_state_of", lambda state: (1,))
+    path = tmp_path / "jwks.json"
+    path.write_bytes(document("a"))
+    source = FileSource(path)
+    await source.read()
+    assert await source.may_have_changed()
+    os.utime(path, (1, 1))
+    await source.read()
+    assert not await source.may_have_changed()
+
+
 @pytest.mark.parametrize("kind", ["absent", "a directory", "too large"])
 async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, clock: Clock, kind: str) -> None:
     """At the start it is an error."""

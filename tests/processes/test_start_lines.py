@@ -75,7 +75,7 @@ async def test_a_file_that_cannot_be_used_ends_the_start_and_a_url_does_not(tmp_
 
 @pytest.mark.parametrize("role", ["gateway", "console"])
 def test_a_role_alone_says_which_variables_are_no_settings(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before it looks at its server."""
+    """Before it listens."""
     for name, value in {
         "CLAIMD_SECRET": "s" * 32,
         "CLAIMD_ADMIN_TOKEN": "t",
