@@ -93,8 +93,14 @@ class TokenIssuer:
     Only a symmetric key can sign: of the other kinds a JWKS file holds the public half alone.
     """
 
-    def __init__(self, jwks: Path, issuer: str | None = None, audience: str | None = None) -> None:
-        """Raises ValueError where the file has no key that can sign."""
+    def __init__(
+        self, jwks: Path, issuer: str | None = None, audience: str | None = None, identity: str = "sub"
+    ) -> None:
+        """Of several issuers or audiences, comma-separated as claimd takes them, the first is used.
+
+        Raises ValueError where the file has no key that can sign.
+        """
+        self._identity = identity
         for key in json.loads(jwks.read_text())["keys"]:
             if key.get("kty") == "oct" and key.get("alg") == "HS256":
                 self._secret = base64.urlsafe_b64decode(key["k"] + "=" * (-len(key["k"]) % 4))
@@ -104,13 +110,13 @@ class TokenIssuer:
             raise ValueError(f"{jwks} has no oct key for HS256, so no token can be signed for the app users")
         self._extra: dict[str, Any] = {}
         if issuer:
-            self._extra["iss"] = issuer
+            self._extra["iss"] = issuer.partition(",")[0].strip()
         if audience:
-            self._extra["aud"] = audience
+            self._extra["aud"] = audience.partition(",")[0].strip()
 
     def token(self, sub: str) -> str:
-        """A bearer token for `sub`, good for an hour."""
-        claims = {"sub": sub, "exp": int(time.time()) + 3600, **self._extra}
+        """A bearer token for `sub`, under the claim that names the person, good for an hour."""
+        claims = {self._identity: sub, "exp": int(time.time()) + 3600, **self._extra}
         return jwt.encode(claims, self._secret, algorithm="HS256", headers=self._headers)
 
 

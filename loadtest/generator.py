@@ -130,7 +130,8 @@ class Generator:
         given = options.of(self._environment)
         keys = options.keys(given)
         if plan.app_users:
-            self.token = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience).token
+            issuer = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience, given.jwt_identity)
+            self.token = issuer.token
         self._await_connections()
         schedule = gather(plan.pool, plan.seconds, plan.seed, plan.app_users).slice(plan.index, plan.count)
         crowd, app = self._share_out(schedule)

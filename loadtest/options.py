@@ -47,6 +47,9 @@ def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--jwt-audience", default="", env_var="CLAIMD_JWT_AUDIENCE", help="aud of the app users' tokens"
     )
+    parser.add_argument(
+        "--jwt-identity", default="sub", env_var="CLAIMD_JWT_IDENTITY", help="the claim that names the app users"
+    )
     parser.add_argument("--out", default="", help="folder for the report (default: loadtest/out/<time>)")
     parser.add_argument(
         "--progress-fd",
@@ -77,14 +80,14 @@ def keys(options: Namespace) -> Keys:
     """The keys of the secret. Raises OptionError."""
     secret = options.secret or _from_data_dir(options, "secret", "--secret or CLAIMD_SECRET")
     try:
-        return Keys.derive(secret.encode())
+        return Keys.derive(secret.strip().encode())
     except ValueError as error:
         raise OptionError(str(error)) from None
 
 
 def admin_token(options: Namespace) -> str:
     """The console's token. Raises OptionError."""
-    return options.admin_token or _from_data_dir(options, "admin-token", "--admin-token or CLAIMD_ADMIN_TOKEN")
+    return options.admin_token.strip() or _from_data_dir(options, "admin-token", "--admin-token or CLAIMD_ADMIN_TOKEN")
 
 
 def _from_data_dir(options: Namespace, name: str, instead: str) -> str:

@@ -1,0 +1,22 @@
+"""The tokens of the app users are those that the claimd under test accepts, whatever its settings say of tokens."""
+
+from pathlib import Path
+
+from claimd.identity.bearer import Bearer, BearerTokens, TokenRules
+from claimd.identity.fresh_keys import FixedKeys
+from claimd.identity.jwks import parse_jwks
+from claimd.settings import Settings
+from loadtest.credentials import TokenIssuer, new_jwks
+
+
+async def test_tokens_fit_lists_of_issuers_and_another_identity(tmp_path: Path) -> None:
+    """The same variables are read by both."""
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(new_jwks())
+    settings = Settings.read(jwt_issuer="https://a.example , https://b.example", jwt_audience="app,web")
+    issuer = TokenIssuer(jwks, settings.jwt_issuer, settings.jwt_audience, "oid")
+    rules = TokenRules(settings.jwt_issuers, settings.jwt_audiences, "oid")
+    tokens = BearerTokens(FixedKeys(parse_jwks("keys", jwks.read_bytes()).keys), rules)
+    bearer = await tokens.verify(issuer.token("ada"))
+    assert isinstance(bearer, Bearer)
+    assert bearer.subject == "ada"
