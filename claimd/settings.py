@@ -161,13 +161,17 @@ class Settings(BaseSettings):
     def require_secret(self) -> bytes:
         """The secret's bytes, or SettingsError."""
         if self.secret is None:
-            raise SettingsError("CLAIMD_SECRET is not set; only `claimd up` makes one by itself")
+            raise SettingsError(
+                "CLAIMD_SECRET is not set, nor CLAIMD_SECRET_FILE; only `claimd up` makes one by itself"
+            )
         return self.secret.get_secret_value().encode()
 
     def require_admin_token(self) -> str:
         """The console's bearer token, or SettingsError."""
         if self.admin_token is None:
-            raise SettingsError("CLAIMD_ADMIN_TOKEN is not set; only `claimd up` makes one by itself")
+            raise SettingsError(
+                "CLAIMD_ADMIN_TOKEN is not set, nor CLAIMD_ADMIN_TOKEN_FILE; only `claimd up` makes one by itself"
+            )
         return self.admin_token.get_secret_value()
 
 

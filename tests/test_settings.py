@@ -1,9 +1,12 @@
 """Settings: what cannot work is refused where it is read, in a sentence, and without showing a secret."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 
+from claimd.cli.address import ConsoleAddress
+from claimd.cli.up import _up
 from claimd.processes.environment import child_environment
 from claimd.processes.own_server import without_password
 from claimd.settings import Settings, SettingsError
@@ -252,3 +255,18 @@ def test_what_cannot_be_a_setting_is_refused_by_name(name: str, values: list[obj
             Settings.read(**{name: value})
     for location in ("keys.json", "/etc/claimd/keys.json", "https://id.example/keys?p=x", "http://127.0.0.1:1/keys"):
         assert Settings.read(jwks=location).jwks == location
+
+
+def test_every_setting_is_a_flag_of_the_whole_machine() -> None:
+    """`claimd up` runs everything: what can be a variable can be a flag of the same name."""
+    assert set(inspect.signature(_up).parameters) == set(Settings.model_fields)
+
+
+def test_an_operators_command_takes_the_token_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By flag or variable, as the console does."""
+    path = tmp_path / "token"
+    path.write_text("hush\n")
+    found = ConsoleAddress.find(None, tmp_path, None, None, None, path)
+    assert found.token == "hush"
+    monkeypatch.setenv("CLAIMD_ADMIN_TOKEN_FILE", str(path))
+    assert ConsoleAddress.find(None, tmp_path, None, None, None) == found

@@ -25,10 +25,15 @@ class ConsoleAddress:
         console_host: str | None,
         console_port: int | None,
         admin_token: str | None,
+        admin_token_file: Path | None = None,
     ) -> "ConsoleAddress":
         """Flags over environment over what the data directory says. Raises SettingsError, CommandError."""
         settings = Settings.read(
-            data_dir=data_dir, console_host=console_host, console_port=console_port, admin_token=admin_token
+            data_dir=data_dir,
+            console_host=console_host,
+            console_port=console_port,
+            admin_token=admin_token,
+            admin_token_file=admin_token_file,
         )
         token = settings.admin_token.get_secret_value() if settings.admin_token else read_admin_token(settings.data_dir)
         if token is None:

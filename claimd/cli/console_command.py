@@ -26,8 +26,9 @@ def _address(
     console_host: options.AskConsoleHost = None,
     console_port: options.AskConsolePort = None,
     admin_token: options.AskAdminToken = None,
+    admin_token_file: options.AdminTokenFile = None,
 ) -> ConsoleAddress:
-    return ConsoleAddress.find(url, data_dir, console_host, console_port, admin_token)
+    return ConsoleAddress.find(url, data_dir, console_host, console_port, admin_token, admin_token_file)
 
 
 def console_command(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
