@@ -69,9 +69,8 @@ MUTANTS = (
     Mutant(
         "a line for each rejected connection",
         "claimd/http/admission.py",
-        "        if not self._rejected:\n            asyncio.get_running_loop().call_later(_REPORT_SECONDS, self._report)\n"
-        "        self._rejected += 1",
-        "        self._rejected += 1\n        self._report()",
+        "call_later(_REPORT_SECONDS, self._report)",
+        "call_soon(self._report)",
         "tests/http/test_admission.py",
     ),
     Mutant(
