@@ -94,6 +94,7 @@ SCENARIOS: Final = (
     Scenario("clients-gone", "clients hang up in the middle of a claim", 3_000, 200, network.clients_gone),
     Scenario("forget-scripts", "SCRIPT FLUSH", 200, 20, conditions.forget_scripts, scene.on_own_server),
     Scenario("out-of-memory", "maxmemory is reached", 10, 2, conditions.run_out_of_memory, scene.on_own_server),
+    Scenario("few-files", "strangers take all connections", 10, 2, conditions.run_out_of_files, scene.with_few_files),
     Scenario("full-disk", "the disk is full", 10, 1, storage.fill_disk, _on_a_small_disk),
     Scenario("cut-file", "the append-only file ends at any byte", 2_000, 30, storage.cut_append_only_file),
     Scenario(

@@ -1,5 +1,6 @@
-"""What goes on around a server that works: scripts forgotten, memory that runs out, orders, the clock."""
+"""What goes on around a server that works: scripts forgotten, memory and files that run out, orders, the clock."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -10,11 +11,14 @@ from loadtest.answers import Told
 from loadtest.faults.people import People
 from loadtest.faults.scene import ROUND, Scene
 from loadtest.faults.server import Server
+from loadtest.faults.strangers import Strangers
 from loadtest.faults.waiting import BrokenPromiseError, until
 
 _HOUR_MS: Final = 3_600_000
 _LATER: Final = "later"
 _LITTLE_BYTES: Final = 200_000
+# Nearly as many as there may be files, see `scene.with_few_files`.
+_STRANGERS: Final = 290
 
 
 async def forget_scripts(scene: Scene, times: int) -> None:
@@ -42,6 +46,22 @@ async def run_out_of_memory(scene: Scene, times: int) -> None:
             redis.config_set("maxmemory", 0)
             await scene.recovered(time.monotonic())
             scene.done_once()
+
+
+async def run_out_of_files(scene: Scene, times: int) -> None:
+    """Strangers take every connection, the server goes away and comes back: those who were in time are served again."""
+    server = _own(scene)
+    async with Strangers(scene.world.claimd.port, _STRANGERS) as strangers:
+        await until(lambda: strangers.closed, "some find no place")
+        for _ in range(times):
+            await scene.some_time(0.3)
+            server.kill()
+            # They take what its connections have left, too.
+            await scene.some_time(1.0)
+            await asyncio.to_thread(server.start)
+            await scene.recovered(time.monotonic())
+            scene.done_once()
+    await until(lambda: scene.readiness.newest == 200, "readiness says so, once there is a place")
 
 
 async def give_orders(scene: Scene, times: int) -> None:

@@ -6,7 +6,7 @@ Everything is started as a user would start it, and stopped however it ends.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +81,16 @@ def on_own_server(home: Path, environment: dict[str, str] | None = None) -> Iter
 
 
 @contextmanager
+def with_few_files(home: Path) -> Iterator[World]:
+    """The same, of which each process may have no more than 300 files open."""
+    claimd = claimd_up.prepare(home, home / "claimd.log")
+    with ExitStack() as stack:
+        server = stack.enter_context(Server.running(home / "v"))
+        stack.enter_context(_up_on(claimd, server.socket, prefix=("sh", "-c", 'ulimit -n 300; exec "$@"', "sh")))
+        yield World(claimd, stack, server=server)
+
+
+@contextmanager
 def behind_a_proxy(home: Path) -> Iterator[World]:
     """The same, with a proxy between the two."""
     claimd = claimd_up.prepare(home, home / "claimd.log")
@@ -110,8 +120,8 @@ def new_server(folder: Path) -> AbstractContextManager[Server]:
 
 
 @contextmanager
-def _up_on(claimd: Claimd, socket: Path, *flags: str) -> Iterator[None]:
-    with claimd_up.started(claimd, 1, flags=(f"--redis-url=unix://{socket}", *flags)):
+def _up_on(claimd: Claimd, socket: Path, *flags: str, prefix: Sequence[str] = ()) -> Iterator[None]:
+    with claimd_up.started(claimd, 1, prefix, flags=(f"--redis-url=unix://{socket}", *flags)):
         yield
 
 
