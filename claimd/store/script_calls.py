@@ -14,6 +14,7 @@ from typing import Any
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from claimd.store.connections import IdleConnections
@@ -123,6 +124,10 @@ async def _exchange(connection: AbstractConnection, commands: Sequence[Sequence[
 async def _reply(connection: AbstractConnection) -> Any:
     try:
         # The timeout is around all of it.
-        return await connection.read_response(timeout=math.inf)
+        reply = await connection.read_response(timeout=math.inf)
     except ResponseError as error:
         return error
+    if reply is None:
+        # No command of ours replies so: the library takes the kernel's timeout (ETIMEDOUT) for one of its own.
+        raise RedisConnectionError("the connection timed out: nothing was acknowledged")
+    return reply

@@ -5,6 +5,7 @@ trusted, so that nothing depends on how fast the machine is.
 """
 
 import asyncio
+import errno
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -223,6 +224,27 @@ async def test_the_kernel_watches_connections_over_tcp(request: pytest.FixtureRe
         assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1000
         assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
     await store.close()
+
+
+async def test_a_connection_that_the_kernel_gives_up_is_a_lost_one(valkey: Server) -> None:
+    """The library says "no reply" then; the outcome is unknown, and the next call has a new connection."""
+    calls = _script_calls(valkey.url, PATIENCE_SECONDS, IdleConnections(trusted_seconds=3600.0))
+    await _claim(calls)
+    (connection, _), *_ = calls._idle._idle
+    send = connection.send_packed_command
+
+    async def send_into_silence(*args: Any, **options: Any) -> None:
+        await send(*args, **options)
+        connection._reader.set_exception(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "send_packed_command", send_into_silence)
+        with pytest.raises(StoreUnavailable, match="timed out") as failed:
+            await _claim(calls)
+    assert not isinstance(failed.value, StoreRefused)
+    assert not connection.is_connected
+    await _claim(calls)
+    await calls.close()
 
 
 def _times_asked(server: Server, command: str) -> int:
