@@ -1,12 +1,17 @@
 """Metrics: all families, merged over gateways, never going down, and no person in them."""
 
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from claimd.console import metrics as console_metrics
 from claimd.domain.rounds import Status
 from claimd.engine.batcher import BatchLimits
+from claimd.gateway.lane import Lane
+from claimd.http.server import AiohttpDoor
+from claimd.store import keys
 from tests.http import serving
 from tests.http.answers import problem
 from tests.http.serving import HOUR_MS, Served, identity_of, now_ms, open_round, pass_for, with_pass
@@ -14,18 +19,24 @@ from tests.servers import Server
 
 CLAIMS = "/v1/rounds/night/claims"
 FAMILIES = {
+    "claimd_server_up": "gauge",
+    "claimd_stock_packs": "gauge",
     "claimd_stock_total": "gauge",
     "claimd_stock_issued": "gauge",
     "claimd_stock_remaining": "gauge",
     "claimd_round_status": "gauge",
     "claimd_round_sold_out_timestamp_seconds": "gauge",
     "claimd_claims": "counter",
+    "claimd_claims_settled": "counter",
     "claimd_refusals": "counter",
+    "claimd_unauthenticated": "counter",
+    "claimd_server_calls_failed": "counter",
     "claimd_claim_latency_seconds": "histogram",
     "claimd_server_round_trip_seconds": "histogram",
     "claimd_batch_claims": "histogram",
     "claimd_queue_depth": "gauge",
     "claimd_gateways": "gauge",
+    "claimd_counts_unreadable": "gauge",
 }
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -70,8 +81,10 @@ async def test_a_round_is_told_as_it_is(console: Served, gateway: Served) -> Non
     await open_round(gateway.store, "later", opens_at_ms=now_ms() + HOUR_MS // 2)
     await _claims(gateway, "ada")
     samples = await _samples(console)
-    stock = [_value(samples, f"claimd_stock_{name}", round="night") for name in ("total", "issued", "remaining")]
-    assert stock == [2, 1, 1]
+    stock = [
+        _value(samples, f"claimd_stock_{name}", round="night") for name in ("packs", "total", "issued", "remaining")
+    ]
+    assert stock == [2, 2, 1, 1]
     for round_id, expected in (("night", Status.OPEN), ("later", Status.SCHEDULED)):
         told = {status: _value(samples, "claimd_round_status", round=round_id, status=status) for status in Status}
         assert told == {status: float(status is expected) for status in Status}
@@ -128,6 +141,80 @@ async def test_gateways_are_merged(console: Served, valkey: Server) -> None:
     assert _value(samples, "claimd_gateways") == 2
 
 
+@pytest.mark.parametrize("door", [Lane, AiohttpDoor])
+async def test_a_rate_limit_does_not_end_a_gateways_metrics(console: Served, valkey: Server, door: type) -> None:
+    """The refusal is counted, and so is all that comes after it."""
+    async with serving.gateway(valkey.url, door=door, requests_per_identity=1) as gateway:
+        await open_round(gateway.store)
+        await _claims(gateway, "ada", "ada")
+        await _claims(gateway, "bob")
+        samples = await _samples(console)
+    assert _value(samples, "claimd_refusals_total", code="rate_limited") == 1
+    assert _value(samples, "claimd_claims_total", round="night", outcome="granted") == 2
+
+
+@pytest.mark.parametrize("what", ["counters", "value", "kind", "old", "past", "list"])
+async def test_what_cannot_be_read_costs_only_itself(
+    console: Served, gateway: Served, valkey: Server, what: str
+) -> None:
+    """200, all of the rest as it is, and a metric that says that something is missing."""
+    await open_round(gateway.store)
+    await _claims(gateway, "ada")
+    with valkey.client() as client:
+        match what:
+            case "counters":
+                client.hset(keys.COUNTS_RUNS, "another", f"{now_ms()}:0")
+                client.hset(keys.counts_key("another"), "claims:night:granted", "\xff")
+            case "value":
+                client.hset(keys.COUNTS_RUNS, "another", "garbage")
+            case "kind":
+                client.hset(keys.COUNTS_RUNS, "another", f"{now_ms()}:0")
+                client.set(keys.counts_key("another"), "text")
+            case "old":
+                client.hset(keys.METRICS, "host-0", '{"at_ms":')
+            case "past":
+                client.hset(keys.COUNTS_PAST, "failed_calls", "")
+            case "list":
+                client.delete(keys.COUNTS_RUNS)
+                client.set(keys.COUNTS_RUNS, "text")
+    samples = await _samples(console)
+    assert _value(samples, "claimd_server_up") == 1
+    assert _value(samples, "claimd_stock_issued", round="night") == 1
+    assert _value(samples, "claimd_counts_unreadable") == (0 if what == "value" else 1)
+    assert _value(samples, "claimd_claims_total", round="night", outcome="granted") == (0 if what == "list" else 1)
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """For tests that break it."""
+    server = Server.start("valkey")
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("away", ["dead", "stalled"])
+async def test_metrics_answer_while_the_server_is_away(
+    own_server: Server, away: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200, and one gauge that says so; no figure of before the outage. All are back with the server."""
+    async with serving.console(own_server.url) as console, serving.gateway(own_server.url) as gateway:
+        await open_round(gateway.store)
+        await _claims(gateway, "ada")
+        before = await _samples(console)
+        if away == "dead":
+            own_server.kill()
+        else:
+            own_server.freeze()
+            monkeypatch.setattr(console_metrics, "_READ_SECONDS", 0.2)
+        assert await _samples(console) == {("claimd_server_up", frozenset()): 0.0}
+        monkeypatch.undo()
+        if away == "dead":
+            own_server.run()
+        else:
+            own_server.thaw()
+        assert await _samples(console) == before
+
+
 @pytest.mark.parametrize("killed", [False, True])
 async def test_counters_survive_a_restart(console: Served, valkey: Server, killed: bool) -> None:
     """A gateway that comes back counts on: no counter ever goes down, not even in its first report.
@@ -167,6 +254,6 @@ async def test_nobody_is_named(console: Served, gateway: Served, sub: str) -> No
     labels = {
         name for family in text_string_to_metric_families(text) for sample in family.samples for name in sample.labels
     }
-    assert labels <= {"round", "outcome", "code", "status", "le"}
+    assert labels <= {"round", "outcome", "code", "reason", "status", "le"}
     for secret in (sub, identity_of(sub).hex(), pass_for(sub)[:40]):
         assert secret not in text
