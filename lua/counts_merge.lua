@@ -11,12 +11,11 @@
 -- ARGV  silent_ms  number  a run that has saved within this time is left alone
 -- REPLY {call, now_ms, outcome}: outcome is alive, merged, or unknown where there is no such run, or was merged before
 -- COST  O(n) for n counters of the run
-local runs, counts, past, merged = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local call, run, silent_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local entry = redis.call('HMGET', runs, run)[1]
+local entry = redis.call('HMGET', KEYS[1], run)[1]
 if not entry then
   return { call, now_ms, 'unknown' }
 end
@@ -26,7 +25,7 @@ if math.abs(now_ms - tonumber(seen_ms)) < silent_ms then
   return { call, now_ms, 'alive' }
 end
 
-local flat = redis.call('HGETALL', counts)
+local flat = redis.call('HGETALL', KEYS[2])
 local all, names, values = {}, {}, {}
 for i = 1, #flat, 2 do
   all[#all + 1] = flat[i]
@@ -37,19 +36,19 @@ end
 local writes = {}
 for i = 1, #names, 500 do
   local last = math.min(i + 499, #names)
-  local held = redis.call('HMGET', past, unpack(names, i, last))
+  local held = redis.call('HMGET', KEYS[3], unpack(names, i, last))
   for j = i, last do
     local sum = values[j] + (tonumber(held[j - i + 1] or 0) or 0)
     writes[2 * j - 1], writes[2 * j] = names[j], string.format('%.0f', sum)
   end
 end
 
-redis.call('HSET', merged, run, seen_ms)
-redis.call('HDEL', runs, run)
+redis.call('HSET', KEYS[4], run, seen_ms)
+redis.call('HDEL', KEYS[1], run)
 for i = 1, #writes, 1000 do
-  redis.call('HSET', past, unpack(writes, i, math.min(i + 999, #writes)))
+  redis.call('HSET', KEYS[3], unpack(writes, i, math.min(i + 999, #writes)))
 end
 for i = 1, #all, 500 do
-  redis.call('HDEL', counts, unpack(all, i, math.min(i + 499, #all)))
+  redis.call('HDEL', KEYS[2], unpack(all, i, math.min(i + 499, #all)))
 end
 return { call, now_ms, 'merged' }

@@ -13,16 +13,15 @@
 -- REPLY {call, now_ms, outcome, seen_ms}: outcome is saved, behind (the server holds another save than `seen`) or
 --       merged; seen_ms is of the save that the server holds, 0 where there is none
 -- COST  O(pairs)
-local runs, counts, merged = KEYS[1], KEYS[2], KEYS[3]
 local call, run, seen, waiting = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local ended = redis.call('HMGET', merged, run)[1]
+local ended = redis.call('HMGET', KEYS[3], run)[1]
 if ended then
   return { call, now_ms, 'merged', tonumber(ended) or 0 }
 end
-local held = string.match(redis.call('HMGET', runs, run)[1] or '', '^(%d+):') or '0'
+local held = string.match(redis.call('HMGET', KEYS[1], run)[1] or '', '^(%d+):') or '0'
 if seen ~= '' and seen ~= held then
   return { call, now_ms, 'behind', tonumber(held) }
 end
@@ -33,7 +32,7 @@ if seen_ms == tonumber(held) then
   seen_ms = seen_ms + 1
 end
 if #ARGV > 4 then
-  redis.call('HSET', counts, unpack(ARGV, 5))
+  redis.call('HSET', KEYS[2], unpack(ARGV, 5))
 end
-redis.call('HSET', runs, run, string.format('%.0f:%s', seen_ms, waiting))
+redis.call('HSET', KEYS[1], run, string.format('%.0f:%s', seen_ms, waiting))
 return { call, now_ms, 'saved', seen_ms }

@@ -6,18 +6,17 @@
 -- ARGV  pairs  strings counter, the sum it moves into, counter, sum …: 1 to 500 pairs
 -- REPLY {call, moved}: how many of these counters there were
 -- COST  O(pairs)
-local past = KEYS[1]
 local call = ARGV[1]
 
 local pairs = { unpack(ARGV, 2) }
 local sums, names, gone = {}, {}, {}
 for i = 1, #pairs, 2 do
-  local value = redis.call('HMGET', past, pairs[i])[1]
+  local value = redis.call('HMGET', KEYS[1], pairs[i])[1]
   if value then
     local into = pairs[i + 1]
     if not sums[into] then
       names[#names + 1] = into
-      sums[into] = tonumber(redis.call('HMGET', past, into)[1] or 0) or 0
+      sums[into] = tonumber(redis.call('HMGET', KEYS[1], into)[1] or 0) or 0
     end
     sums[into] = sums[into] + (tonumber(value) or 0)
     gone[#gone + 1] = pairs[i]
@@ -29,7 +28,7 @@ for i = 1, #names do
 end
 
 if #gone > 0 then
-  redis.call('HSET', past, unpack(writes))
-  redis.call('HDEL', past, unpack(gone))
+  redis.call('HSET', KEYS[1], unpack(writes))
+  redis.call('HDEL', KEYS[1], unpack(gone))
 end
 return { call, #gone }
