@@ -57,13 +57,25 @@ class Console:
         """Create a round."""
         return self._expect(await self._ask("POST", "/admin/v1/rounds", body), **_ROUND)
 
-    async def edit(self, round_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Change a round."""
-        return self._expect(await self._ask("PATCH", _path(round_id), body), **_ROUND)
+    async def edit(self, round_id: str, body: Mapping[str, Any], if_version: int | None = None) -> dict[str, Any]:
+        """Change a round; with `if_version` only while it has that version."""
+        return self._expect(await self._ask("PATCH", _path(round_id), body, if_version=if_version), **_ROUND)
 
-    async def order(self, round_id: str, verb: str, reason: str) -> dict[str, Any]:
-        """`pause`, `resume` or `close` a round."""
-        return self._expect(await self._ask("POST", f"{_path(round_id)}/{verb}", {"reason": reason}), **_ROUND)
+    async def order(self, round_id: str, verb: str, reason: str, if_version: int | None = None) -> dict[str, Any]:
+        """`pause`, `resume`, `close` a round, or `passes/revoke`."""
+        body, path = {"reason": reason}, f"{_path(round_id)}/{verb}"
+        return self._expect(await self._ask("POST", path, body, if_version=if_version), **_ROUND)
+
+    async def delete(self, round_id: str, reason: str, if_version: int | None = None) -> None:
+        """Delete a round in which nothing was ever claimed."""
+        async with self._request("DELETE", _path(round_id), {"reason": reason}, if_version=if_version):
+            pass
+
+    async def log(self, round_id: str) -> AsyncIterator[dict[str, Any]]:
+        """Every edit of a round, in order."""
+        async with self._request("GET", f"{_path(round_id)}/log", answer_seconds=None) as response:
+            async for line in response.content:
+                yield self._expect(json.loads(line), at=str, version=int, who=str, reason=str, fields=dict)
 
     async def audit(self, round_id: str) -> dict[str, Any]:
         """Counted from all claims: takes seconds for a million of them."""
@@ -86,8 +98,9 @@ class Console:
         path: str,
         body: Mapping[str, Any] | None = None,
         answer_seconds: float | None = _ANSWER_SECONDS,
+        if_version: int | None = None,
     ) -> dict[str, Any]:
-        async with self._request(method, path, body, answer_seconds) as response:
+        async with self._request(method, path, body, answer_seconds, if_version) as response:
             answer = await response.json()
         return self._expect(answer)
 
@@ -104,6 +117,7 @@ class Console:
         path: str,
         body: Mapping[str, Any] | None = None,
         answer_seconds: float | None = _ANSWER_SECONDS,
+        if_version: int | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("use the console with `async with`")
@@ -111,7 +125,12 @@ class Console:
         timeout = aiohttp.ClientTimeout(total=answer_seconds, sock_connect=_CONNECT_SECONDS)
         try:
             async with self._session.request(
-                method, url + path, json=_utf8(body), timeout=timeout, allow_redirects=False
+                method,
+                url + path,
+                json=_utf8(body),
+                timeout=timeout,
+                allow_redirects=False,
+                headers={} if if_version is None else {"If-Match": f'"{if_version}"'},
             ) as response:
                 if response.status >= 300:
                     raise CommandError(_problem(url, response.status, await response.text(errors="replace")))

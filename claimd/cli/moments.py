@@ -9,6 +9,7 @@ _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _FROM_NOW = re.compile(r"\+(\d{1,9})([smhd])", re.ASCII)
 
 HELP = "RFC 3339, or by the server's clock: now, +30s, +5m, +2h, +1d."
+CLOSING_HELP = "RFC 3339, now, or counted from the opening: +2h, +2d."
 
 
 def parse_moment(text: str, now_ms: int, flag: str) -> int:
@@ -22,6 +23,16 @@ def parse_moment(text: str, now_ms: int, flag: str) -> int:
     except ValueError as error:
         relative = "; or now, +30s, +5m, +2h, +1d" if str(error).startswith("must be") else ""
         raise WrongUsage(f"{flag} {text!r} {error}{relative}") from None
+
+
+def parse_closing(text: str, now_ms: int, opens_at_ms: int) -> int:
+    """As `parse_moment`, except that what is counted is counted from the opening: `+2d` is two days of it."""
+    return parse_moment(text, opens_at_ms if is_counted(text) else now_ms, "--closes-at")
+
+
+def is_counted(text: str) -> bool:
+    """Whether an instant is counted from another one, as `+30s` is."""
+    return _FROM_NOW.fullmatch(text) is not None
 
 
 def within_rfc3339(time_ms: int, name: str) -> int:

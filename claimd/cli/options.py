@@ -84,6 +84,17 @@ AskAdminToken = Annotated[
     str | None, _option("--admin-token", f"The console's token. {_SEEN}", "default: as in --data-dir")
 ]
 
+Reason = Annotated[
+    str, typer.Option("--reason", help="Why, in at most 1,000 characters; it stands in the round's log for ever.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+IfVersion = Annotated[
+    int | None,
+    typer.Option(
+        "--if-version", min=1, help="Only while the round has this version, as `round show` says.", show_default=False
+    ),
+]
+
 ListenFd = Annotated[int | None, typer.Option("--listen-fd", hidden=True)]
 ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
 Worker = Annotated[str | None, typer.Option("--worker", hidden=True)]

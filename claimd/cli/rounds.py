@@ -4,23 +4,22 @@ from typing import Annotated, Any
 
 import typer
 
-from claimd.cli import moments, show
+from claimd.cli import moments, round_log, round_removal, show
 from claimd.cli.client import Console
 from claimd.cli.confirm import confirm
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.documents import read_document
 from claimd.cli.errors import WrongUsage
 from claimd.cli.legible import legible
-from claimd.cli.options import Json
+from claimd.cli.notes import say_open_at_once, say_what_follows
+from claimd.cli.options import IfVersion, Json, Reason, Yes
+from claimd.cli.totals import parse_total
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
 _DAY_MS = 86_400_000
 
-_Reason = Annotated[
-    str, typer.Option("--reason", help="Why, in at most 1,000 characters; it stands in the round's log for ever.")
-]
 _OpensAt = typer.Option("--opens-at", metavar="TIME", help=moments.HELP, show_default=False)
-_ClosesAt = typer.Option("--closes-at", metavar="TIME", help="As --opens-at.", show_default="24 h after opening")
+_ClosesAt = typer.Option("--closes-at", metavar="TIME", help=moments.CLOSING_HELP, show_default="24 h after opening")
 _Pack = Annotated[
     str | None,
     typer.Option(
@@ -62,6 +61,8 @@ def register(app: typer.Typer) -> None:
     group.command("close", epilog='Example: [bold]claimd round close r5 --reason "called off" --yes[/]')(
         console_command(_close)
     )
+    round_log.register(group)
+    round_removal.register(group)
     app.add_typer(group, name="round")
 
 
@@ -80,7 +81,7 @@ async def _create(
     now_ms = await _server_now_ms(console)
     opens_at_ms = moments.parse_moment(opens_at, now_ms, "--opens-at")
     closes_at_ms = (
-        moments.parse_moment(closes_at, now_ms, "--closes-at")
+        moments.parse_closing(closes_at, now_ms, opens_at_ms)
         if closes_at
         else moments.within_rfc3339(opens_at_ms + _DAY_MS, "--closes-at, 24 h after the opening,")
     )
@@ -92,7 +93,9 @@ async def _create(
         "closes_at": to_rfc3339(closes_at_ms),
         **_documents(pack=pack, eligibility=eligibility),
     }
-    show.one_round(await console.create(body), as_json=as_json)
+    state = await console.create(body)
+    show.one_round(state, as_json=as_json)
+    say_open_at_once(state)
 
 
 async def _list(console: Console, as_json: Json = False) -> None:
@@ -115,52 +118,83 @@ async def _show(console: Console, round_id: RoundId, as_json: Json = False) -> N
 async def _edit(
     console: Console,
     round_id: RoundId,
-    reason: _Reason,
+    reason: Reason,
     title: Annotated[str | None, typer.Option("--title", help="What people read, in at most 200 characters.")] = None,
     total: Annotated[
-        int | None, typer.Option("--total", min=0, max=2**31, help="Packs in all; not under what was claimed.")
+        str | None,
+        typer.Option(
+            "--total", metavar="TOTAL", help="Packs in all, or +100, -100 to change it; not under what was claimed."
+        ),
     ] = None,
     opens_at: Annotated[str | None, _OpensAt] = None,
-    closes_at: Annotated[str | None, typer.Option("--closes-at", metavar="TIME", help="As --opens-at.")] = None,
+    closes_at: Annotated[str | None, typer.Option("--closes-at", metavar="TIME", help=moments.CLOSING_HELP)] = None,
     pack: _Pack = None,
     eligibility: _Eligibility = None,
+    if_version: IfVersion = None,
     as_json: Json = False,
 ) -> None:
-    """Change a round, also while it is open: the very next claim is decided by it."""
-    changes: dict[str, Any] = {"title": title, "total": total}
-    for name, text in (("opens_at", opens_at), ("closes_at", closes_at)):
-        if text is not None:
-            moment_ms = moments.parse_moment(text, await _server_now_ms(console), f"--{name.replace('_', '-')}")
-            changes[name] = to_rfc3339(moment_ms)
-    given = {name: value for name, value in changes.items() if value is not None}
+    """Change a round, also while it is open: the very next claim is decided by it.
+
+    An edit of the eligibility outdates the passes that were issued before; claims that are held stay.
+    """
+    given: dict[str, Any] = {} if title is None else {"title": title}
+    given |= {} if total is None else parse_total(total)
+    given |= await _window(console, round_id, opens_at, closes_at)
     given |= _documents(pack=pack, eligibility=eligibility)
     if not given:
         raise WrongUsage("nothing to change: give at least one of the flags that --help lists")
-    show.one_round(await console.edit(round_id, {**given, "reason": reason}), as_json=as_json)
+    _done(await console.edit(round_id, {**given, "reason": reason}, if_version), as_json=as_json)
 
 
-async def _pause(console: Console, round_id: RoundId, reason: _Reason, as_json: Json = False) -> None:
-    """Pause a round: nobody is granted anything until it is resumed; who holds a claim is still told so."""
-    show.one_round(await console.order(round_id, "pause", reason), as_json=as_json)
+async def _window(console: Console, round_id: str, opens_at: str | None, closes_at: str | None) -> dict[str, str]:
+    """The instants that were given, by the server's clock and the opening that will hold."""
+    if opens_at is None and closes_at is None:
+        return {}
+    state = await console.round(round_id)
+    now_ms, opens_at_ms = from_rfc3339(state["server_time"]), from_rfc3339(state["opens_at"])
+    window = {}
+    if opens_at is not None:
+        opens_at_ms = moments.parse_moment(opens_at, now_ms, "--opens-at")
+        window["opens_at"] = to_rfc3339(opens_at_ms)
+    if closes_at is not None:
+        window["closes_at"] = to_rfc3339(moments.parse_closing(closes_at, now_ms, opens_at_ms))
+    return window
 
 
-async def _resume(console: Console, round_id: RoundId, reason: _Reason, as_json: Json = False) -> None:
+def _done(state: dict[str, Any], *, as_json: bool) -> None:
+    show.one_round(state, as_json=as_json)
+    say_what_follows(state)
+
+
+async def _pause(
+    console: Console, round_id: RoundId, reason: Reason, if_version: IfVersion = None, as_json: Json = False
+) -> None:
+    """Pause a round: claims are refused until it is resumed; a claim that is held is still answered."""
+    _done(await console.order(round_id, "pause", reason, if_version), as_json=as_json)
+
+
+async def _resume(
+    console: Console, round_id: RoundId, reason: Reason, if_version: IfVersion = None, as_json: Json = False
+) -> None:
     """Resume a paused round."""
-    show.one_round(await console.order(round_id, "resume", reason), as_json=as_json)
+    _done(await console.order(round_id, "resume", reason, if_version), as_json=as_json)
 
 
 async def _close(
     console: Console,
     round_id: RoundId,
-    reason: _Reason,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    reason: Reason,
+    yes: Yes = False,
+    if_version: IfVersion = None,
     as_json: Json = False,
 ) -> None:
     """Close a round, for good: there is no opening it again."""
     if not yes:
         state = await console.round(round_id)
         confirm(f"Close {round_id} ({legible(state['status'])}, {state['remaining']:,} left) for good?")
-    show.one_round(await console.order(round_id, "close", reason), as_json=as_json)
+        # What was read is what was agreed to.
+        if_version = if_version or state.get("version")
+    show.one_round(await console.order(round_id, "close", reason, if_version), as_json=as_json)
 
 
 async def _server_now_ms(console: Console) -> int:

@@ -36,6 +36,11 @@ def print_line(text: str) -> None:
     print(text, flush=True)
 
 
+def json_line(document: Any) -> str:
+    """A document as JSON on one line."""
+    return legible_json(json.dumps(document, ensure_ascii=not is_utf8(sys.stdout)))
+
+
 def print_fields(*fields: Any) -> None:
     """A line for a program: fields with a tab between them, which no field contains."""
     print_line("\t".join(legible(_field(value)) for value in fields))
@@ -51,12 +56,17 @@ def status_text(status: str) -> str:
     return f"[{STATUS_STYLES.get(status, 'default')}]{shown(status.replace('_', ' '))}[/]"
 
 
+def is_paused_beforehand(state: dict[str, Any]) -> bool:
+    """Whether a round will be paused when it opens, which its status does not tell before."""
+    return bool(state["status"] == "scheduled" and state.get("paused"))
+
+
 def one_round(state: dict[str, Any], *, as_json: bool) -> None:
     """Print a round."""
     if as_json:
         as_json_text(state)
     elif sys.stdout.isatty():
-        _print_lines([f"[dim]{name:<6}[/]  {said}" for name, said in _rows(state)])
+        _print_lines([f"[dim]{name:<11}[/]  {said}" for name, said in _rows(state)])
     else:
         for name, value in state.items():
             print_fields(name, value)
@@ -75,6 +85,14 @@ def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
         print_line("no rounds yet: claimd round create --help")
     else:
         _list_on_terminal(rounds, get_terminal_size().columns)
+
+
+def edit(entry: dict[str, Any], action: str) -> None:
+    """Print an entry of a round's log on a terminal."""
+    head = f"[dim]{shown(entry['at'])}[/]  [bold]{shown(action.replace('_', ' '))}[/]  {shown(entry['who'])}"
+    lines = [f"{head}  [dim]version {entry['version']}[/]", f"  {shown(entry['reason'])}"]
+    changed = [f"  [dim]{shown(name)}[/] {shown(_field(value))}" for name, value in entry["fields"].items()]
+    _print_lines(lines + changed)
 
 
 def audit(result: dict[str, Any], round_id: str) -> None:
@@ -98,13 +116,15 @@ def audit(result: dict[str, Any], round_id: str) -> None:
 def _rows(state: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("round", f"[bold]{shown(state['id'])}[/]  {shown(state['title'])}"),
-        ("status", status_text(state["status"])),
+        ("status", status_text(state["status"]) + (", paused" if is_paused_beforehand(state) else "")),
         ("packs", _packs(state)),
         ("opens", shown(state["opens_at"])),
         ("closes", shown(state["closes_at"])),
     ]
-    if state.get("pack"):
-        rows.append(("pack", shown(json.dumps(state["pack"], ensure_ascii=False))))
+    documents = [(name, state[name]) for name in ("pack", "eligibility") if state.get(name)]
+    rows += [(name, shown(json.dumps(document, ensure_ascii=False))) for name, document in documents]
+    if "version" in state:
+        rows.append(("version", str(state["version"])))
     return rows
 
 

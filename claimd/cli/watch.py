@@ -18,7 +18,7 @@ from claimd.cli.client import Console
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import CommandError
 from claimd.cli.legible import legible
-from claimd.cli.show import print_line, shown, status_text
+from claimd.cli.show import is_paused_beforehand, print_line, shown, status_text
 from claimd.cli.watched import Look, Watched
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
@@ -127,7 +127,8 @@ def _outlook(look: Look) -> str:
     if look.sold_out_at_ms is not None:
         return f"sold out at {to_rfc3339(look.sold_out_at_ms)}"
     if status == "scheduled":
-        return f"opens in {_duration((from_rfc3339(look.state['opens_at']) - look.now_ms) / 1000)}"
+        paused = ", paused: no claim is granted until it is resumed" if is_paused_beforehand(look.state) else ""
+        return f"opens in {_duration((from_rfc3339(look.state['opens_at']) - look.now_ms) / 1000)}{paused}"
     if status != "open":
         return legible(str(status).replace("_", " "))
     speed = f"{look.grants_per_second:,.0f} grants a second"
