@@ -137,7 +137,7 @@ def test_a_pipe_is_sent_whole_plain_columns(up: Up) -> None:
     first, *rest = lines("audit", LONG_ID)
     assert first == f"PASS\t{LONG_ID}\tevery promise was kept"
     assert "issued\t0\tby the counter" in rest
-    assert len(lines("doctor")) == 7
+    assert len(lines("doctor")) == 8
 
 
 ASCII = {"PYTHONIOENCODING": "ascii"}
