@@ -90,16 +90,19 @@ def prepare(home: Path, log: Path, data_dir: Path | None = None) -> Claimd:
 
 @contextmanager
 def started(
-    claimd: Claimd, workers: int, prefix: Sequence[str] = (), flags: Sequence[str] = ()
+    claimd: Claimd, workers: int, prefix: Sequence[str] = (), flags: Sequence[str] = (), output: Path | None = None
 ) -> Iterator[children.Child]:
-    """Run it, with more `flags` of `claimd up`, until both its sides can decide claims. Raises StartError."""
+    """Run it, with more `flags` of `claimd up`, until both its sides can decide claims. Raises StartError.
+
+    What it says goes to its log, or to `output`, whose reader then fills the log.
+    """
     command = [
         *(*prefix, sys.executable, "-m", "claimd", "up"),
         *(f"--data-dir={claimd.data_dir}", f"--workers={workers}", f"--jwks={claimd.jwks}"),
         *("--host=127.0.0.1", f"--port={claimd.port}"),
         *("--console-host=127.0.0.1", f"--console-port={claimd.console_port}", *flags),
     ]
-    with children.running(command, inherited_environment(), claimd.log, cwd=ROOT) as up:
+    with children.running(command, inherited_environment(), output or claimd.log, cwd=ROOT) as up:
         _await(lambda: all(map(_is_ready, (claimd.url, claimd.console_url))), up, claimd.log)
         yield up
 

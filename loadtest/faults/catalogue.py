@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from loadtest.faults import conditions, network, processes, proxy, scene, storage
+from loadtest.faults import conditions, hanging, network, processes, proxy, scene, storage
 from loadtest.faults.scene import Play, Verdict, World, play
 
 _CLOCK_LIBRARY: Final = "faketime/libfaketime.so.1"
@@ -85,6 +85,12 @@ SCENARIOS: Final = (
     Scenario("break-console", "the console is killed, or stands still", 10, 2, processes.break_console),
     Scenario("kill-supervisor", "kill -9 of the supervisor", 5, 1, processes.kill_supervisor, _two_workers),
     Scenario("stop-supervisor", "it stands still while a gateway dies", 5, 1, processes.stop_supervisor, _two_workers),
+    Scenario("hang-gateway", "a gateway hangs for good", 10, 1, hanging.hang_gateway, _two_workers),
+    Scenario("hang-server", "the embedded server hangs for good", 10, 1, hanging.hang_server),
+    Scenario("stop-hung", "SIGTERM while all its children hang", 5, 1, hanging.stop_hung, _two_workers),
+    Scenario(
+        "unread-log", "a full log, and two die", 10, 1, hanging.unread_log, hanging.with_a_log_reader
+    ),
     Scenario("lose-replies", "done, but the reply is lost", 500, 20, _on_the_way(proxy.lose), _proxied),
     Scenario("late-replies", "replies late by up to 3 s", 100, 5, _on_the_way(proxy.hold_up), _proxied),
     Scenario("cut-replies", "half a reply, then the end", 500, 20, _on_the_way(proxy.cut_short), _proxied),

@@ -22,6 +22,8 @@ _AWAY_SECONDS: Final = 2.5
 _IN_FLIGHT_SECONDS: Final = 0.1
 # What a gateway may take to notice: a question for readiness that was under way, and its time-out.
 _NOTICED_SECONDS: Final = 1.0
+_LONGER_THAN_SILENCE_SECONDS: Final = 7.0
+_CHILDREN: Final = ("gateway-0", "gateway-1", "console", "valkey")
 
 
 async def kill_server(scene: Scene, times: int) -> None:
@@ -138,19 +140,25 @@ async def kill_supervisor(scene: Scene, times: int) -> None:
 
 
 async def stop_supervisor(scene: Scene, times: int) -> None:
-    """While the supervisor stands still a gateway dies: it is started again, once, when somebody looks again."""
+    """While the supervisor stands still a gateway dies: it alone is started again, once, when the supervisor goes on.
+
+    The first time it stands still for longer than a child may be silent.
+    """
     claimd = scene.world.claimd
-    for _ in range(times):
+    for number in range(times):
         await scene.some_time(0.5)
         supervisor, name = claimd.pid("supervisor"), f"gateway-{scene.chance.randrange(scene.world.workers)}"
         dead = claimd.pid(name)
+        others = {each: claimd.pid(each) for each in _CHILDREN if each != name}
         os.kill(supervisor, signal.SIGSTOP)
         os.kill(dead, signal.SIGKILL)
-        await scene.some_time(0.5)
+        await asyncio.sleep(scene.chance.uniform(0.25, 0.75) if number else _LONGER_THAN_SILENCE_SECONDS)
         os.kill(supervisor, signal.SIGCONT)
         woken_at = time.monotonic()
         await _until_back(scene, name, dead)
         scene.recoveries.append(time.monotonic() - woken_at)
+        if taken_for_hung := [each for each, pid in others.items() if claimd.pid(each) != pid]:
+            raise BrokenPromiseError(f"{taken_for_hung} were well, and were started again")
         _count_children(scene)
         scene.done_once()
 
@@ -177,7 +185,9 @@ async def _stand_still(scene: Scene, name: str, seconds: float) -> None:
     try:
         await asyncio.sleep(seconds)
     finally:
-        os.kill(pid, signal.SIGCONT)
+        # After five seconds its supervisor has put another in its place.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     await scene.recovered(time.monotonic())
     scene.done_once()
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import psutil
@@ -30,6 +30,9 @@ from loadtest.history.clock import ServerClock, read_clock
 from loadtest.history.export import read_export
 from loadtest.history.log import read_log
 from loadtest.history.operations import Operations
+
+if TYPE_CHECKING:
+    from loadtest.faults.hanging import LogReader
 
 ROUND: Final = "faults"
 _HOUR_MS: Final = 3_600_000
@@ -52,6 +55,8 @@ class World:
     server: Server | None = None
     proxy: Proxy | None = None
     replica: Server | None = None
+    log_reader: "LogReader | None" = None
+    """Where claimd's log is a pipe."""
 
     @property
     def server_socket(self) -> Path:

@@ -53,6 +53,8 @@ def test_a_claim_in_flight_is_answered_on_sigterm(tmp_path: Path, extra: bytes) 
                 "the claim is on the server",
                 seconds=3,
             )
+            # Twice, as an orchestrator or a process group may send it.
+            up.process.send_signal(signal.SIGTERM)
             up.process.send_signal(signal.SIGTERM)
             assert idle.recv(1) == b""
             server.execute_command("CLIENT", "UNPAUSE")
