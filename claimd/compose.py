@@ -19,8 +19,6 @@ from claimd.gateway.refusal_log import RefusalLog
 from claimd.http.server import serve
 from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.fresh_keys import FreshKeys
-from claimd.identity.jwks import JwksError
-from claimd.identity.jwks_location import is_url
 from claimd.identity.jwks_source import jwks_source
 from claimd.identity.passes import Passes
 from claimd.identity.secrets import Keys
@@ -153,14 +151,15 @@ async def _beside(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def _signing_keys(settings: Settings) -> FreshKeys | None:
-    """The identity provider's keys, read once where that is possible. Raises SettingsError for a file."""
+    """The identity provider's keys, read once where that is possible; None without a JWKS.
+
+    Also where a file cannot be used: the command has looked at it before, and a worker that is started again in the
+    middle of a drop has passes to serve.
+    """
     if settings.jwks is None:
         return None
     keys = FreshKeys(jwks_source(settings.jwks), asyncio.get_running_loop().time)
-    try:
-        await keys.start(required=not is_url(settings.jwks))
-    except JwksError as error:
-        raise SettingsError(f"CLAIMD_JWKS: {error}") from None
+    await keys.start()
     return keys
 
 

@@ -75,19 +75,19 @@ class FreshKeys:
             key = self._jwks.keys.get(kid)
         return key
 
-    async def start(self, *, required: bool) -> None:
-        """Read for the first time. `required`: raise JwksError if that fails; else return when it takes too long."""
-        if required:
-            document = await self._source.read()
-            self._take(document, parse_jwks(self._source.shown, document))
-        else:
-            await asyncio.wait({self._read()}, timeout=PATIENCE_SECONDS)
+    async def start(self) -> None:
+        """Read for the first time; return when that is done, has failed, or takes too long."""
+        await asyncio.wait({self._read()}, timeout=PATIENCE_SECONDS)
 
     async def run(self) -> None:
         """Keep them fresh, for ever."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                # Whatever it was: keys that are never read again would be noticed with the next rotation only.
+                _log.exception("JWKS %s", self._source.shown)
 
     async def look(self) -> None:
         """Read again if it is time to, or if the source may have changed."""

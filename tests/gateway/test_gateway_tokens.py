@@ -118,7 +118,7 @@ async def test_a_request_that_waits_for_keys_holds_up_nobody(valkey: Server) -> 
     provider = Provider("old")
     provider.document = json.dumps({"keys": [public_jwk("oct")]}).encode()
     keys = FreshKeys(provider, Clock())
-    await keys.start(required=False)
+    await keys.start()
     async with serving.gateway(valkey.url, keys=keys) as gateway:
         await open_round(gateway.store)
         provider.document = json.dumps({"keys": [public_jwk("oct"), public_jwk("okp")]}).encode()

@@ -72,7 +72,7 @@ def provider() -> Provider:
 async def keys(provider: Provider, clock: Clock) -> FreshKeys:
     """Read once."""
     fresh = FreshKeys(provider, clock)
-    await fresh.start(required=False)
+    await fresh.start()
     return fresh
 
 
@@ -174,7 +174,7 @@ async def test_until_there_are_keys_no_token_is_judged(provider: Provider, clock
     """A provider that is away at the start is tried again sooner first, later every 30 s, by nobody's asking."""
     good, provider.document = provider.document, JwksError("https://id.example/keys did not answer within 5 s")
     keys = FreshKeys(provider, clock)
-    await keys.start(required=False)
+    await keys.start()
     tried = []
     for second in range(120):
         with pytest.raises(KeysUnavailable):
@@ -201,7 +201,7 @@ async def test_a_start_does_not_wait_for_long(
     monkeypatch.setattr(fresh_keys, "PATIENCE_SECONDS", 0.01)
     provider.open.clear()
     keys = FreshKeys(provider, clock)
-    await keys.start(required=False)
+    await keys.start()
     with pytest.raises(KeysUnavailable):
         await keys.find("old")
 
@@ -225,7 +225,7 @@ async def test_a_file_is_read_again_when_it_changes(tmp_path: Path, clock: Clock
     path.write_bytes(document("a"))
     os.utime(path, (1, 1))
     keys = FreshKeys(FileSource(path), clock)
-    await keys.start(required=True)
+    await keys.start()
 
     async def known() -> list[str]:
         await keys.look()
@@ -286,15 +286,15 @@ async def test_a_file_that_was_written_just_now_is_looked_at_again(
 
 
 @pytest.mark.parametrize("kind", ["absent", "a directory", "too large"])
-async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, clock: Clock, kind: str) -> None:
-    """At the start it is an error."""
+async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
+    """With the reason."""
     path = tmp_path / "jwks.json"
     if kind == "a directory":
         path.mkdir()
     elif kind == "too large":
         path.write_bytes(b" " * (MAX_BYTES + 1))
     with pytest.raises(JwksError, match=f"^{path} (cannot be read: |has more than)"):
-        await FreshKeys(FileSource(path), clock).start(required=True)
+        await FileSource(path).read()
 
 
 class Site:
@@ -330,7 +330,7 @@ async def site() -> AsyncIterator[Site]:
 async def test_a_url_is_fetched(site: Site, clock: Clock) -> None:
     """With its query, and nothing compressed."""
     keys = FreshKeys(UrlSource(site.url), clock)
-    await keys.start(required=False)
+    await keys.start()
     assert await keys.find("a") is not None
     (asked,) = site.asked
     assert asked.path_qs == "/keys?p=hush"
@@ -389,3 +389,27 @@ async def test_this_machine_is_asked_without_a_proxy(site: Site, monkeypatch: py
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert await UrlSource(site.url).read() == document("a")
+
+
+async def test_a_look_that_fails_is_not_the_last_one(
+    keys: FreshKeys, provider: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Keys that are never read again would be noticed with the next rotation only."""
+    looked = asyncio.Event()
+    looks = 0
+
+    async def may_have_changed() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise RuntimeError("a bug")
+        looked.set()
+        return False
+
+    monkeypatch.setattr(fresh_keys, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(provider, "may_have_changed", may_have_changed)
+    running = asyncio.create_task(keys.run())
+    await asyncio.wait_for(looked.wait(), 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert "a bug" in caplog.text

@@ -1,6 +1,8 @@
 """What a start says of tokens and variables, in the process that a person looks at; and that it is what then holds."""
 
+import http.server
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from claimd.processes.checks.tokens import check_tokens
 from claimd.settings import Settings, SettingsError
 from tests.identity.identity_provider import public_jwk, token, write_jwks
 from tests.processes.running import Up, eventually
+from tests.servers import free_port
 
 
 async def lines(**settings: Any) -> list[str]:
@@ -134,4 +137,45 @@ def test_a_machine_in_an_orchestrator_rotates_its_keys(tmp_path: Path) -> None:
         jwks.write_text("{")
         eventually(lambda: "is not JSON" in up.output, "a warning")
         assert up.gateway("POST", passes, f"Bearer {new}")[0] == 404
+        assert up.stop() == 0
+
+
+def test_a_provider_that_comes_later_and_rotates(tmp_path: Path) -> None:
+    """Away at the start: tokens 503, passes good. Then its keys count without a restart, the first token of a new key
+    is good at once, and strangers who name keys at will cause no more fetches.
+    """
+    document = {"keys": [public_jwk("oct")]}
+    fetches: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            fetches.append(self.path)
+            body = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    port, passes = free_port(), "/v1/rounds/r/passes"
+    with Up(tmp_path / "data", "--jwks", f"http://127.0.0.1:{port}/keys?tenant=7").until_ready() as up:
+        up.create_round("r")
+        assert up.gateway("POST", passes, f"Bearer {token('ada')}")[0] == 503
+        assert up.claim("r", "ada")[0] == 201
+        with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as provider:
+            threading.Thread(target=provider.serve_forever, daemon=True).start()
+            try:
+                eventually(lambda: up.gateway("POST", passes, f"Bearer {token('ada')}")[0] == 201, "the keys")
+                document["keys"].append(public_jwk("okp"))
+                before = len(fetches)
+                assert up.gateway("POST", passes, f"Bearer {token('bob', 'okp')}")[0] == 201
+                for _ in range(20):
+                    assert up.gateway("POST", passes, f"Bearer {token('eve', 'ec')}")[0] == 401
+                assert fetches[before:] == ["/keys?tenant=7"]
+            finally:
+                provider.shutdown()
+        assert up.gateway("POST", passes, f"Bearer {token('bob', 'okp')}")[0] == 201
+        assert "tenant" not in up.output
         assert up.stop() == 0
