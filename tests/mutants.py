@@ -609,7 +609,7 @@ MUTANTS = (
         "tests/identity/test_jwks.py",
     ),
     Mutant(
-        "a stranger makes us read again and again",
+        "unknown keys cause any number of readings",
         "claimd/identity/fresh_keys.py",
         "if now - self._asked_at < ASKED_SECONDS:",
         "if False:",
@@ -623,7 +623,7 @@ MUTANTS = (
         "tests/identity/test_fresh_keys.py",
     ),
     Mutant(
-        "a reading for each who waits",
+        "a reading for each waiting request",
         "claimd/identity/fresh_keys.py",
         "if self._reading is None or self._reading.done():",
         "if True:",

@@ -32,7 +32,7 @@ class Asking:
 
 
 async def asking_with_pass_or_bearer(request: web.Request, round_id: str) -> Asking:
-    """Whoever presents a pass for this round or a bearer token; else the request ends with 401, 429 or 503."""
+    """The caller, by a pass for this round or a bearer token; else the request ends with 401, 429 or 503."""
     context = request.app[CONTEXT]
     scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     match scheme.lower():
@@ -49,7 +49,7 @@ async def asking_with_pass_or_bearer(request: web.Request, round_id: str) -> Ask
 
 
 async def asking_with_bearer(request: web.Request) -> Asking:
-    """Whoever presents a bearer token; else the request ends with 401, 429 or 503."""
+    """The caller, by a bearer token; else the request ends with 401, 429 or 503."""
     context = request.app[CONTEXT]
     scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer":

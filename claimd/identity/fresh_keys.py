@@ -1,8 +1,8 @@
 """The keys of a JWKS as they are now: read at the start, when the file changes, every 10 minutes, and, at most every
 30 seconds, when a token names a key that is not there.
 
-One reading at a time, which any number of requests may wait for. A document that cannot be used leaves the keys of the
-one before. A stranger, who may name keys at will, can neither cause more readings than that nor delay anyone else.
+One reading at a time, shared by all requests that wait for it. A document that cannot be used leaves the keys as
+they are. An attacker, who may name keys at will, causes no more readings than that and delays no other request.
 """
 
 import asyncio

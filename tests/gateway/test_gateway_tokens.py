@@ -113,7 +113,7 @@ async def test_until_keys_were_read_tokens_have_to_wait_and_passes_have_not(valk
         await good(await gateway.http.post(CLAIMS, headers=with_pass("ada")), 201)
 
 
-async def test_a_request_that_waits_for_keys_holds_up_nobody(valkey: Server) -> None:
+async def test_a_request_that_waits_for_keys_delays_no_other(valkey: Server) -> None:
     """Neither passes nor tokens of a known key; and with the new keys it is answered as any other."""
     provider = Provider("old")
     provider.document = json.dumps({"keys": [public_jwk("oct")]}).encode()

@@ -1,4 +1,4 @@
-"""Keys that stay fresh: new ones are found, a bad document leaves the old ones, no stranger causes much reading."""
+"""Keys that stay fresh: new ones are found, a bad document leaves the old ones, clients cause few readings."""
 
 import asyncio
 import json
@@ -84,7 +84,7 @@ async def test_an_unknown_key_is_looked_for_before_the_token_is_judged(keys: Fre
     assert provider.reads == 2
 
 
-async def test_strangers_cause_one_reading_in_30_seconds(keys: FreshKeys, provider: Provider, clock: Clock) -> None:
+async def test_unknown_keys_cause_one_reading_in_30_seconds(keys: FreshKeys, provider: Provider, clock: Clock) -> None:
     """Whatever they name: the second one in that time is judged at once by what is there."""
     for number in range(100):
         assert await keys.find(f"stranger-{number}") is None
@@ -125,7 +125,7 @@ async def test_a_provider_that_hangs_holds_a_request_for_a_bounded_time(
 
 
 async def test_keys_are_read_again_every_10_minutes(keys: FreshKeys, provider: Provider, clock: Clock) -> None:
-    """So that a key that was withdrawn is refused though nobody names an unknown one."""
+    """So that a key that was withdrawn is refused though no token names an unknown one."""
     provider.document = document("new")
     clock.now += REFRESH_SECONDS - 1
     await keys.look()
@@ -171,7 +171,7 @@ async def test_a_document_without_keys_counts(
 
 
 async def test_until_there_are_keys_no_token_is_judged(provider: Provider, clock: Clock) -> None:
-    """A provider that is away at the start is tried again sooner first, later every 30 s, by nobody's asking."""
+    """A provider that is away at the start is tried again sooner first, later every 30 s, and by no request."""
     good, provider.document = provider.document, JwksError("https://id.example/keys did not answer within 5 s")
     keys = FreshKeys(provider, clock)
     await keys.start()

@@ -136,7 +136,7 @@ def test_what_cannot_verify_is_passed_over(entry: Any, says: str) -> None:
 
 
 def test_a_document_without_a_key_that_verifies_is_a_document() -> None:
-    """Nobody's token is good then, which is for the start to say."""
+    """Every token is refused then, which is for the start to say."""
     for text in (document(), document({**RSA, "use": "enc"})):
         assert not parse_jwks("keys.json", text).keys
 

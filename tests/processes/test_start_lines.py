@@ -142,7 +142,7 @@ def test_a_machine_in_an_orchestrator_rotates_its_keys(tmp_path: Path) -> None:
 
 def test_a_provider_that_comes_later_and_rotates(tmp_path: Path) -> None:
     """Away at the start: tokens 503, passes good. Then its keys count without a restart, the first token of a new key
-    is good at once, and strangers who name keys at will cause no more fetches.
+    is good at once, and requests that name unknown keys cause no more fetches.
     """
     document = {"keys": [public_jwk("oct")]}
     fetches: list[str] = []
