@@ -41,8 +41,13 @@ class DataDir:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Make it where it is missing, and lock it. Raises StartError, naming the process that holds it."""
+        path = path.absolute()
+        try:
+            # The address of the embedded server's socket carries the name.
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise StartError(f"data directory {path} cannot be used: its name is not text in this locale") from None
         with usable(path):
-            path = path.absolute()
             path = _private(path)
             is_new = {entry.name for entry in path.iterdir()} <= _IGNORED | {_LOCK}
             # Not inherited by children: the lock has to end with the supervisor.
@@ -217,6 +222,8 @@ def _made_private(path: Path) -> bool:
 
 
 def _why(error: OSError) -> str:
+    if isinstance(error, FileExistsError):
+        return "it is a file"
     name = f"{Path(os.fsdecode(error.filename)).name}: " if isinstance(error.filename, str | bytes) else ""
     return f"{name}{error.strerror or error}"
 

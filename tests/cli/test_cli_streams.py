@@ -325,6 +325,14 @@ def test_an_output_file_that_cannot_be_written(up: Up, tmp_path: Path) -> None:
     assert (tmp_path / os.fsdecode(b"\xff") / "out").exists()
 
 
+def test_up_refuses_a_data_directory_whose_name_is_no_text(tmp_path: Path) -> None:
+    """In a line, and before it is made."""
+    with Up(tmp_path / os.fsdecode(b"\xff")) as up:
+        assert up.process.wait(30) == 1
+        assert up.output.endswith("cannot be used: its name is not text in this locale\n")
+        assert not up.data_dir.exists()
+
+
 def test_up_says_that_its_data_directory_is_new(tmp_path: Path) -> None:
     """Which one, as `.claimd` follows the working directory; at the next start it is not."""
     for expected in (1, 0):
