@@ -1,6 +1,7 @@
 """`claimd up`: everything on one machine."""
 
 import asyncio
+from typing import Annotated
 
 import typer
 
@@ -34,6 +35,13 @@ def _up(
     admin_token: options.AdminToken = None,
     admin_token_file: options.AdminTokenFile = None,
     idle_seconds: options.IdleSeconds = None,
+    accept_lost_claims: Annotated[
+        bool,
+        typer.Option(
+            "--accept-lost-claims",
+            help="Start although the embedded server's file was cut, and claims that were acknowledged are gone.",
+        ),
+    ] = False,
 ) -> None:
     """Run everything on this machine: an embedded server, the gateways, the console.
 
@@ -63,4 +71,4 @@ def _up(
         admin_token_file=admin_token_file,
         idle_seconds=idle_seconds,
     )
-    asyncio.run(up(settings, say))
+    asyncio.run(up(settings, say, accept_lost_claims=accept_lost_claims))

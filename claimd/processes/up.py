@@ -43,7 +43,7 @@ _GRACE_SECONDS = 3.0
 _ENDED_AFTER_SECONDS = {"gateway-": 9.0, "console": 10.5, "valkey": 13.0}
 
 
-async def up(settings: Settings, say: Say) -> None:
+async def up(settings: Settings, say: Say, *, accept_lost_claims: bool = False) -> None:
     """Run until SIGTERM or SIGINT. Raises SettingsError, or StartError with all stopped, where it cannot start."""
     few_files = few_files_warning(raise_open_files())
     if settings.redis_url is None and settings.durability is Durability.REPLICA:
@@ -65,7 +65,7 @@ async def up(settings: Settings, say: Say) -> None:
         await sockets.open(settings, grace_seconds)
         with usable(data_dir.path):
             settings = _with_admin_token(settings, data_dir)
-        await _Machine(settings, data_dir, sockets, record, say).run()
+        await _Machine(settings, data_dir, sockets, record, say, accept_lost_claims).run()
         say("stopped")
 
 
@@ -146,13 +146,23 @@ class _Sockets:
 class _Machine:
     """Everything that `claimd up` runs."""
 
-    def __init__(self, settings: Settings, data_dir: DataDir, sockets: _Sockets, record: Record, say: Say) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        data_dir: DataDir,
+        sockets: _Sockets,
+        record: Record,
+        say: Say,
+        accept_lost_claims: bool,
+    ) -> None:
         self._settings = settings
         self._data_dir = data_dir
         self._sockets = sockets
         self._record = record
         self._say = say
-        self._embedded = None if settings.redis_url else Embedded(data_dir.path, say)
+        self._embedded = (
+            None if settings.redis_url else Embedded(data_dir.path, say, accept_lost_claims=accept_lost_claims)
+        )
         self._supervisor = Supervisor(say, self._note)
 
     async def run(self) -> None:
@@ -196,6 +206,7 @@ class _Machine:
         await self._embedded.prepare()
         self._settings = self._settings.model_copy(update={"redis_url": self._embedded.url})
         await self._supervisor.start([self._embedded.spec(without_settings(os.environ))])
+        await self._embedded.note_what_is_written()
         self._record.put("valkey", url=self._embedded.url)
         async with connect(self._embedded.url) as server:
             info = await server.info("server")
@@ -228,6 +239,8 @@ class _Machine:
         self._sockets.close()
         began = time.monotonic()
         for name, seconds in _ENDED_AFTER_SECONDS.items():
+            if name == "valkey" and self._embedded is not None:
+                await self._embedded.note_the_end()
             await self._supervisor.stop(name, seconds=began + seconds - time.monotonic())
 
     def _note(self, name: str, pid: int) -> None:

@@ -103,6 +103,7 @@ SCENARIOS: Final = (
     Scenario("few-files", "strangers take all connections", 10, 2, conditions.run_out_of_files, scene.with_few_files),
     Scenario("full-disk", "the disk is full", 10, 1, storage.fill_disk, _on_a_small_disk),
     Scenario("cut-file", "the append-only file ends at any byte", 2_000, 30, storage.cut_append_only_file),
+    Scenario("cut-half", "half of that file is gone, or more", 20, 2, storage.cut_half_the_file),
     Scenario(
         "set-clock", "the server's clock goes back an hour", 10, 2, conditions.set_clock_back, _with_a_clock, False
     ),

