@@ -83,8 +83,8 @@ MUTANTS = (
     Mutant(
         "half-closed clients kept by the lane",
         "claimd/gateway/lane.py",
-        "if self._closing or (self._ended and not self._unread):",
-        "if self._closing:",
+        "        if not self._unread:\n            self._closing = True\n",
+        "",
         "tests/gateway/test_half_closed.py",
     ),
     Mutant(
@@ -118,8 +118,8 @@ MUTANTS = (
     Mutant(
         "silent connections kept",
         "claimd/store/script_calls.py",
-        "        await self._idle.abandon()",
-        "        pass",
+        "        await connection.disconnect(nowait=True)\n        await self._idle.abandon()",
+        "        await connection.disconnect(nowait=True)",
         "tests/store/test_silent_network.py",
     ),
     Mutant(

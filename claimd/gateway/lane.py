@@ -132,6 +132,8 @@ class LaneConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more: close, after the answers that it waits for. Return whether it waits for one."""
         self._ended = True
+        if not self._unread:
+            self._closing = True
         return self._waiting
 
     def pause_writing(self) -> None:
@@ -194,7 +196,7 @@ class LaneConnection(asyncio.Protocol):
     def _answer(self, transport: asyncio.Transport, answer: bytes) -> None:
         self._waiting = False
         transport.write(answer)
-        if self._closing or (self._ended and not self._unread):
+        if self._closing:
             transport.close()
         elif self._unread:
             # With the next turn, when a connection that broke meanwhile is known to be lost.

@@ -74,9 +74,10 @@ class IdleConnections:
             await self._idle.pop()[0].disconnect(nowait=True)
 
     async def close(self) -> None:
-        """Close all."""
-        while self._idle:
-            await self._idle.pop()[0].disconnect()
+        """Close all, and wait for it together: over TLS each may take its time, above all a silent one."""
+        closing = [connection.disconnect() for connection, _ in self._idle]
+        self._idle.clear()
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 class CheckedPool(BlockingConnectionPool):

@@ -3,6 +3,7 @@
 Never asks twice by itself: the library's own retries are off, and whoever calls knows what may be repeated.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -94,9 +95,8 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close all connections."""
-        for calls in (self._claiming, self._showing, self._editing):
-            await calls.close()
-        await self._reading.aclose()
+        sets = (self._claiming, self._showing, self._editing)
+        await asyncio.gather(*(calls.close() for calls in sets), self._reading.aclose(), return_exceptions=True)
 
     async def agree(self) -> None:
         """Have the server keep our installation, or find that it is the one it keeps. Raises InstallationDiffers."""
@@ -135,7 +135,7 @@ class RedisStore:
         told = self._sure.claims(decided, others)
         if told is not decided:
             # A primary that no replica hears may be none any more: the address may lead to another server already.
-            await calls.close()
+            await calls.abandon()
         return told
 
     async def round_create(self, definition: Definition, reason: str, who: str = ADMIN) -> Edited:

@@ -73,6 +73,10 @@ class ScriptCalls:
         """Close the connections that are not in use."""
         await self._idle.close()
 
+    async def abandon(self) -> None:
+        """The same, without waiting for it."""
+        await self._idle.abandon()
+
     async def _connected(self) -> AbstractConnection:
         kept = await self._idle.take()
         if kept is not None:

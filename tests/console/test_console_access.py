@@ -93,7 +93,7 @@ async def test_a_route_that_is_added_later_needs_the_token(valkey: Server) -> No
         return web.Response(text="everything")
 
     app.router.add_get("/debug", say_everything)
-    async with serving._serving(app, None, store, None) as served:
+    async with serving._serving(app, None, store, None, None) as served:
         await problem(await served.http.get("/debug"), 401, "unauthenticated")
         assert await (await served.http.get("/debug", headers=ADMIN)).text() == "everything"
         for path in sorted(OPEN):

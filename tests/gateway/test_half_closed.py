@@ -174,3 +174,18 @@ async def test_more_pipelined_requests_than_are_read_at_once(valkey: Server, doo
             raw.finish()
             assert [first.status, *await _told(raw)] == [201] * 500
             await _all_closed(gateway)
+
+
+async def test_a_crowd_that_sends_no_more_is_answered(valkey: Server) -> None:
+    """Also those whose claims wait for a later turn of the loop."""
+    async with serving.gateway(valkey.url) as gateway:
+        await open_round(gateway.store, total=1000)
+
+        async def one(number: int) -> list[int]:
+            async with connected(gateway.port) as raw:
+                await raw.send(_request(f"p{number}"))
+                raw.finish()
+                return await _told(raw)
+
+        assert await asyncio.gather(*map(one, range(300))) == [[201]] * 300
+        await _all_closed(gateway)

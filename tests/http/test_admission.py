@@ -56,7 +56,9 @@ async def test_a_connection_too_many_is_answered_and_closed(valkey: Server, door
         assert (await first.answer()).status == 200
         async with connected(gateway.port) as beyond:
             await beyond.send(request_)
+            beyond.finish()
             assert (await beyond.answer()).status == 503
+            assert await beyond.has_ended()
         first.finish()
         assert await first.has_ended()
         async with connected(gateway.port) as welcome:
