@@ -1025,6 +1025,66 @@ MUTANTS += (
     ),
 )
 
+# Logs that are not read, children that hang, signals.
+MUTANTS += (
+    Mutant(
+        "a role waits for its log",
+        "claimd/cli/outlet.py",
+        'setattr(sys, name, Lines(outlet, fd, getattr(sys, name).encoding or "utf-8"))',
+        "pass",
+        "tests/processes/test_unread_logs.py",
+    ),
+    Mutant(
+        "lines go missing unsaid",
+        "claimd/cli/outlet.py",
+        "            count = self._missing.pop(fd)\n",
+        "            count = self._missing.pop(fd)\n            return\n",
+        "tests/cli/test_outlet.py",
+    ),
+    Mutant(
+        "every record of a kind written",
+        "claimd/cli/logs.py",
+        "        if held is None:\n",
+        "        if True:\n",
+        "tests/processes/test_unread_logs.py::test_strangers_do_not_fill_the_log",
+    ),
+    Mutant(
+        "a worker that hangs keeps its share",
+        "claimd/processes/sharing.py",
+        "if 0 < len(self._answering) < len(self._listeners):",
+        "if False:",
+        "tests/processes/test_sharing.py",
+    ),
+    Mutant(
+        "silence that nobody could hear",
+        "claimd/processes/watch.py",
+        "self._silent += min(seconds, 2 * _TICK_SECONDS)",
+        "self._silent += seconds",
+        "tests/processes/test_watch.py",
+    ),
+    Mutant(
+        "a child that hangs is left alone",
+        "claimd/processes/supervisor.py",
+        'killing it")\n        child.signal(signal.SIGKILL)',
+        'killing it")',
+        f"{_FAULTS}[hang-server]",
+    ),
+    Mutant(
+        "a repeated SIGTERM kills",
+        "claimd/processes/stop_request.py",
+        "elif number is signal.SIGINT and ",
+        "elif ",
+        "tests/processes/test_stop_request.py",
+    ),
+    Mutant(
+        "SIGHUP ends a lone role undrained",
+        "claimd/processes/stop_request.py",
+        "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):",
+        "for number in (signal.SIGTERM, signal.SIGINT):",
+        "tests/processes/test_signals.py",
+    ),
+)
+
 
 def passes(tests: str, mutant: Mutant | None = None) -> bool:
     """Whether these tests pass on a copy, with the mutant in it if there is one."""

@@ -46,7 +46,8 @@ def _up(
     """Run everything on this machine: an embedded server, the gateways, the console.
 
     Prints "ready" when claims can be made. Ctrl-C or SIGTERM stops it in order, answering claims in flight first;
-    a second Ctrl-C does not wait for them. What was granted is still there at the next start.
+    repeated SIGTERMs change nothing, a second Ctrl-C after a second or more does not wait. What was granted is still
+    there at the next start.
     """
     from claimd.processes.up import up
 

@@ -34,4 +34,4 @@ class RefusalLog:
             number = self._counts.unauthenticated[reason.value] - self._said[reason.value]
             if number > 0:
                 self._said[reason.value] += number
-                _log.warning("401 %s, %d times: %s", reason.value, number, reason.sentence)
+                _log.warning("401 %s, %d times: %s", reason.value, number, reason.sentence, extra={"bounded": True})

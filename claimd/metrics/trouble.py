@@ -28,7 +28,8 @@ class Trouble:
         more = f" ({since} times since the last such line)" if since > 1 else ""
         self._said, self._said_at = self._failures, now
         reason = f"{type(error).__name__}: {error}"
-        self._log.warning("%s failed%s: %s", self._what, more, reason, exc_info=error if unexpected else None)
+        traceback = error if unexpected else None
+        self._log.warning("%s failed%s: %s", self._what, more, reason, exc_info=traceback, extra={"bounded": True})
 
     def worked(self) -> None:
         """Say that it works again, where it had failed."""

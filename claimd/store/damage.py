@@ -30,7 +30,7 @@ class Unreadable:
         """All that one reading of the list has met."""
         met = frozenset(str(damage) for damage in damages)
         for sentence in sorted(met - self._known):
-            _log.error("left out of the list: %s", sentence)
+            _log.error("left out of the list: %s", sentence, extra={"bounded": True})
         self._known = met
 
 

@@ -70,6 +70,13 @@ def test_kinds_do_not_hide_each_other(log: Log) -> None:
     ]
 
 
+def test_what_is_bounded_where_it_is_logged_is_all_written(log: Log) -> None:
+    """Say a line for each reason of a 401, or for each damaged round."""
+    for number in range(200):
+        log.logger.error("round %d", number, extra={"bounded": True})
+    assert log.written().splitlines() == [f"ERROR round {number}" for number in range(200)]
+
+
 def test_a_library_that_fills_in_by_itself_is_counted_too(log: Log) -> None:
     """asyncio's own handler and warnings make a text of each message; addresses and numbers in it are no kind."""
     for number in range(10):
