@@ -737,10 +737,17 @@ MUTANTS = (
         "tests/metrics/test_reporter.py",
     ),
     Mutant(
-        "counts written whole",
+        "a cancelled merging goes on",
+        "claimd/metrics/merging.py",
+        "if task is not None and task.cancelling():",
+        "if False:",
+        "tests/metrics/test_merging.py",
+    ),
+    Mutant(
+        "an idle gateway writes each second",
         "claimd/metrics/reporter.py",
-        "> held.get(name, 0)",
-        "> 0",
+        "and self._quiet < QUIET_REPORTS:",
+        "and self._quiet < 1:",
         "tests/metrics/test_reporter.py",
     ),
     Mutant(

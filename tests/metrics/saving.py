@@ -1,7 +1,9 @@
 """A store of counts whose saves fail on demand, and how all that is saved adds up."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from claimd.metrics.counters import counters
 from claimd.metrics.tally import Tally, tally
@@ -46,6 +48,42 @@ class FaultyCounts:
 
     async def settle(self, moves: Mapping[str, str]) -> None:
         await self.store.settle(moves)
+
+
+@dataclass
+class Swallowing(FaultyCounts):
+    """Makes an error of the first cancellation, as the Redis library does in the middle of some calls."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    swallowed: bool = False
+
+    async def save(self, run: str, seen_ms: int | None, waiting: int, changes: Mapping[str, int]) -> Saved:
+        await self._swallow()
+        return await super().save(run, seen_ms, waiting, changes)
+
+    async def load(self) -> SavedCounts:
+        await self._swallow()
+        return await super().load()
+
+    async def _swallow(self) -> None:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            if self.swallowed:
+                raise
+            self.swallowed = True
+            raise StoreUnavailable("cancelled") from error
+
+
+async def check_swallowed(running: Coroutine[Any, Any, None], asked: asyncio.Event) -> None:
+    """`running` ends when it is cancelled in the middle of a call, though the call swallows that."""
+    task = asyncio.create_task(running)
+    await asked.wait()
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=10)
+    assert done
+    assert task.cancelled()
 
 
 async def shown(store: RedisCounts) -> Tally:

@@ -14,7 +14,7 @@ from claimd.metrics.reporter import Reporter
 from claimd.store import keys
 from claimd.store.redis_store import RedisStore
 from claimd.store.saved_counts import MERGED_KEPT_MS, MergeOutcome
-from tests.metrics.saving import shown, shown_counters
+from tests.metrics.saving import Swallowing, check_swallowed, shown, shown_counters
 from tests.rounds import definition
 from tests.servers import Server
 
@@ -50,6 +50,8 @@ async def test_the_dead_are_merged_into_one(store: RedisStore, server: Server) -
     merging = Merging(store.counts)
     await merging.merge_ended()
     assert (await shown(store.counts)).gateways == 50, "they have saved just now"
+    for run in (await store.counts.load()).runs:
+        assert await store.counts.merge(run.name, silent_ms=300_000) is MergeOutcome.ALIVE
     await merging.merge_ended(silent_ms=0)
     assert near(await shown_counters(store.counts), total)
     assert (await shown(store.counts)).gateways == 0
@@ -63,6 +65,12 @@ async def test_the_dead_are_merged_into_one(store: RedisStore, server: Server) -
         await store.counts.forget_merged()
         assert client.keys() == [keys.COUNTS_PAST.encode()]
     assert near(await shown_counters(store.counts), total)
+
+
+async def test_merging_can_be_ended(store: RedisStore) -> None:
+    """Also where the store swallows it."""
+    asked = asyncio.Event()
+    await check_swallowed(Merging(Swallowing(store.counts, asked=asked)).run(), asked)
 
 
 async def test_a_run_is_merged_once(store: RedisStore) -> None:

@@ -20,7 +20,7 @@ from claimd.store.errors import StoreUnavailable
 from claimd.store.redis_store import RedisStore
 from claimd.store.saved_counts import MERGED_KEPT_MS, MergeOutcome
 from tests.fuzzing import tried
-from tests.metrics.saving import FaultyCounts, shown, shown_counters
+from tests.metrics.saving import FaultyCounts, Swallowing, check_swallowed, shown, shown_counters
 from tests.servers import Server
 
 _DAY_REPORTS = 24 * 3600
@@ -38,6 +38,14 @@ async def test_reporting_can_be_ended_at_any_moment(valkey: Server) -> None:
         assert done, f"after {turns} turns of the loop"
         assert reporting.cancelled()
         await store.close()
+
+
+async def test_reporting_ends_where_the_store_swallows_its_end(valkey: Server) -> None:
+    """As the Redis library does in the middle of some calls."""
+    store = RedisStore.connect(valkey.url)
+    asked = asyncio.Event()
+    await check_swallowed(Reporter(Swallowing(store.counts, asked=asked), "w", Counts(), lambda: 0).run(), asked)
+    await store.close()
 
 
 def many_counts(rounds: int) -> Counts:
@@ -77,7 +85,8 @@ async def test_an_idle_gateway_writes_less_than_10_mb_a_day(server: Server) -> N
         await reporter.report()
     written = aof_bytes(server) - before
     await store.close()
-    assert 0 < written * _DAY_REPORTS / reports < 10_000_000
+    # 10 MB is what it may be; what it is, 2 MB, must not grow fivefold unseen.
+    assert 0 < written * _DAY_REPORTS / reports < 4_000_000
     assert QUIET_REPORTS * 1000 * 3 <= FRESH_MS, "it must not seem dead between two of them"
 
 
