@@ -31,18 +31,63 @@ MUTANTS = (
     Mutant("deduct without check", "lua/claim.lua", "elseif count < available then", "elseif available > -1e9 then"),
     Mutant("no identity check", "lua/claim.lua", "local holds = held[i] or fresh[identity]", "local holds = false"),
     Mutant("no check within a batch", "lua/claim.lua", "held[i] or fresh[identity]", "held[i]"),
-    Mutant("window not checked", "lua/claim.lua", "elseif now_ms < opens_at_ms then", "elseif false then"),
+    Mutant("window not checked", "lua/claim.lua", "elseif window_ms < opens_at_ms then", "elseif false then"),
     Mutant("pause not checked", "lua/claim.lua", "elseif state[5] == '1' then", "elseif false then"),
     Mutant("refusals before replays", "lua/claim.lua", "if holds then", "if holds and available > 0 then"),
     Mutant("a gap in the serials", "lua/claim.lua", "'issued', issued + count,", "'issued', issued + count + 1,"),
     Mutant("grants not logged", "lua/claim.lua", "if count > 0 then", "if count > 0 and count ~= 1 then"),
-    Mutant("total below issued", "lua/round_edit.lua", "tonumber(after.total) < tonumber(state[2])", "false"),
-    Mutant("edit written half", "lua/round_edit.lua", "'version', version, unpack(ARGV, 5)", "unpack(ARGV, 5, 6)"),
+    Mutant("total below issued", "lua/round_edit.lua", "total < tonumber(state[2])", "false"),
+    Mutant("edit written half", "lua/round_edit.lua", "'version', version, unpack(ARGV, 10)", "unpack(ARGV, 10, 11)"),
+    Mutant("an outdated pass grants", "lua/claim.lua", "if epoch ~= (state[8] or '0') then", "if false then"),
+    Mutant(
+        "an edit for another version",
+        "lua/round_edit.lua",
+        "if if_version ~= '' and if_version",
+        "if false and if_version",
+    ),
+    Mutant("passes of a deleted round fit the next", "lua/round_delete.lua", "(state[4] or 0) + 1", "0"),
+    Mutant(
+        "a clock that was ahead keeps a round open",
+        "lua/claim.lua",
+        " and last_grant_ms - now_ms <= max_step_back_ms",
+        "",
+        "tests/store/test_redis_store.py",
+    ),
+    Mutant(
+        "an edit of the window without effect",
+        "lua/round_edit.lua",
+        "if changes.opens_at_ms or changes.closes_at_ms then",
+        "if false then",
+        "tests/store/test_redis_store.py",
+    ),
+    Mutant(
+        "eligibility before the claim that is held",
+        "claimd/gateway/claims.py",
+        "        eligible = is_admitted(item, asking)\n",
+        "        eligible = is_admitted(item, asking)\n"
+        "        if not eligible:\n"
+        '            raise refused(HTTPStatus.FORBIDDEN, "not_eligible")\n',
+        "tests/gateway/test_gateway_answers.py",
+    ),
+    Mutant(
+        "another secret accepted",
+        "claimd/store/installation.py",
+        "if theirs != self.fingerprint:",
+        "if False:",
+        "tests/processes/test_installation.py",
+    ),
+    Mutant(
+        "a new secret for old claims",
+        "claimd/processes/secret.py",
+        "    if in_use:",
+        "    if False:",
+        "tests/processes/test_installation.py",
+    ),
     Mutant(
         "check after write",
         "lua/round_edit.lua",
         "local outcome = 'done'",
-        "redis.call('HSET', round, unpack(ARGV, 5))\nlocal outcome = 'done'",
+        "redis.call('HSET', KEYS[1], unpack(ARGV, 10))\nlocal outcome = 'done'",
         "tests/store/test_redis_store.py",
     ),
     Mutant(
@@ -171,7 +216,7 @@ MUTANTS = (
         'text = text if _RFC3339.fullmatch(text) else text + "Z"\n    if not _RFC3339.fullmatch(text):',
         "tests/cli/test_cli_words.py",
     ),
-    Mutant("round created twice", "lua/round_create.lua", "if version then", "if false then"),
+    Mutant("round created twice", "lua/round_create.lua", "if state[1] then", "if false then"),
     Mutant(
         "deadline not checked",
         "claimd/engine/batcher.py",
@@ -274,8 +319,8 @@ MUTANTS = (
     Mutant(
         "time goes back within a round",
         "lua/claim.lua",
-        "now_ms = math.max(now_ms, tonumber(state[7]))",
-        "",
+        "math.max(now_ms, last_grant_ms))\nlocal suffix",
+        "now_ms)\nlocal suffix",
         "tests/store",
     ),
     Mutant(
@@ -540,8 +585,8 @@ MUTANTS = (
     Mutant(
         "simulated: the model's time goes back",
         "claimd/store/memory.py",
-        "        now_ms = max(now_ms, state.round.last_grant_ms)\n        granted",
-        "        granted",
+        "        now_ms = max(now_ms, state.round.last_grant_ms)\n        serial",
+        "        serial",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
@@ -809,7 +854,7 @@ MUTANTS = (
     Mutant(
         "settled claims lost",
         "lua/counts_settle.lua",
-        "redis.call('HSET', past, unpack(writes))",
+        "redis.call('HSET', KEYS[1], unpack(writes))",
         "-- nothing",
         "tests/metrics/test_merging.py",
     ),
@@ -837,8 +882,8 @@ MUTANTS = (
     Mutant(
         "granted without a pass",
         "claimd/gateway/lane.py",
-        "        if identity is None:\n            self._refuse(_BAD_PASS)\n        elif",
-        "        identity = identity or bytes(16)\n        if",
+        "            self._refuse(unauthenticated(verified))\n            return",
+        "            verified = bytes(16), 0",
         "tests/gateway/test_gateway_fuzz.py",
     ),
     Mutant(
@@ -914,8 +959,8 @@ MUTANTS += (
     Mutant(
         "an hour back closes a round",
         "lua/claim.lua",
-        "now_ms = math.max(now_ms, tonumber(state[7]))",
-        "",
+        "window_ms = math.max(now_ms, last_grant_ms)",
+        "window_ms = now_ms",
         f"{_FAULTS}[set-clock]",
     ),
     Mutant(
@@ -991,8 +1036,8 @@ MUTANTS += (
     Mutant(
         "durability not handed down",
         "claimd/compose.py",
-        "settings.durability)\n    counts",
-        "type(settings.durability).LOCAL)\n    counts",
+        "settings.durability, installation_of(settings))\n    await",
+        "type(settings.durability).LOCAL, installation_of(settings))\n    await",
         "tests/processes/test_failover.py",
     ),
     Mutant(

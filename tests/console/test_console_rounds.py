@@ -268,7 +268,6 @@ async def test_a_lost_server_is_told_to_operators_too(console: Served, valkey: S
         ("GET", f"{NIGHT}/audit", None),
         ("GET", f"{NIGHT}/claims", None),
         ("GET", f"{NIGHT}/log", None),
-        ("GET", "/metrics", None),
         ("GET", "/readyz", None),
     ]
     valkey.kill()

@@ -73,7 +73,7 @@ def _script_calls(url: str, timeout_seconds: float, idle: IdleConnections | None
 
 
 async def _claim(calls: ScriptCalls, person: int = 1) -> Any:
-    return await calls.call(CLAIM, NAMES, ("r0", "0", identity(person)))
+    return await calls.call(CLAIM, NAMES, ("r0", "0", "0", identity(person)))
 
 
 ASKED: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
@@ -84,7 +84,7 @@ ASKED: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
     "rounds": lambda store: store.rounds(),
     "held": lambda store: store.held("r0", identity(1)),
     "readiness": lambda store: store.ping(),
-    "counts": lambda store: store.save_counts("worker", b"{}"),
+    "counts": lambda store: store.counts.load(),
 }
 
 
