@@ -257,7 +257,7 @@ async def test_eligibility_is_kept_for_the_gateways(console: Served) -> None:
 
 
 async def test_a_lost_server_is_told_to_operators_too(console: Served, valkey: Server) -> None:
-    """503 unavailable with Retry-After on every route; the same requests work again when it is back."""
+    """503 unavailable with Retry-After on every route but /metrics; the same requests work again when it is back."""
     await open_round(console.store)
     routes: list[tuple[str, str, Any]] = [
         ("POST", ROUNDS, new_round(id="other")),
