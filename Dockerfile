@@ -13,7 +13,8 @@ FROM python:3.11-slim
 RUN useradd --system --uid 10001 --gid 0 --no-create-home --home-dir /var/lib/claimd claimd \
     && mkdir -p /var/lib/claimd/data \
     && chown -R 10001:0 /var/lib/claimd \
-    && chmod -R u=rwX,g=rwX,o= /var/lib/claimd
+    && chmod 775 /var/lib/claimd \
+    && chmod 770 /var/lib/claimd/data
 COPY --from=build /opt/claimd /opt/claimd
 USER 10001
 WORKDIR /var/lib/claimd
