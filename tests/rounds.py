@@ -1,9 +1,11 @@
 """Rounds and people for the tests."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
-from claimd.domain.rounds import Definition
+from claimd.domain.rounds import ANY_STATUS, Definition, Round, Status
+from claimd.store.protocol import Position, Store
 
 HOUR_MS = 3_600_000
 
@@ -18,6 +20,19 @@ def definition(round_id: str = "r1", total: int = 3, **changes: Any) -> Definiti
     now = now_ms()
     window: dict[str, Any] = {"opens_at_ms": now - HOUR_MS, "closes_at_ms": now + HOUR_MS}
     return Definition(round_id, "A round", total, **{**window, **changes})
+
+
+async def listed(store: Store, statuses: Collection[Status] = ANY_STATUS, limit: int = 100) -> list[Round]:
+    """The rounds of these statuses, from all pages."""
+    found: list[Round] = []
+    after: Position | None = None
+    while True:
+        page = await store.rounds_page(statuses, after, limit)
+        assert len(page.rounds) <= limit
+        found += page.rounds
+        after = page.next
+        if after is None:
+            return found
 
 
 def identity(number: int) -> bytes:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -42,9 +43,22 @@ class Console:
         if self._session is not None:
             await self._session.close()
 
-    async def rounds(self) -> dict[str, Any]:
-        """Every round, and `server_time`."""
-        answer = await self._ask("GET", "/admin/v1/rounds")
+    async def rounds(self, status: str | None = None) -> dict[str, Any]:
+        """The rounds of a status (`all` for any), by default those that are not over, from all pages; `server_time`."""
+        asked = {} if status is None else {"status": status}
+        answer = page = await self._rounds(asked)
+        while page.get("next") is not None:
+            page = await self._rounds({**asked, "after": str(page["next"])})
+            answer["rounds"] += page["rounds"]
+        answer.pop("next", None)
+        return answer
+
+    async def server_time(self) -> str:
+        """The clock that decides when a round opens, which need not be this machine's."""
+        return str((await self._rounds({"limit": "1"}))["server_time"])
+
+    async def _rounds(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        answer = await self._ask("GET", f"/admin/v1/rounds?{urlencode(asked)}")
         for state in self._expect(answer, rounds=list, server_time=str)["rounds"]:
             self._expect(state, **_ROUND)
         return answer
@@ -81,9 +95,9 @@ class Console:
         """Counted from all claims: takes seconds for a million of them."""
         return self._expect(await self._ask("GET", f"{_path(round_id)}/audit", answer_seconds=None), **_AUDIT)
 
-    async def metrics(self) -> str:
-        """Prometheus text."""
-        async with self._request("GET", "/metrics") as response:
+    async def metrics(self, round_id: str) -> str:
+        """Prometheus text about one round."""
+        async with self._request("GET", f"/metrics?{urlencode({'round': round_id})}") as response:
             return await response.text()
 
     async def export(self, round_id: str) -> AsyncIterator[bytes]:

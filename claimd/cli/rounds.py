@@ -14,6 +14,7 @@ from claimd.cli.legible import legible
 from claimd.cli.notes import say_open_at_once, say_what_follows
 from claimd.cli.options import IfVersion, Json, Reason, Yes
 from claimd.cli.totals import parse_total
+from claimd.domain.rounds import Status
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
 _DAY_MS = 86_400_000
@@ -98,12 +99,19 @@ async def _create(
     say_open_at_once(state)
 
 
-async def _list(console: Console, as_json: Json = False) -> None:
-    """List all rounds, the one that opens last first.
+async def _list(
+    console: Console,
+    status: Annotated[Status | None, typer.Option("--status", help="Only those of this status.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the rounds that are not over, the one that opens last first.
 
     In a pipe: a line for each round, with tabs between id, status, packs left, claimed, in all, opens_at and title.
     """
-    answer = await console.rounds()
+    if status is not None and every:
+        raise WrongUsage("--status and --all exclude each other")
+    answer = await console.rounds("all" if every else status)
     show.many_rounds(answer, as_json=as_json)
 
 
@@ -198,8 +206,7 @@ async def _close(
 
 
 async def _server_now_ms(console: Console) -> int:
-    """The clock that decides when a round opens, which need not be this machine's."""
-    return from_rfc3339((await console.rounds())["server_time"])
+    return from_rfc3339(await console.server_time())
 
 
 def _documents(**texts: str | None) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
         for state in rounds:
             print_fields(*(state[name] for name in _LIST_FIELDS))
     elif not rounds:
-        print_line("no rounds yet: claimd round create --help")
+        print_line("no such rounds: claimd round list --all shows those that are over, too")
     else:
         _list_on_terminal(rounds, get_terminal_size().columns)
 

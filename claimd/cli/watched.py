@@ -48,7 +48,7 @@ class Watched:
     async def look(self) -> Look:
         """Ask the console. Raises CommandError."""
         state = await self.console.round(self.round_id)
-        outcomes, sold_out_at_ms = _counted(await self.console.metrics(), self.round_id)
+        outcomes, sold_out_at_ms = _counted(await self.console.metrics(self.round_id), self.round_id)
         now_ms = from_rfc3339(state["server_time"])
         self._issued.add(now_ms, state["issued"])
         for outcome, count in outcomes.items():

@@ -1,20 +1,32 @@
-"""`GET /metrics`: rounds as they are, and what all gateways have counted. Always 200, also while the server is away."""
+"""`GET /metrics`: rounds as they are, and what all gateways have counted. Always 200, also while the server is away.
+
+With `?round=` that round alone; then errors are those of any other request.
+"""
 
 import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from claimd.console.context import CONTEXT
-from claimd.metrics.exposition import exposition
+from claimd.domain.rounds import is_round_id
+from claimd.http.paging import parameters
+from claimd.http.problems import refused
+from claimd.metrics.exposition import exposition, round_exposition
 from claimd.metrics.tally import Tally, tally
 from claimd.metrics.trouble import Trouble
 from claimd.store.errors import StoreError
+from claimd.store.protocol import Store
 from claimd.store.saved_counts import CountsStore
+
+# What was over for longer is told by its audit. A scrape must not grow with every round that ever was.
+_OVER_FOR_MS = 24 * 3600 * 1000
+_MOST_ROUNDS = 1000
 
 # Prometheus waits for 10 seconds, unless it is told otherwise.
 _READ_SECONDS = 4.0
@@ -33,13 +45,28 @@ def scrapes() -> Trouble:
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text format; needs no token, and names no person."""
-    store, trouble = request.app[CONTEXT].store, request.app[SCRAPES]
-    rounds, counted = await asyncio.gather(_tried(store.rounds(), trouble), _tried(_counted(store.counts), trouble))
+    store, trouble, asked = request.app[CONTEXT].store, request.app[SCRAPES], parameters(request.query, ("round",))
+    if "round" in asked:
+        return _response(await _of_round(store, store.counts, asked["round"]))
+    rounds, counted = await asyncio.gather(
+        _tried(store.recent_rounds(_OVER_FOR_MS, _MOST_ROUNDS), trouble), _tried(_counted(store.counts), trouble)
+    )
     if rounds is not None and counted is None:
         counted = Tally(unreadable=1)
     elif rounds is not None:
         trouble.worked()
-    return web.Response(body=exposition(rounds, counted), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return _response(exposition(rounds, counted))
+
+
+async def _of_round(store: Store, counts: CountsStore, round_id: str) -> bytes:
+    reading = await store.round(round_id) if is_round_id(round_id) else None
+    if reading is None or reading.round is None:
+        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    return round_exposition(reading.round, reading.now_ms, await _counted(counts))
+
+
+def _response(body: bytes) -> web.Response:
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def _counted(store: CountsStore) -> Tally:

@@ -17,6 +17,7 @@ from claimd.domain.log import EditAction
 from claimd.domain.outcomes import EditOutcome
 from claimd.domain.rounds import MAX_TOTAL, Definition, is_round_id
 from claimd.http.bodies import read_object
+from claimd.http.paging import Asked
 from claimd.http.problems import ProblemError, refused
 from claimd.http.replies import operator_round_json
 from claimd.http.rounds import read_round, read_rounds
@@ -62,7 +63,8 @@ async def delete(request: web.Request) -> web.Response:
 
 async def list_all(request: web.Request) -> web.Response:
     """`GET /admin/v1/rounds`."""
-    body = orjson.dumps(await read_rounds(request.app[CONTEXT].store, operator_round_json))
+    asked = Asked.read(request.query)
+    body = orjson.dumps(await read_rounds(request.app[CONTEXT].store, asked, operator_round_json))
     return web.Response(body=body, content_type="application/json")
 
 

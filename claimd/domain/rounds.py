@@ -50,6 +50,10 @@ class Status(StrEnum):
     CLOSED = "closed"
 
 
+ANY_STATUS = frozenset(Status)
+NOT_OVER = ANY_STATUS - {Status.CLOSED}
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """What an operator says of a round. The window is `opens_at_ms <= now < closes_at_ms`.

@@ -1,15 +1,21 @@
 """The gateway's application: routes, and what their handlers are given."""
 
+import time
+
 import orjson
 from aiohttp import web
 
 from claimd.gateway import claims, passes
 from claimd.gateway.context import CONTEXT, Context
+from claimd.gateway.round_lists import RoundLists
 from claimd.http.caching import on_prepare
 from claimd.http.errors import COUNTS, problems
 from claimd.http.health import STORE, healthz, readyz
-from claimd.http.rounds import read_round, read_rounds
+from claimd.http.paging import Asked
+from claimd.http.rounds import read_round
 from claimd.metrics.counts import Counts
+
+ROUND_LISTS = web.AppKey("round_lists", RoundLists)
 
 
 def create_app(context: Context, counts: Counts) -> web.Application:
@@ -17,6 +23,7 @@ def create_app(context: Context, counts: Counts) -> web.Application:
     app = web.Application(middlewares=[problems])
     app[CONTEXT], app[COUNTS], app[STORE] = context, counts, context.store
     app.on_response_prepare.append(on_prepare)
+    app[ROUND_LISTS] = RoundLists(context.store, time.monotonic)
     app.add_routes(
         [
             web.post("/v1/rounds/{round_id}/claims", claims.claim),
@@ -33,7 +40,7 @@ def create_app(context: Context, counts: Counts) -> web.Application:
 
 async def list_rounds(request: web.Request) -> web.Response:
     """`GET /v1/rounds`."""
-    body = orjson.dumps(await read_rounds(request.app[STORE]))
+    body = await request.app[ROUND_LISTS].document(Asked.read(request.query))
     return web.Response(body=body, content_type="application/json")
 
 

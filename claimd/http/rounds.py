@@ -6,6 +6,7 @@ from typing import Any
 
 from claimd.domain.rounds import Round, is_round_id
 from claimd.domain.times import to_rfc3339
+from claimd.http.paging import Asked, cursor
 from claimd.http.problems import refused
 from claimd.http.replies import round_json
 from claimd.store.protocol import Store
@@ -13,10 +14,14 @@ from claimd.store.protocol import Store
 Spell = Callable[[Round, int], dict[str, Any]]
 
 
-async def read_rounds(store: Store, spell: Spell = round_json) -> dict[str, Any]:
-    """Every round, with the server's time. `spell` makes the members of one."""
-    now_ms, rounds = await store.rounds()
-    return {"rounds": [spell(item, now_ms) for item in rounds], "server_time": to_rfc3339(now_ms)}
+async def read_rounds(store: Store, asked: Asked, spell: Spell = round_json) -> dict[str, Any]:
+    """A page of rounds, where the next one begins, and the server's time. `spell` makes the members of one."""
+    page = await store.rounds_page(asked.statuses, asked.after, asked.limit)
+    return {
+        "rounds": [spell(item, page.now_ms) for item in page.rounds],
+        "next": cursor(page.next),
+        "server_time": to_rfc3339(page.now_ms),
+    }
 
 
 async def read_round(store: Store, round_id: str, spell: Spell = round_json) -> dict[str, Any]:

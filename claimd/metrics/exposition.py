@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from claimd.domain.rounds import Round, Status
 from claimd.metrics.counts import Histogram
 from claimd.metrics.tally import Tally
+from claimd.store.protocol import RecentRounds
 
 _HISTOGRAMS = {
     "latency_seconds": ("claimd_claim_latency_seconds", "From a claim's arrival at the engine to its decision."),
@@ -19,16 +20,27 @@ _HISTOGRAMS = {
 }
 
 
-def exposition(rounds: tuple[int, Sequence[Round]] | None, counted: Tally | None) -> bytes:
+def exposition(rounds: RecentRounds | None, counted: Tally | None) -> bytes:
     """The text that `GET /metrics` answers. `rounds` are as of a time in ms of the server's clock.
 
     Either is None where it could not be read: then its families are left out, rather than shown as they were once.
     """
     families = [_server_up(rounds is not None or counted is not None)]
     if rounds is not None:
-        families += _round_families(rounds[1], rounds[0])
+        families += _round_families(rounds.rounds, rounds.now_ms)
+        families.append(_left_out(rounds.left_out))
     if counted is not None:
-        families += _count_families(counted)
+        families += _count_families(counted, None if rounds is None else {item.id for item in rounds.rounds})
+    return _text(families)
+
+
+def round_exposition(item: Round, now_ms: int, counted: Tally) -> bytes:
+    """The text that `GET /metrics?round=` answers: of that round alone, without what is counted over all rounds."""
+    claims, _ = _claims_families(counted, {item.id})
+    return _text([*_round_families([item], now_ms), claims])
+
+
+def _text(families: list[Metric]) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Families(families))
     return generate_latest(registry)
@@ -70,15 +82,27 @@ def _round_families(rounds: Sequence[Round], now_ms: int) -> Iterator[Metric]:
     yield from (packs, total, issued, remaining, status, sold_out)
 
 
-def _count_families(counted: Tally) -> Iterator[Metric]:
-    counts = counted.counts
+def _left_out(number: int) -> Metric:
+    return GaugeMetricFamily("claimd_rounds_left_out", "Rounds that are too many to be shown here.", value=number)
+
+
+def _claims_families(counted: Tally, shown: set[str] | None) -> tuple[Metric, Metric]:
+    """Claims of the rounds that are shown (None: all), and the sum of the others: there are more with every round."""
     claims = CounterMetricFamily("claimd_claims", "Claims by what became of them.", labels=["round", "outcome"])
-    for labels, n in sorted(counts.claims.items()):
-        claims.add_metric(labels, n)
-    yield claims
-    yield _by_label(
-        "claimd_claims_settled", "Claims of rounds that are not listed any more.", "outcome", counted.settled
+    settled = Counter(counted.settled)
+    for (round_id, outcome), n in sorted(counted.counts.claims.items()):
+        if shown is None or round_id in shown:
+            claims.add_metric([round_id, outcome], n)
+        else:
+            settled[outcome] += n
+    return claims, _by_label(
+        "claimd_claims_settled", "Claims of rounds that are not listed any more.", "outcome", settled
     )
+
+
+def _count_families(counted: Tally, shown: set[str] | None) -> Iterator[Metric]:
+    counts = counted.counts
+    yield from _claims_families(counted, shown)
     yield _by_label("claimd_refusals", "Requests refused before a batch, by code.", "code", counts.refusals)
     yield _by_label(
         "claimd_unauthenticated", "Requests without valid credentials, by reason.", "reason", counts.unauthenticated

@@ -27,11 +27,11 @@ class Unreadable:
         self._known: frozenset[str] = frozenset()
 
     def note(self, damages: Iterable[StoreDamaged]) -> None:
-        """All that one reading of the list has met."""
+        """All that one reading has met: of a page, so that what it has not met may still be damaged."""
         met = frozenset(str(damage) for damage in damages)
         for sentence in sorted(met - self._known):
             _log.error("left out of the list: %s", sentence, extra={"bounded": True})
-        self._known = met
+        self._known |= met
 
 
 def round_or_damage(round_id: str, reply: Mapping[bytes, bytes] | Exception) -> Round | StoreDamaged | None:

@@ -1,6 +1,6 @@
 """The model of the store: what the Lua scripts must do, in plain Python. The tests' oracle; it never serves."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntr
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, Definition, Round, Status
 from claimd.store.fields import definition_fields, spelled
-from claimd.store.protocol import Edited, Held, Reading
+from claimd.store.protocol import Edited, Held, Position, Reading, RecentRounds, RoundsPage
 
 _REFUSALS = {
     Status.SCHEDULED: Outcome.NOT_OPEN,
@@ -128,10 +128,23 @@ class MemoryStore:
         state = self._state(round_id)
         return Reading(self._clock(), state.round if state else None)
 
-    async def rounds(self) -> tuple[int, list[Round]]:
-        """See `Store.rounds`."""
-        found = [state.round for state in self._states.values() if not state.deleted]
-        return self._clock(), sorted(found, key=lambda item: (item.definition.opens_at_ms, item.id))
+    async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
+        """See `Store.rounds_page`; every page but the last one is full."""
+        now_ms = self._clock()
+        behind = [
+            item
+            for item in self._ordered()
+            if item.status(now_ms) in statuses and (after is None or _position(item) > after)
+        ]
+        more = _position(behind[limit - 1]) if len(behind) > limit else None
+        return RoundsPage(now_ms, behind[:limit], more)
+
+    async def recent_rounds(self, over_for_ms: int, limit: int) -> RecentRounds:
+        """See `Store.recent_rounds`; when a round was closed is in its log."""
+        now_ms = self._clock()
+        found = [item for item in self._ordered() if self._over_since_ms(item) > now_ms - over_for_ms]
+        found.sort(key=lambda item: item.status(now_ms) is Status.CLOSED)
+        return RecentRounds(now_ms, found[:limit], max(0, len(found) - limit))
 
     async def held(self, round_id: str, identity: bytes) -> Held:
         """See `Store.held`."""
@@ -157,6 +170,22 @@ class MemoryStore:
         state = self._states.get(round_id)
         return state if state is not None and not state.deleted else None
 
+    def _ordered(self) -> list[Round]:
+        return sorted((state.round for state in self._states.values() if not state.deleted), key=_position)
+
+    def _over_since_ms(self, item: Round) -> int:
+        closes_at_ms = item.definition.closes_at_ms
+        if not item.closed:
+            return closes_at_ms
+        closings: list[int] = []
+        for entry in self._states[item.id].log:
+            if isinstance(entry, EditEntry) and entry.action is EditAction.CREATE:
+                # One that was deleted since had the same id.
+                closings.clear()
+            elif isinstance(entry, EditEntry) and entry.fields.get("closed") == "1":
+                closings.append(entry.at_ms)
+        return min(closes_at_ms, *closings)
+
     def _decide(self, state: _State, identity: bytes, epoch: int, now_ms: int, granted: list[bytes]) -> Decision:
         held = state.claims.get(identity)
         if held is not None:
@@ -172,6 +201,10 @@ class MemoryStore:
         state.claims[identity] = Claim(state.round.id, serial, now_ms)
         granted.append(identity)
         return Decision(Outcome.GRANTED, serial, now_ms, now_ms)
+
+
+def _position(item: Round) -> Position:
+    return Position(item.definition.opens_at_ms, item.id)
 
 
 def _logged(fields: dict[str, str | bytes]) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """What a store of rounds and claims must do. One conformance suite holds the real store and the model to it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from claimd.domain.claims import Claim
 from claimd.domain.log import ADMIN, EditAction, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome
-from claimd.domain.rounds import FIRST_EPOCH, Definition, Round
+from claimd.domain.rounds import FIRST_EPOCH, Definition, Round, Status
 
 MAX_BATCH = 512
 
@@ -31,6 +31,29 @@ class Held(NamedTuple):
 
     round_exists: bool
     claim: Claim | None
+
+
+class Position(NamedTuple):
+    """Where a round stands in the list of rounds: by opening time, then id."""
+
+    opens_at_ms: int
+    round_id: str
+
+
+class RoundsPage(NamedTuple):
+    """Some rounds of a list as they were at `now_ms` of the server's clock; the next page is behind `next`, if any."""
+
+    now_ms: int
+    rounds: list[Round]
+    next: Position | None
+
+
+class RecentRounds(NamedTuple):
+    """Rounds as they were at `now_ms` of the server's clock, and how many more were left out."""
+
+    now_ms: int
+    rounds: list[Round]
+    left_out: int
 
 
 class Store(Protocol):
@@ -79,8 +102,16 @@ class Store(Protocol):
         """Read one round."""
         ...
 
-    async def rounds(self) -> tuple[int, list[Round]]:
-        """The server's time in milliseconds and every round, ordered by opening time, then id."""
+    async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
+        """Up to `limit` rounds of these statuses, ordered by opening time, then id, from behind `after`.
+
+        There may be fewer of them and a next page: what one call reads is bounded. A round that is edited between two
+        pages may be on both, or on none, where its place was behind it. One that cannot be read is left out.
+        """
+        ...
+
+    async def recent_rounds(self, over_for_ms: int, limit: int) -> RecentRounds:
+        """Up to `limit` rounds that are not over, then those that are over for less than so many milliseconds."""
         ...
 
     async def held(self, round_id: str, identity: bytes) -> Held:

@@ -5,7 +5,7 @@ Never asks twice by itself: the library's own retries are off, and whoever calls
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -17,17 +17,18 @@ from redis.backoff import NoBackoff
 from claimd.domain.claims import IDENTITY_BYTES, Claim
 from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
-from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, Round
+from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, Status
 from claimd.store import keys
 from claimd.store.connections import TCP_OPTIONS, TRUSTED_SECONDS, CheckedPool, IdleConnections
 from claimd.store.counts import RedisCounts
-from claimd.store.damage import Unreadable, round_or_damage
+from claimd.store.damage import round_or_damage
 from claimd.store.durability import Durability, Local, Replicated, made_sure, waits
 from claimd.store.errors import StoreDamaged, StoreUnavailable, translated_errors
 from claimd.store.fields import definition_fields, read_pairs, spelled
 from claimd.store.installation import Installation, InstallationDiffers
 from claimd.store.permissions import NEEDED
-from claimd.store.protocol import Edited, Held, Reading
+from claimd.store.protocol import Edited, Held, Position, Reading, RecentRounds, RoundsPage
+from claimd.store.round_index import RoundIndex
 from claimd.store.script_calls import ScriptCalls
 from claimd.store.scripts import Script, load_script
 
@@ -44,6 +45,7 @@ _EDIT_CONNECTIONS = 4
 _READ_CONNECTIONS = 32
 _LOG_PAGE = 200
 _SCAN_PAGE = 1000
+_INDEXED_FIELDS = frozenset({"opens_at_ms", "closes_at_ms", "closed"})
 
 
 class RedisStore:
@@ -66,11 +68,11 @@ class RedisStore:
         self._showing = showing
         self._editing = editing
         self._reading = reading
+        self._index = RoundIndex(reading)
         self._sure = sure
         self.counts = RedisCounts(reading, editing)
         self._installation = installation
         self._agreed = installation is None
-        self._unreadable = Unreadable()
         self._claim = load_script("claim")
         self._round_create = load_script("round_create")
         self._round_edit = load_script("round_edit")
@@ -117,7 +119,7 @@ class RedisStore:
     async def has_rounds(self) -> bool:
         """Whether there is any round, also one that is over."""
         with translated_errors():
-            return bool(await _awaited(self._reading.smembers(keys.ROUNDS)))
+            return bool(await _awaited(self._reading.scard(keys.ROUNDS)))
 
     async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = FIRST_EPOCH) -> list[Decision]:
         """See `Store.claim`."""
@@ -140,11 +142,10 @@ class RedisStore:
 
     async def round_create(self, definition: Definition, reason: str, who: str = ADMIN) -> Edited:
         """See `Store.round_create`."""
-        with translated_errors():
-            # Before the round itself, so that no round is ever unlisted; a name without a round is passed over.
-            await _awaited(self._reading.sadd(keys.ROUNDS, definition.id))
-        return await self._edit(
-            self._round_create, definition.id, EditAction.CREATE, who, reason, *_logged(definition_fields(definition))
+        await self._index.prepare_creation(definition)
+        fields = _logged(definition_fields(definition))
+        return await self._indexed(
+            await self._edit(self._round_create, definition.id, EditAction.CREATE, who, reason, *fields)
         )
 
     async def round_edit(
@@ -158,9 +159,10 @@ class RedisStore:
         if_version: int | None = None,
     ) -> Edited:
         """See `Store.round_edit`."""
+        await self._index.prepare_edit(round_id, changes)
         absolute = {name: value for name, value in changes.items() if name != "total_change"}
         total_change, max_total = str(changes.get("total_change", 0)), str(MAX_TOTAL)
-        return await self._edit(
+        edited = await self._edit(
             self._round_edit,
             round_id,
             action,
@@ -171,6 +173,7 @@ class RedisStore:
             max_total,
             *_logged(spelled(absolute)),
         )
+        return await self._indexed(edited) if changes.keys() & _INDEXED_FIELDS else edited
 
     async def round_delete(
         self, round_id: str, reason: str, *, who: str = ADMIN, if_version: int | None = None
@@ -180,28 +183,33 @@ class RedisStore:
             self._round_delete, round_id, EditAction.DELETE, who, reason, _version_text(if_version)
         )
         if edited.outcome is EditOutcome.DONE:
-            with translated_errors():
-                # After the round itself: a name without a round is passed over.
-                await _awaited(self._reading.srem(keys.ROUNDS, round_id))
+            # After the round itself: a name without a round is passed over.
+            await self._index.remove(round_id)
         return edited
 
     async def round(self, round_id: str) -> Reading:
         """See `Store.round`."""
         if not self._agreed:
             await self.agree()
-        now_ms, (found,) = await self._read_rounds([round_id])
+        with translated_errors():
+            pipeline = self._reading.pipeline(transaction=False)
+            # The time first: a status derived from it is never ahead of what was read.
+            pipeline.time()
+            pipeline.hgetall(keys.round_key(round_id))
+            time_reply, reply = await pipeline.execute(raise_on_error=False)
+            ((seconds, microseconds),) = _replies([time_reply])
+            found = round_or_damage(round_id, reply)
         if isinstance(found, StoreDamaged):
             raise found
-        return Reading(now_ms, found)
+        return Reading(seconds * 1000 + microseconds // 1000, found)
 
-    async def rounds(self) -> tuple[int, list[Round]]:
-        """See `Store.rounds`. A round that cannot be read is left out, and logged once."""
-        with translated_errors():
-            members = await _awaited(self._reading.smembers(keys.ROUNDS))
-        now_ms, found = await self._read_rounds([member.decode(errors="replace") for member in members])
-        self._unreadable.note(item for item in found if isinstance(item, StoreDamaged))
-        present = [item for item in found if isinstance(item, Round)]
-        return now_ms, sorted(present, key=lambda item: (item.definition.opens_at_ms, item.id))
+    async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
+        """See `Store.rounds_page`. A round that cannot be read is left out, and logged once."""
+        return await self._index.page(statuses, after, limit)
+
+    async def recent_rounds(self, over_for_ms: int, limit: int) -> RecentRounds:
+        """See `Store.recent_rounds`."""
+        return await self._index.recent(over_for_ms, limit)
 
     async def held(self, round_id: str, identity: bytes) -> Held:
         """See `Store.held`."""
@@ -294,17 +302,10 @@ class RedisStore:
             raise found
         return Edited(outcome, now_ms, found)
 
-    async def _read_rounds(self, round_ids: list[str]) -> tuple[int, list[Round | StoreDamaged | None]]:
-        with translated_errors():
-            pipeline = self._reading.pipeline(transaction=False)
-            # The time first: a status derived from it is never ahead of what was read.
-            pipeline.time()
-            for round_id in round_ids:
-                pipeline.hgetall(keys.round_key(round_id))
-            time_reply, *replies = await pipeline.execute(raise_on_error=False)
-            ((seconds, microseconds),) = _replies([time_reply])
-            found = [round_or_damage(*named) for named in zip(round_ids, replies, strict=True)]
-        return seconds * 1000 + microseconds // 1000, found
+    async def _indexed(self, edited: Edited) -> Edited:
+        if edited.round is not None:
+            await self._index.settle(edited.round, edited.now_ms)
+        return edited
 
 
 def check_url(url: str) -> None:

@@ -79,6 +79,25 @@ def test_a_round_is_edited_paused_resumed_and_closed(claimd: Claimd) -> None:
     assert claimd.json("round", "close", "changing", "--reason", "done", "--yes")["status"] == "closed"
 
 
+def test_rounds_that_are_over_are_listed_when_asked_for(claimd: Claimd) -> None:
+    """By default what is not over; `--status` for one status, `--all` for everything, from all pages."""
+    for number in range(102):
+        create(claimd, f"page-{number}")
+    create(claimd, "called-off")
+    claimd("round", "close", "called-off", "--reason", "called off", "--yes")
+
+    def ids(*flags: str) -> set[str]:
+        return {state["id"] for state in claimd.json("round", "list", *flags)["rounds"]}
+
+    pages = {f"page-{number}" for number in range(102)}
+    assert pages <= ids()
+    assert "called-off" not in ids()
+    assert "called-off" in ids("--status", "closed")
+    assert not ids("--status", "closed") & pages
+    assert ids("--all") >= pages | {"called-off"}
+    assert "exclude each other" in claimd("round", "list", "--all", "--status", "open", exit_code=2)
+
+
 def test_closing_asks_first(claimd: Claimd) -> None:
     """There is no way back, so no is the default."""
     create(claimd, "kept")

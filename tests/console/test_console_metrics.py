@@ -257,3 +257,36 @@ async def test_nobody_is_named(console: Served, gateway: Served, sub: str) -> No
     assert labels <= {"round", "outcome", "code", "reason", "status", "le"}
     for secret in (sub, identity_of(sub).hex(), pass_for(sub)[:40]):
         assert secret not in text
+
+
+async def test_rounds_that_were_over_long_ago_are_not_scraped(console: Served, gateway: Served) -> None:
+    """Nor their claims: a scrape must not grow with every round that ever was. `?round=` still shows one of them."""
+    for round_id, closed_ms_ago in (("long-ago", 25 * HOUR_MS), ("lately", HOUR_MS)):
+        await open_round(gateway.store, round_id)
+        await gateway.http.post(f"/v1/rounds/{round_id}/claims", headers=with_pass("ada", round_id))
+        window = {"opens_at_ms": 1000, "closes_at_ms": now_ms() - closed_ms_ago}
+        await gateway.store.round_edit(round_id, window, "as if it were over")
+    await open_round(gateway.store)
+    await _claims(gateway, "ada")
+    samples = await _samples(console)
+    # The index keeps the greatest closing time: what counts is when the round really closed.
+    assert {dict(labels)["round"] for name, labels in samples if name == "claimd_stock_remaining"} == {
+        "night",
+        "lately",
+    }
+    assert {dict(labels)["round"] for name, labels in samples if name == "claimd_claims_total"} == {"night", "lately"}
+    assert samples["claimd_rounds_left_out", frozenset()] == 0
+    answer = await console.http.get("/metrics?round=long-ago")
+    assert answer.status == 200
+    text = await answer.text()
+    assert 'claimd_claims_total{outcome="granted",round="long-ago"} 1.0' in text
+    assert "night" not in text
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [("round=nowhere", 404, "round_not_found"), ("round=A", 404, "round_not_found"), ("rounds=a", 400, "bad_request")],
+)
+async def test_metrics_of_no_round(console: Served, query: str, status: int, code: str) -> None:
+    """A problem, as everywhere."""
+    await problem(await console.http.get(f"/metrics?{query}"), status, code)

@@ -10,6 +10,7 @@ from claimd.domain.times import to_rfc3339
 from tests.http import serving
 from tests.http.answers import OPERATOR_ROUND_FIELDS, TIME, good, problem
 from tests.http.serving import ADMIN, HOUR_MS, Served, now_ms, open_round, with_pass
+from tests.rounds import listed
 from tests.servers import Server
 
 ROUNDS = "/admin/v1/rounds"
@@ -69,7 +70,7 @@ async def test_only_who_knows_the_token_gets_in(console: Served, token: str | No
         answer = await console.http.request(method, path, headers=headers, json=new_round(id="other"))
         document = await problem(answer, 401, "unauthenticated")
         assert "night" not in str(document)
-    assert [item.id for item in (await console.store.rounds())[1]] == ["night"]
+    assert [item.id for item in await listed(console.store)] == ["night"]
     assert len(await _edits(console)) == 1
 
 
@@ -242,7 +243,7 @@ async def test_there_is_no_such_round_to_change(console: Served) -> None:
     ]
     for ask in asks:
         await problem(await ask, 404, "round_not_found")
-    assert (await console.store.rounds())[1] == []
+    assert await listed(console.store) == []
 
 
 async def test_eligibility_is_kept_for_the_gateways(console: Served) -> None:

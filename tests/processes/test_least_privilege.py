@@ -15,7 +15,7 @@ from claimd.store.errors import StoreUnavailable
 from claimd.store.redis_store import RedisStore
 from claimd.store.saved_counts import MergeOutcome
 from tests.conftest import Pair
-from tests.rounds import definition, identities, identity
+from tests.rounds import definition, identities, identity, listed
 from tests.servers import Server
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "production.md").read_text()
@@ -70,7 +70,7 @@ async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
     yield "claim", claimed == [Outcome.GRANTED, Outcome.GRANTED, Outcome.SOLD_OUT, Outcome.REPLAYED]
     yield "edit", (await store.round_edit("r1", {"paused": True}, "why")).outcome is EditOutcome.DONE
     yield "round", (await store.round("r1")).round is not None
-    yield "rounds", [item.id for item in (await store.rounds())[1]] == ["r1"]
+    yield "rounds", [item.id for item in await listed(store)] == ["r1"]
     yield "held", (await store.held("r1", identity(1))).claim is not None
     yield "log", len([entry async for entry in store.log("r1")]) == 3
     yield "claims", len([item async for item in store.claims("r1")]) == 2
@@ -162,7 +162,7 @@ async def test_other_keys_than_claimds_are_not_enough(server: Server) -> None:
         "GET foreign",
         "HGETALL foreign",
         "HSET foreign field value",
-        "DEL claimd:1:rounds",
+        "UNLINK claimd:1:rounds",
         "EVAL return 0",
         "SCRIPT FLUSH",
         "ACL LIST",

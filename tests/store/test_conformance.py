@@ -8,12 +8,12 @@ import pytest
 from claimd.domain.claims import Claim
 from claimd.domain.log import EditAction, EditEntry, GrantsEntry
 from claimd.domain.outcomes import EditOutcome, Outcome
-from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Status
+from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, NOT_OVER, Status
 from claimd.store.memory import MemoryStore
 from claimd.store.protocol import MAX_BATCH, Store
 from claimd.store.redis_store import RedisStore
 from tests.conftest import emptied
-from tests.rounds import HOUR_MS, definition, identities, identity, now_ms
+from tests.rounds import HOUR_MS, definition, identities, identity, listed, now_ms
 
 
 @pytest.fixture(params=["model", "valkey", "redis"])
@@ -107,7 +107,7 @@ async def test_a_refusal_says_why_and_grants_nothing(store: Store, changes: dict
 async def test_a_claim_in_no_round(store: Store) -> None:
     """A round that does not exist refuses everyone, and comes not into being by it."""
     assert await outcomes(store, identities(1, 2), "nowhere") == [(Outcome.ROUND_NOT_FOUND, 0)] * 2
-    assert (await store.rounds())[1] == []
+    assert await listed(store) == []
     assert (await store.held("nowhere", identity(1))).round_exists is False
 
 
@@ -140,7 +140,53 @@ async def test_rounds_are_listed_by_opening_time(store: Store) -> None:
     now = now_ms()
     for name, opens_at_ms in (("late", now), ("early", now - HOUR_MS), ("also-late", now)):
         await store.round_create(definition(name, opens_at_ms=opens_at_ms), "")
-    assert [item.id for item in (await store.rounds())[1]] == ["early", "also-late", "late"]
+    assert [item.id for item in await listed(store)] == ["early", "also-late", "late"]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+async def test_pages_have_every_round_once(store: Store, limit: int) -> None:
+    """Also where many open at the same moment, and where a round on the way was removed from its place."""
+    now = now_ms()
+    for number in range(25):
+        await store.round_create(definition(f"r{number:02}", opens_at_ms=now - HOUR_MS + number // 10), "")
+    expected = [f"r{number:02}" for number in range(25)]
+    assert [item.id for item in await listed(store, limit=limit)] == expected
+    assert [item.id for item in await listed(store, NOT_OVER, limit)] == expected
+    page = await store.rounds_page(NOT_OVER, None, 5)
+    assert page.next is not None
+    await store.round_edit(page.next.round_id, {"opens_at_ms": now + 1}, "later")
+    assert (await store.rounds_page(NOT_OVER, page.next, 1)).rounds[0].id == "r05"
+
+
+@pytest.mark.parametrize("status", list(Status))
+async def test_pages_have_the_statuses_that_were_asked_for(store: Store, status: Status) -> None:
+    """One of each: alone by its status, and all but the one that is over by default."""
+    now = now_ms()
+    await store.round_create(definition("open"), "")
+    await store.round_create(definition("scheduled", opens_at_ms=now + HOUR_MS // 2), "")
+    await store.round_create(definition("paused"), "")
+    await store.round_edit("paused", {"paused": True}, "wait")
+    await store.round_create(definition("sold_out", total=0), "")
+    await store.round_create(definition("closed"), "")
+    await store.round_edit("closed", {"closed": True}, "called off")
+    await store.round_create(definition("ended", opens_at_ms=1000, closes_at_ms=2000), "")
+    told = [item.id for item in await listed(store, frozenset({status}))]
+    assert sorted(told) == (["closed", "ended"] if status is Status.CLOSED else [status])
+    assert {item.id for item in await listed(store, NOT_OVER)} == {"open", "scheduled", "paused", "sold_out"}
+
+
+async def test_what_is_over_is_recent_for_a_while(store: Store) -> None:
+    """Also what an operator closed just now, whatever its window; what is not over comes first and is left out last."""
+    now = now_ms()
+    await store.round_create(definition("long ago", opens_at_ms=1000, closes_at_ms=now - 2 * HOUR_MS), "")
+    await store.round_create(definition("lately", opens_at_ms=2000, closes_at_ms=now - HOUR_MS // 2), "")
+    await store.round_create(definition("called off", opens_at_ms=3000), "")
+    await store.round_edit("called off", {"closed": True}, "called off")
+    await store.round_create(definition("open", opens_at_ms=4000), "")
+    recent = await store.recent_rounds(HOUR_MS, 10)
+    assert ([item.id for item in recent.rounds], recent.left_out) == (["open", "lately", "called off"], 0)
+    recent = await store.recent_rounds(HOUR_MS, 1)
+    assert ([item.id for item in recent.rounds], recent.left_out) == (["open"], 2)
 
 
 async def test_an_edit_counts_for_the_next_claim_and_stands_in_the_log(store: Store) -> None:
@@ -309,7 +355,7 @@ async def test_a_round_without_grants_can_be_deleted(store: Store) -> None:
     deleted = await store.round_delete("r1", "a slip", who="ada")
     assert deleted.outcome is EditOutcome.DONE
     assert (await store.round("r1")).round is None
-    assert (await store.rounds())[1] == []
+    assert await listed(store) == []
     assert (await store.held("r1", identity(1))).round_exists is False
     assert await outcomes(store, identities(1)) == [(Outcome.ROUND_NOT_FOUND, 0)]
     assert (await store.round_edit("r1", {"total": 1}, "")).outcome is EditOutcome.ROUND_NOT_FOUND

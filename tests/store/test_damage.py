@@ -13,7 +13,7 @@ from claimd.store.errors import StoreDamaged, StoreUnavailable
 from claimd.store.redis_store import RedisStore
 from tests.http import serving
 from tests.http.serving import ADMIN
-from tests.rounds import definition, identities
+from tests.rounds import definition, identities, listed
 from tests.servers import Server
 
 DAMAGES: dict[str, dict[str, Any]] = {
@@ -43,7 +43,7 @@ async def test_a_damaged_round_costs_that_round(
             client.hset(key, mapping=DAMAGES[damage])
     caplog.set_level(logging.ERROR)
     for _ in range(3):
-        assert [item.id for item in (await store.rounds())[1]] == ["good"]
+        assert [item.id for item in await listed(store)] == ["good"]
     assert len([record for record in caplog.records if "'bad'" in record.getMessage()]) == 1
     with pytest.raises(StoreDamaged, match="'bad'"):
         await store.round("bad")
@@ -63,9 +63,9 @@ async def test_a_mended_round_is_listed_again(store: RedisStore, server: Server)
     await store.round_create(definition(), "")
     with server.client() as client:
         client.hset(keys.round_key("r1"), "total", "x")
-        assert (await store.rounds())[1] == []
+        assert await listed(store) == []
         client.hset(keys.round_key("r1"), "total", "3")
-    assert [item.id for item in (await store.rounds())[1]] == ["r1"]
+    assert [item.id for item in await listed(store)] == ["r1"]
 
 
 async def test_a_name_that_is_none_is_passed_over(store: RedisStore, server: Server) -> None:
@@ -73,7 +73,7 @@ async def test_a_name_that_is_none_is_passed_over(store: RedisStore, server: Ser
     await store.round_create(definition(), "")
     with server.client() as client:
         client.sadd(keys.ROUNDS, b"\xff\xfe")
-    assert [item.id for item in (await store.rounds())[1]] == ["r1"]
+    assert [item.id for item in await listed(store)] == ["r1"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_a_create_that_fails_leaves_the_list_as_it_was(server: Server, mis
     try:
         with pytest.raises(StoreUnavailable):
             await store.round_create(definition(), "")
-        assert [item.id for item in (await store.rounds())[1]] == []
+        assert [item.id for item in await listed(store)] == []
     finally:
         await store.close()
         with server.client() as client:

@@ -6,11 +6,11 @@ import pytest
 
 from claimd.domain.log import GrantsEntry
 from claimd.domain.outcomes import Outcome
-from claimd.domain.rounds import Status
+from claimd.domain.rounds import NOT_OVER, Status
 from claimd.store import keys
 from claimd.store.errors import StoreUnavailable
 from claimd.store.redis_store import RedisStore
-from tests.rounds import HOUR_MS, definition, identities, identity, now_ms
+from tests.rounds import HOUR_MS, definition, identities, identity, listed, now_ms
 from tests.servers import Server
 
 
@@ -48,6 +48,8 @@ async def test_only_the_keys_of_the_design_come_into_being(store: RedisStore, se
     await store.claim("r1", identities(1))
     assert set(dump(server)) == {
         b"claimd:1:rounds",
+        b"claimd:1:rounds:closing",
+        b"claimd:1:rounds:opening",
         b"claimd:1:{r1.0}:round:r1",
         b"claimd:1:{r1.0}:claims:r1",
         b"claimd:1:{r1.0}:log",
@@ -80,7 +82,8 @@ async def test_what_was_granted_survives_a_killed_server(store: RedisStore, serv
 async def test_a_server_that_is_not_there() -> None:
     """Every method says that the store is unavailable; none waits for long."""
     store = RedisStore.connect("unix:///nonexistent/socket")
-    calls = (store.ping(), store.round("r1"), store.rounds(), store.claim("r1", identities(1)), store.counts.load())
+    listing, claiming = store.rounds_page(NOT_OVER, None, 1), store.claim("r1", identities(1))
+    calls = (store.ping(), store.round("r1"), listing, claiming, store.counts.load())
     for call in calls:
         with pytest.raises(StoreUnavailable):
             await call
@@ -103,7 +106,7 @@ async def test_a_name_in_the_list_without_a_round_is_passed_over(store: RedisSto
     await store.round_create(definition(), "")
     with server.client() as client:
         client.sadd(keys.ROUNDS, "half-made")
-    assert [item.id for item in (await store.rounds())[1]] == ["r1"]
+    assert [item.id for item in await listed(store)] == ["r1"]
 
 
 async def test_concurrent_batches_never_grant_more_than_the_stock(store: RedisStore) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from redis.asyncio import ConnectionPool
 
+from claimd.domain.rounds import NOT_OVER
 from claimd.store import connections, keys, redis_store
 from claimd.store.connections import IdleConnections
 from claimd.store.errors import StoreRefused, StoreUnavailable
@@ -81,7 +82,7 @@ ASKED: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
     "pause": lambda store: store.round_edit("r0", {"paused": True}, "for a test"),
     "create": lambda store: store.round_create(definition("another"), "for a test"),
     "round": lambda store: store.round("r0"),
-    "rounds": lambda store: store.rounds(),
+    "rounds": lambda store: store.rounds_page(NOT_OVER, None, 1),
     "held": lambda store: store.held("r0", identity(1)),
     "readiness": lambda store: store.ping(),
     "counts": lambda store: store.counts.load(),
@@ -215,7 +216,7 @@ async def test_the_kernel_watches_connections_over_tcp(request: pytest.FixtureRe
     request.addfinalizer(server.close)
     store = RedisStore.connect(f"redis://127.0.0.1:{server.port}")
     await store.ping()
-    await store.rounds()
+    await store.rounds_page(NOT_OVER, None, 1)
     (editing, _), *_ = store._editing._idle._idle
     (reading, *_) = store._reading.connection_pool._get_free_connections()
     for connection in (editing, reading):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from redis.exceptions import NoPermissionError, ReadOnlyError, RedisError
 
 from claimd.domain.claims import IDENTITY_BYTES
+from claimd.domain.rounds import ANY_STATUS
 from claimd.processes.checks.findings import Finding, ok, refusal
 from claimd.store import keys
 from claimd.store.errors import StoreError
@@ -42,7 +43,7 @@ async def check_permissions(url: str) -> list[Finding]:
 async def _try_everything(store: RedisStore) -> None:
     await store.ping()
     await store.round_edit(_NOWHERE, {"paused": True}, "tried by claimd doctor")
-    await store.rounds()
+    await store.rounds_page(ANY_STATUS, None, 1)
     await store.held(_NOWHERE, bytes(IDENTITY_BYTES))
     await _read(store.log(_NOWHERE))
     await _read(store.claims(_NOWHERE))

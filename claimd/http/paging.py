@@ -1,0 +1,82 @@
+"""What a list of rounds may be asked for: `?status=`, `?after=`, `?limit=`; anything else is a problem."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from multidict import MultiMapping
+
+from claimd.domain.rounds import ANY_STATUS, NOT_OVER, Status, is_round_id
+from claimd.domain.times import MAX_TIME_MS
+from claimd.http.problems import ProblemError, refused
+from claimd.store.protocol import Position
+
+MOST_ROUNDS = 100
+
+_STATUSES: Mapping[str, frozenset[Status]] = {
+    **{str(status): frozenset({status}) for status in Status},
+    "all": ANY_STATUS,
+}
+_NAMES = ("status", "after", "limit")
+_CURSOR = re.compile(r"(\d{1,15})-(.{1,64})", re.ASCII)
+_LIMIT = re.compile(r"\d{1,3}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A page of rounds; by default the first one of those that are not over."""
+
+    statuses: frozenset[Status] = NOT_OVER
+    after: Position | None = None
+    limit: int = MOST_ROUNDS
+
+    @classmethod
+    def read(cls, query: MultiMapping[str]) -> "Asked":
+        """From a query string. Raises 400 `bad_request` that names the parameter."""
+        given = parameters(query, _NAMES)
+        return cls(
+            statuses=_statuses(given["status"]) if "status" in given else NOT_OVER,
+            after=_position(given["after"]) if "after" in given else None,
+            limit=_limit(given["limit"]) if "limit" in given else MOST_ROUNDS,
+        )
+
+
+def parameters(query: MultiMapping[str], names: tuple[str, ...]) -> dict[str, str]:
+    """The query as a mapping. Raises 400 `bad_request` for a name that is not one of these, or is there twice."""
+    for name in query:
+        if name not in names:
+            raise _wrong(name, f"There is no parameter {name!r}; there are {', '.join(names)}.")
+        if len(query.getall(name)) > 1:
+            raise _wrong(name, f"The parameter {name} is there more than once.")
+    return dict(query.items())
+
+
+def cursor(position: Position | None) -> str | None:
+    """What `?after=` takes for the page behind that position."""
+    return None if position is None else f"{position.opens_at_ms}-{position.round_id}"
+
+
+def _statuses(text: str) -> frozenset[Status]:
+    statuses = _STATUSES.get(text)
+    if statuses is None:
+        raise _wrong("status", f"status must be one of {', '.join(_STATUSES)}.")
+    return statuses
+
+
+def _position(text: str) -> Position:
+    match = _CURSOR.fullmatch(text)
+    if match is None or int(match[1]) > MAX_TIME_MS or not is_round_id(match[2]):
+        raise _wrong("after", "after must be the `next` of another page.")
+    return Position(int(match[1]), match[2])
+
+
+def _limit(text: str) -> int:
+    limit = int(text) if _LIMIT.fullmatch(text) else 0
+    if not 1 <= limit <= MOST_ROUNDS:
+        raise _wrong("limit", f"limit must be a number from 1 to {MOST_ROUNDS}.")
+    return limit
+
+
+def _wrong(name: str, detail: str) -> ProblemError:
+    return refused(HTTPStatus.BAD_REQUEST, "bad_request", detail, field=name)

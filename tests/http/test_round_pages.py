@@ -1,0 +1,150 @@
+"""Lists of rounds, the same on both sides: pages, what may be asked for, and what a list costs those who claim."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from claimd.domain.rounds import NOT_OVER
+from claimd.domain.times import from_rfc3339
+from claimd.gateway.round_lists import RoundLists
+from claimd.http.paging import Asked
+from claimd.store.errors import StoreUnavailable
+from claimd.store.memory import MemoryStore
+from claimd.store.protocol import RoundsPage
+from tests.http.answers import good, problem
+from tests.http.serving import ADMIN, HOUR_MS, Served, now_ms, open_round
+from tests.rounds import definition
+
+PUBLIC, ADMINS = "/v1/rounds", "/admin/v1/rounds"
+
+
+@pytest.fixture(params=["gateway", "console"])
+def side(request: pytest.FixtureRequest, gateway: Served, console: Served) -> tuple[Served, str, dict[str, str]]:
+    """Who serves the list, where, and the headers it takes."""
+    return (gateway, PUBLIC, {}) if request.param == "gateway" else (console, ADMINS, ADMIN)
+
+
+Side = tuple[Served, str, dict[str, str]]
+
+
+async def _get(side: Side, **query: Any) -> dict[str, Any]:
+    served, path, headers = side
+    return await good(await served.http.get(path, params=query, headers=headers))
+
+
+async def _all(side: Side, **query: Any) -> list[str]:
+    found: list[str] = []
+    page = await _get(side, **query)
+    while page["next"] is not None:
+        found += [item["id"] for item in page["rounds"]]
+        page = await _get(side, **query, after=page["next"])
+    return found + [item["id"] for item in page["rounds"]]
+
+
+async def test_a_page_has_at_most_a_hundred(side: Side) -> None:
+    """By opening time; `next` leads to the rest, and is null on the last page."""
+    for number in range(130):
+        await open_round(side[0].store, f"r{number:03}", opens_at_ms=now_ms() - HOUR_MS + number)
+    first = await _get(side)
+    assert first.keys() == {"rounds", "next", "server_time"}
+    assert [item["id"] for item in first["rounds"]] == [f"r{number:03}" for number in range(100)]
+    second = await _get(side, after=first["next"])
+    assert [item["id"] for item in second["rounds"]] == [f"r{number:03}" for number in range(100, 130)]
+    assert second["next"] is None
+    assert await _all(side, limit=9) == [f"r{number:03}" for number in range(130)]
+
+
+async def test_what_is_over_is_listed_when_asked_for(side: Side) -> None:
+    """By default what is not over; `?status=` for one status, `all` for every round."""
+    await open_round(side[0].store, "open")
+    await open_round(side[0].store, "later", opens_at_ms=now_ms() + HOUR_MS // 2)
+    await open_round(side[0].store, "ended", opens_at_ms=1000, closes_at_ms=2000)
+    assert await _all(side) == ["open", "later"]
+    assert await _all(side, status="scheduled") == ["later"]
+    assert await _all(side, status="closed") == ["ended"]
+    assert await _all(side, status="all") == ["ended", "open", "later"]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("page=2", "page"),
+        ("Status=open", "Status"),
+        ("status=", "status"),
+        ("status=over", "status"),
+        ("status=open,closed", "status"),
+        ("status=open&status=closed", "status"),
+        ("after=", "after"),
+        ("after=r1", "after"),
+        ("after=12-", "after"),
+        ("after=-5-r1", "after"),
+        ("after=12-No", "after"),
+        ("after=999999999999999-r1", "after"),
+        ("after=%D9%A1-r1", "after"),
+        ("after=1-r1%0A", "after"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=1.0", "limit"),
+        ("limit=%D9%A1", "limit"),
+    ],
+)
+async def test_what_cannot_be_asked_for_is_a_problem(side: Side, query: str, named: str) -> None:
+    """400 on both sides, with the parameter's name."""
+    served, path, headers = side
+    document = await problem(await served.http.get(f"{path}?{query}", headers=headers), 400, "bad_request")
+    assert document["field"] == named
+    assert named in document["detail"]
+
+
+class Counting(MemoryStore):
+    """How often the list was read; may be made to wait, or to fail."""
+
+    def __init__(self) -> None:
+        super().__init__(now_ms)
+        self.readings = 0
+        self.under_way = 0
+        self.most_at_once = 0
+        self.fails = False
+
+    async def rounds_page(self, *asked: Any) -> RoundsPage:
+        """Counted."""
+        self.readings += 1
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        if self.fails:
+            raise StoreUnavailable("away")
+        return await super().rounds_page(*asked)
+
+
+async def test_a_crowd_that_asks_for_the_list_reads_it_once() -> None:
+    """Whatever the crowd: a page is read once in 50 ms, and different pages one after the other."""
+    store, clock = Counting(), [10.0]
+    lists = RoundLists(store, lambda: clock[0])
+    await store.round_create(definition(), "")
+    documents = await asyncio.gather(*(lists.document(Asked()) for _ in range(50)))
+    assert len(set(documents)) == store.readings == 1
+    clock[0] += 0.03125
+    later = await lists.document(Asked())
+    assert store.readings == 1
+    times = [from_rfc3339(document[-26:-2].decode()) for document in (documents[0], later)]
+    assert times[1] - times[0] == 31
+    clock[0] += 0.01875
+    await lists.document(Asked())
+    assert store.readings == 2
+    await asyncio.gather(*(lists.document(Asked(limit=limit)) for limit in range(1, 30)))
+    assert (store.readings, store.most_at_once) == (31, 1)
+
+
+async def test_a_list_that_could_not_be_read_is_read_again() -> None:
+    """All who asked meanwhile are told; the next one has it."""
+    store = Counting()
+    lists = RoundLists(store, lambda: 0.0)
+    store.fails = True
+    told = await asyncio.gather(*(lists.document(Asked(NOT_OVER)) for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in told] == [StoreUnavailable] * 3
+    store.fails = False
+    assert (await lists.document(Asked(NOT_OVER))).startswith(b'{"rounds":[]')
