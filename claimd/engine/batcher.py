@@ -143,7 +143,8 @@ class Batcher:
         late: list[_Waiting] = []
         while waiting and waiting[0][2] <= too_old:
             late.append(waiting.popleft())
-        self._deliver(late, [_OVERLOADED] * len(late))
+        if late:
+            self._deliver(late, [_OVERLOADED] * len(late))
         return [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
 
     async def _decide(self, batch: list[_Waiting]) -> None:
@@ -159,7 +160,8 @@ class Batcher:
             hanging.cancel()
             self._hanging.discard(number)
             self._expected_wait.end(number)
-            self._decided(attempt.claims, [_UNAVAILABLE] * len(attempt.claims))
+            if attempt.claims:
+                self._decided(attempt.claims, [_UNAVAILABLE] * len(attempt.claims))
 
     def _hangs(self, number: int) -> None:
         """That batch is on its way for far longer than calls take: those who wait need not wait for it."""

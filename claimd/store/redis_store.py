@@ -19,6 +19,7 @@ from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntr
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, Status
 from claimd.store import keys
+from claimd.store.call_groups import CallGroups
 from claimd.store.connections import TCP_OPTIONS, TRUSTED_SECONDS, CheckedPool, IdleConnections
 from claimd.store.counts import RedisCounts
 from claimd.store.damage import round_or_damage
@@ -74,6 +75,7 @@ class RedisStore:
         self._installation = installation
         self._agreed = installation is None
         self._claim = load_script("claim")
+        self._claims = CallGroups(claiming, self._claim, _CLAIM_CONNECTIONS, _CLAIM_TIMEOUT_SECONDS)
         self._round_create = load_script("round_create")
         self._round_edit = load_script("round_edit")
         self._round_delete = load_script("round_delete")
@@ -132,7 +134,11 @@ class RedisStore:
     ) -> list[Decision]:
         names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
         args = (round_id, str(epoch), self._sure.rewrite, b"".join(identities))
-        reply, others = await calls.call_and(self._claim, names, args, self._sure.waits())
+        reply, others = (
+            await self._claims.call_and(names, args, self._sure.waits())
+            if calls is self._claiming
+            else await calls.call_and(self._claim, names, args, self._sure.waits())
+        )
         decided = _read_decisions(reply, len(identities))
         told = self._sure.claims(decided, others)
         if told is not decided:
