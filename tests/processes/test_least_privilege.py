@@ -162,7 +162,7 @@ async def test_other_keys_than_claimds_are_not_enough(server: Server) -> None:
         "GET foreign",
         "HGETALL foreign",
         "HSET foreign field value",
-        "UNLINK claimd:1:rounds",
+        "DEL claimd:1:rounds",
         "EVAL return 0",
         "SCRIPT FLUSH",
         "ACL LIST",
