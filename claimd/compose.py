@@ -25,6 +25,7 @@ from claimd.identity.secrets import Keys
 from claimd.metrics.counts import Counts
 from claimd.metrics.merging import Merging
 from claimd.metrics.reporter import Reporter
+from claimd.processes.data_dir import ARCHIVE
 from claimd.processes.secret import installation_of
 from claimd.processes.stop_request import StopRequest
 from claimd.settings import Settings, SettingsError
@@ -93,13 +94,16 @@ async def _agreed(store: RedisStore) -> None:
         pass
 
 
-async def run_console(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
-    """Serve the operators' side until SIGTERM. Raises SettingsError."""
+async def run_console(
+    settings: Settings, listener: socket.socket, *, embedded: bool, on_ready: Callable[[], None]
+) -> None:
+    """Serve the operators' side until SIGTERM. `embedded`: the server is `claimd up`'s own. Raises SettingsError."""
     admin_token = settings.require_admin_token()
     store = RedisStore.connect(settings.require_redis_url(), settings.durability)
     merging = asyncio.create_task(Merging(store.counts).run())
     try:
-        app = console.create_app(console_context.Context(store, admin_token))
+        archive_dir = settings.data_dir.absolute() / ARCHIVE
+        app = console.create_app(console_context.Context(store, admin_token, archive_dir, embedded))
         await serve(app, listener, on_ready, _stop_request(), idle_seconds=settings.idle_seconds)
     finally:
         await _ended(merging)

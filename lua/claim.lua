@@ -21,9 +21,9 @@ local max_step_back_ms = 3600000
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = redis.call('HMGET', KEYS[1], 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'paused', 'closed',
-  'last_grant_ms', 'epoch', 'window_lifted_ms')
-if not state[1] then
-  return { call, now_ms, 'round_not_found', 0 }
+  'last_grant_ms', 'epoch', 'window_lifted_ms', 'archived')
+if not state[1] or state[10] then
+  return { call, now_ms, state[10] and 'archived' or 'round_not_found', 0 }
 end
 local total, issued = tonumber(state[1]), tonumber(state[2])
 local opens_at_ms, closes_at_ms = tonumber(state[3]), tonumber(state[4])

@@ -13,8 +13,8 @@
 -- ARGV  max_total     number  the largest total there may be
 -- ARGV  fields        json    the changed fields as an object, for the log
 -- ARGV  pairs         strings field, value, field, value … of what changes; may be none
--- REPLY {call, now_ms, outcome, field, value …}: outcome is done, round_not_found, version_mismatch, invalid_total,
---       total_below_issued or invalid_window, then the whole round
+-- REPLY {call, now_ms, outcome, field, value …}: outcome is done, round_not_found, archived, version_mismatch,
+--       invalid_total, total_below_issued or invalid_window, then the whole round
 -- COST  O(fields)
 local call, round_id, action, who, reason, if_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local total_change, max_total, fields = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
@@ -22,7 +22,7 @@ local total_change, max_total, fields = tonumber(ARGV[7]), tonumber(ARGV[8]), AR
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = redis.call('HMGET', KEYS[1], 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'version', 'last_grant_ms',
-  'epoch', 'eligibility')
+  'epoch', 'eligibility', 'archived')
 if not state[1] then
   return { call, now_ms, 'round_not_found' }
 end
@@ -38,7 +38,9 @@ end
 local total = tonumber(after.total) + total_change
 
 local outcome = 'done'
-if if_version ~= '' and if_version ~= state[5] then
+if state[9] then
+  outcome = 'archived'
+elseif if_version ~= '' and if_version ~= state[5] then
   outcome = 'version_mismatch'
 elseif total < 0 or total > max_total then
   outcome = 'invalid_total'

@@ -4,14 +4,33 @@ It may run in the middle of a drop: it looks at the claims up to the serial that
 any beyond the newest when it ended. Memory: one bit a serial, 190 KB for 1,500,000 claims.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Protocol
 
-from claimd.domain.log import GrantsEntry
+from claimd.domain.claims import Claim
+from claimd.domain.log import GrantsEntry, LogEntry
 from claimd.domain.rounds import Round
-from claimd.store.protocol import Store
+from claimd.store.protocol import Reading
 
 _SUM_MODULUS = 1 << 128
+
+
+class Records(Protocol):
+    """What an audit reads: a `Store`, or the file that a round was archived to."""
+
+    async def round(self, round_id: str) -> Reading:
+        """See `Store.round`."""
+        ...
+
+    def log(self, round_id: str) -> AsyncIterator[LogEntry]:
+        """See `Store.log`."""
+        ...
+
+    def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
+        """See `Store.claims`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +89,7 @@ class _Tally:
         self.checksum = (self.checksum + int.from_bytes(blake2b(line, digest_size=16).digest())) % _SUM_MODULUS
 
 
-async def audit_round(store: Store, round_id: str) -> Audit | None:
+async def audit_round(store: Records, round_id: str) -> Audit | None:
     """Audit a round; None where there is none. Raises StoreUnavailable."""
     state = (await store.round(round_id)).round
     if state is None:
@@ -99,14 +118,14 @@ async def audit_round(store: Store, round_id: str) -> Audit | None:
     )
 
 
-async def _tally_claims(store: Store, state: Round) -> _Tally:
+async def _tally_claims(store: Records, state: Round) -> _Tally:
     tally = _Tally(state.issued)
     async for identity, claim in store.claims(state.id):
         tally.add(identity, claim.serial, claim.claimed_at_ms)
     return tally
 
 
-async def _tally_log(store: Store, state: Round) -> _Tally:
+async def _tally_log(store: Records, state: Round) -> _Tally:
     tally = _Tally(state.issued)
     async for entry in store.log(state.id):
         if isinstance(entry, GrantsEntry):
@@ -115,12 +134,12 @@ async def _tally_log(store: Store, state: Round) -> _Tally:
     return tally
 
 
-async def _issued(store: Store, round_id: str) -> int | None:
+async def _issued(store: Records, round_id: str) -> int | None:
     state = (await store.round(round_id)).round
     return state.issued if state else None
 
 
-async def _holders(store: Store, round_id: str, held: _Tally, issued: int) -> dict[int, set[bytes]]:
+async def _holders(store: Records, round_id: str, held: _Tally, issued: int) -> dict[int, set[bytes]]:
     """Who holds each suspicious serial: one seen twice (which may be one claim, read twice), or one never issued."""
     holders: dict[int, set[bytes]] = {serial: set() for serial in held.repeated}
     if held.repeated or held.newest > issued:

@@ -97,6 +97,7 @@ IfVersion = Annotated[
 
 ListenFd = Annotated[int | None, typer.Option("--listen-fd", hidden=True)]
 ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
+Embedded = Annotated[bool, typer.Option("--embedded", hidden=True)]
 Worker = Annotated[str | None, typer.Option("--worker", hidden=True)]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

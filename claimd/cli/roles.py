@@ -101,8 +101,10 @@ def _console(
     admin_token: options.RequiredAdminToken = None,
     admin_token_file: options.AdminTokenFile = None,
     idle_seconds: options.IdleSeconds = None,
+    data_dir: options.DataDir = None,
     listen_fd: options.ListenFd = None,
     ready_fd: options.ReadyFd = None,
+    embedded: options.Embedded = False,
 ) -> None:
     """Run the operators' side on your own server: admin API and metrics.
 
@@ -112,6 +114,7 @@ def _console(
 
     write_without_waiting()
     settings = Settings.read(
+        data_dir=data_dir,
         redis_url=redis_url,
         durability=durability,
         console_host=console_host,
@@ -127,7 +130,9 @@ def _console(
         _look_at_the_server(url, settings.durability, installation_of(settings) if settings.secret else None)
         tell(check_variables(), say)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
-    _serve("console", listener, ready_fd, lambda ready: run_console(settings, listener, on_ready=ready))
+    _serve(
+        "console", listener, ready_fd, lambda ready: run_console(settings, listener, embedded=embedded, on_ready=ready)
+    )
 
 
 def _look_at_the_server(url: str, durability: Durability, installation: Installation | None) -> None:

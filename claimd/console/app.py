@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from claimd.console import log, proof, rounds
+from claimd.console import archive, log, proof, rounds
 from claimd.console.access import admins_only
 from claimd.console.context import CONTEXT, Context
 from claimd.console.metrics import SCRAPES, metrics, scrapes
@@ -31,6 +31,7 @@ def create_app(context: Context) -> web.Application:
             web.post(f"{one}/resume", rounds.command(EditAction.RESUME, {"paused": False})),
             web.post(f"{one}/close", rounds.command(EditAction.CLOSE, {"closed": True})),
             web.post(f"{one}/passes/revoke", rounds.command(EditAction.REVOKE_PASSES, {})),
+            web.post(f"{one}/archive", archive.archive),
             web.get(f"{one}/log", log.log),
             web.get(f"{one}/audit", proof.audit),
             web.get(f"{one}/claims", proof.claims),

@@ -132,7 +132,7 @@ class RoundChanges(_Body):
 
 
 class Reason(_Body):
-    """`POST …/pause`, `/resume`, `/close`, `/passes/revoke`."""
+    """`POST …/pause`, `/resume`, `/close`, `/passes/revoke`, `/archive`."""
 
     reason: _Reason
 

@@ -1,6 +1,7 @@
 """What the handlers of the console are given."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
@@ -17,13 +18,19 @@ class ConsoleStore(Store, Protocol):
         """What gateways have counted."""
         ...
 
+    async def rewrite_file(self) -> None:
+        """Have the server write its append-only file anew, in the background, with what it holds now alone."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One for each process."""
+    """One for each process. `embedded` is whether the server is the one that `claimd up` runs."""
 
     store: ConsoleStore
     admin_token: str
+    archive_dir: Path
+    embedded: bool = False
 
 
 CONTEXT = web.AppKey("context", Context)

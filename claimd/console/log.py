@@ -1,27 +1,25 @@
 """`GET /admin/v1/rounds/{id}/log`: every creation, edit and deletion of a round, in order, as NDJSON."""
 
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from claimd.console.archived import in_its_archive
 from claimd.console.context import CONTEXT
 from claimd.console.streams import stream_ndjson
 from claimd.domain.log import EditEntry
-from claimd.domain.rounds import is_round_id
 from claimd.domain.times import to_rfc3339
-from claimd.http.problems import refused
+from claimd.http.rounds import existing_round
 from claimd.store.fields import read_logged
 from claimd.store.protocol import Store
 
 
 async def log(request: web.Request) -> web.StreamResponse:
-    """Stream `at, version, who, action, reason, fields` for each edit; 404 where there is no such round."""
+    """Stream `at, version, who, action, reason, fields` for each edit; 404 or 410 where there is no such round."""
     store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
-    if not is_round_id(round_id) or (await store.round(round_id)).round is None:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    await existing_round(store, round_id, in_its_archive)
     return await stream_ndjson(request, _lines(store, round_id))
 
 

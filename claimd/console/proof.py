@@ -8,20 +8,25 @@ import orjson
 from aiohttp import web
 
 from claimd.audit.audit import audit_round
+from claimd.console.archived import in_its_archive
 from claimd.console.context import CONTEXT
 from claimd.console.streams import stream_ndjson
 from claimd.domain.claims import claim_id
 from claimd.domain.log import GrantsEntry
-from claimd.domain.rounds import is_round_id
 from claimd.domain.times import to_rfc3339
 from claimd.http.problems import refused
+from claimd.http.rounds import existing_round
 from claimd.store.protocol import Store
 
 
 async def audit(request: web.Request) -> web.Response:
     """`GET /admin/v1/rounds/{id}/audit`."""
-    round_id = request.match_info["round_id"]
-    result = await audit_round(request.app[CONTEXT].store, round_id) if is_round_id(round_id) else None
+    store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
+    await existing_round(store, round_id, in_its_archive)
+    result = await audit_round(store, round_id)
+    if result is None or not result.ok:
+        # It may have been archived, or deleted, meanwhile.
+        await existing_round(store, round_id, in_its_archive)
     if result is None:
         raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
     return web.Response(body=orjson.dumps({"ok": result.ok, **asdict(result)}), content_type="application/json")
@@ -30,8 +35,7 @@ async def audit(request: web.Request) -> web.Response:
 async def claims(request: web.Request) -> web.StreamResponse:
     """`GET /admin/v1/rounds/{id}/claims`: in the order of the serials, as the log has them."""
     store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
-    if not is_round_id(round_id) or (await store.round(round_id)).round is None:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    await existing_round(store, round_id, in_its_archive)
     return await stream_ndjson(request, _exported(store, round_id))
 
 

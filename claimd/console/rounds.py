@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import hdrs, web
 
+from claimd.console.archived import in_its_archive
 from claimd.console.bodies import Deletion, NewRound, Reason, RoundChanges, validated
 from claimd.console.conditions import etag, wanted_version
 from claimd.console.context import CONTEXT
@@ -70,7 +71,8 @@ async def list_all(request: web.Request) -> web.Response:
 
 async def show(request: web.Request) -> web.Response:
     """`GET /admin/v1/rounds/{id}`."""
-    found = await read_round(request.app[CONTEXT].store, request.match_info["round_id"], operator_round_json)
+    store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
+    found = await read_round(store, round_id, operator_round_json, in_its_archive)
     return _json(found, HTTPStatus.OK)
 
 
@@ -100,6 +102,8 @@ def _json(found: Mapping[str, Any], status: HTTPStatus) -> web.Response:
 
 
 def _refusal(edited: Edited) -> ProblemError:
+    if edited.archived is not None and edited.outcome is not EditOutcome.ROUND_EXISTS:
+        return in_its_archive(edited.archived)
     match edited.outcome:
         case EditOutcome.VERSION_MISMATCH:
             version = edited.round.version if edited.round else 0

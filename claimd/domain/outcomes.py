@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     SOLD_OUT = "sold_out"
     CLOSED = "closed"
     ROUND_NOT_FOUND = "round_not_found"
+    ARCHIVED = "archived"
     PASS_OUTDATED = "pass_outdated"  # noqa: S105 - not a password
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
@@ -40,9 +41,10 @@ class Decision(NamedTuple):
 
 
 class EditOutcome(StrEnum):
-    """The result of creating, editing or deleting a round.
+    """The result of creating, editing, deleting or archiving a round.
 
     INVALID_TOTAL: a relative change leads out of the range of a total. HAS_CLAIMS: a round with claims stays.
+    ARCHIVED: the round has left the server. NOT_CLOSED: only a closed round can be archived.
     """
 
     DONE = "done"
@@ -53,3 +55,5 @@ class EditOutcome(StrEnum):
     TOTAL_BELOW_ISSUED = "total_below_issued"
     INVALID_WINDOW = "invalid_window"
     HAS_CLAIMS = "has_claims"
+    ARCHIVED = "archived"
+    NOT_CLOSED = "not_closed"

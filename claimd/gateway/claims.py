@@ -10,7 +10,7 @@ from claimd.domain.rounds import NO_EPOCH, is_round_id
 from claimd.gateway.context import CONTEXT, Context
 from claimd.gateway.credentials import Asking, asking_with_pass_or_bearer, is_admitted, known_round
 from claimd.http.bodies import refuse_fields
-from claimd.http.problems import refused
+from claimd.http.problems import ProblemError, refused
 from claimd.http.replies import claim_json, granted, refusal
 
 
@@ -52,6 +52,8 @@ async def held(request: web.Request) -> web.Response:
     found = await context.store.held(round_id, asking.identity) if is_round_id(round_id) else None
     if found is None or not found.round_exists:
         raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    if found.archived:
+        raise ProblemError(refusal(Decision(Outcome.ARCHIVED)))
     if found.claim is None:
         raise refused(HTTPStatus.NOT_FOUND, "not_claimed")
     return web.Response(body=orjson.dumps({"claim": claim_json(found.claim)}), content_type="application/json")

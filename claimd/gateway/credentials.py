@@ -3,16 +3,16 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp import hdrs, web
 
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.domain.rounds import NO_EPOCH, Round, is_round_id
+from claimd.domain.rounds import NO_EPOCH, Round
 from claimd.gateway.context import CONTEXT, Context
-from claimd.http.problems import Problem, ProblemError, refused, unauthenticated
+from claimd.http.problems import Problem, ProblemError, unauthenticated
 from claimd.http.replies import refusal, retry_after
+from claimd.http.rounds import existing_round
 from claimd.identity.eligibility import is_eligible
 from claimd.identity.fresh_keys import KeysUnavailable
 from claimd.identity.secrets import identity_digest
@@ -58,14 +58,11 @@ async def asking_with_bearer(request: web.Request) -> Asking:
 
 
 async def known_round(context: Context, round_id: str) -> tuple[Round, int]:
-    """The round as it is now, and the server's time in milliseconds; else the request ends with 404.
+    """The round as it is now, and the server's time in milliseconds; else the request ends with 404 or 410.
 
     Read anew each time: an edit of the eligibility counts for the very next claim.
     """
-    reading = await context.store.round(round_id) if is_round_id(round_id) else None
-    if reading is None or reading.round is None:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
-    return reading.round, reading.now_ms
+    return await existing_round(context.store, round_id)
 
 
 def is_admitted(item: Round, asking: Asking) -> bool:

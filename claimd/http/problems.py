@@ -29,6 +29,7 @@ _TITLES = {
     "paused": "The round is paused.",
     "sold_out": "Every pack of this round has been claimed.",
     "closed": "The round is closed.",
+    "archived": "The round is over, and its claims have left this service for an archive.",
     "rate_limited": "This person sends too many requests; wait as long as Retry-After says.",
     "overloaded": "Too many claims are waiting; send the request again.",
     "unavailable": "This could not be decided or confirmed now; send the request again.",
@@ -37,6 +38,10 @@ _TITLES = {
     "total_below_issued": "More packs than that have been claimed already.",
     "version_mismatch": "The round was edited since the version that this edit is for.",
     "has_claims": "Packs of this round were claimed, so it cannot be deleted.",
+    "not_closed": "Only a closed round can be archived.",
+    "audit_failed": "The audit of the archive failed, so nothing was removed.",
+    "archiving": "Another round is being archived; ask again when that is done.",
+    "archive_failed": "The archive could not be written, so nothing was removed.",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from claimd.domain.archived import Archived
 from claimd.domain.claims import Claim, claim_id_prefix
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import Round
@@ -25,6 +26,7 @@ _PLAIN_REFUSALS = {
     Outcome.SOLD_OUT: Problem(409, Outcome.SOLD_OUT),
     Outcome.CLOSED: Problem(409, Outcome.CLOSED),
     Outcome.ROUND_NOT_FOUND: Problem(404, Outcome.ROUND_NOT_FOUND),
+    Outcome.ARCHIVED: Problem(410, Outcome.ARCHIVED),
     Outcome.PASS_OUTDATED: unauthenticated(Unauthenticated.OUTDATED),
 }
 # One for each Retry-After, made once: a gateway that turns most people away must have its time for the others.
@@ -105,6 +107,22 @@ def operator_round_json(item: Round, now_ms: int) -> dict[str, Any]:
         "version": item.version,
         "eligibility": definition.eligibility,
         "campaign": None,
+    }
+
+
+def archived_json(item: Archived) -> dict[str, Any]:
+    """What operators may read of an archived round: where its archive is, and what was in it."""
+    return {
+        "id": item.id,
+        "title": item.title,
+        "total": item.total,
+        "issued": item.issued,
+        "version": item.version,
+        "file": item.file,
+        "sha256": item.sha256,
+        "archived_at": to_rfc3339(item.at_ms),
+        "who": item.who,
+        "reason": item.reason,
     }
 
 

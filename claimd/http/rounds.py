@@ -4,14 +4,34 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from claimd.domain.archived import Archived
 from claimd.domain.rounds import Round, is_round_id
 from claimd.domain.times import to_rfc3339
 from claimd.http.paging import Asked, cursor
-from claimd.http.problems import refused
+from claimd.http.problems import ProblemError, refused
 from claimd.http.replies import round_json
 from claimd.store.protocol import Store
 
 Spell = Callable[[Round, int], dict[str, Any]]
+Refuse = Callable[[Archived], ProblemError]
+
+
+def gone(_archived: Archived) -> ProblemError:
+    """410 `archived`, as the public learns it: where the archive is concerns operators alone."""
+    return refused(HTTPStatus.GONE, "archived")
+
+
+async def existing_round(store: Store, round_id: str, refuse: Refuse = gone) -> tuple[Round, int]:
+    """The round as it is now, and the server's time in milliseconds; else the request ends with 404 or 410.
+
+    `refuse` makes the problem for a round that was archived.
+    """
+    reading = await store.round(round_id) if is_round_id(round_id) else None
+    if reading is not None and reading.archived is not None:
+        raise refuse(reading.archived)
+    if reading is None or reading.round is None:
+        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    return reading.round, reading.now_ms
 
 
 async def read_rounds(store: Store, asked: Asked, spell: Spell = round_json) -> dict[str, Any]:
@@ -24,9 +44,7 @@ async def read_rounds(store: Store, asked: Asked, spell: Spell = round_json) -> 
     }
 
 
-async def read_round(store: Store, round_id: str, spell: Spell = round_json) -> dict[str, Any]:
-    """One round, with the server's time; 404 where there is none."""
-    reading = await store.round(round_id) if is_round_id(round_id) else None
-    if reading is None or reading.round is None:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
-    return {**spell(reading.round, reading.now_ms), "server_time": to_rfc3339(reading.now_ms)}
+async def read_round(store: Store, round_id: str, spell: Spell = round_json, refuse: Refuse = gone) -> dict[str, Any]:
+    """One round, with the server's time; 404 where there is none, 410 where it was archived."""
+    item, now_ms = await existing_round(store, round_id, refuse)
+    return {**spell(item, now_ms), "server_time": to_rfc3339(now_ms)}

@@ -21,8 +21,10 @@ from claimd.identity.secrets import MIN_SECRET_BYTES
 from claimd.processes.errors import StartError
 
 _LOCK = "lock"
+# Archives of rounds, which a console writes that has nothing else there.
+ARCHIVE = "archive"
 # A fresh volume is not always empty.
-_IGNORED = {"lost+found"}
+_IGNORED = {"lost+found", ARCHIVE}
 # Where claimd's files are in a directory that is not its own to make private.
 _OWN = "claimd"
 

@@ -30,7 +30,7 @@ def gateway_specs(listeners: Sequence[socket.socket], environment: Mapping[str, 
     return specs
 
 
-def console_spec(listener: socket.socket, environment: Mapping[str, str]) -> Spec:
-    """The operators' side."""
-    command = (*_CLAIMD, "console", "--listen-fd", str(listener.fileno()))
+def console_spec(listener: socket.socket, environment: Mapping[str, str], *, embedded: bool) -> Spec:
+    """The operators' side. `embedded` tells it that the server is the embedded one."""
+    command = (*_CLAIMD, "console", "--listen-fd", str(listener.fileno()), *(("--embedded",) if embedded else ()))
     return Spec("console", command, environment, pass_fds=(listener.fileno(),))

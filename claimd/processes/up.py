@@ -187,7 +187,11 @@ class _Machine:
         await self._supervisor.start(
             [
                 *gateway_specs(self._sockets.gateway, self._environment(without="admin_token")),
-                console_spec(self._sockets.console[0], self._environment(without="secret")),
+                console_spec(
+                    self._sockets.console[0],
+                    self._environment(without="secret"),
+                    embedded=self._embedded is not None,
+                ),
             ]
         )
         # Only now: whoever reads an address there may use it.

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 
 from redis.exceptions import AskError, ClusterCrossSlotError, TryAgainError
 
+from claimd.domain.archived import Archived
 from claimd.domain.rounds import Round
 from claimd.domain.times import MAX_TIME_MS
 from claimd.store.errors import StoreDamaged
-from claimd.store.fields import read_round
+from claimd.store.fields import read_archived, read_round
 
 # MOVED is a kind of ASK in the library.
 _ABOUT_ONE_KEY = (AskError, ClusterCrossSlotError, TryAgainError)
@@ -34,8 +35,8 @@ class Unreadable:
         self._known |= met
 
 
-def round_or_damage(round_id: str, reply: Mapping[bytes, bytes] | Exception) -> Round | StoreDamaged | None:
-    """The round that a reply to HGETALL has, None for no fields, or why it cannot be read.
+def round_or_damage(round_id: str, reply: Mapping[bytes, bytes] | Exception) -> Round | Archived | StoreDamaged | None:
+    """The round that a reply to HGETALL has, or the stub of it, None for no fields, or why it cannot be read.
 
     Raises what the server replied where it is not about this one key.
     """
@@ -44,6 +45,9 @@ def round_or_damage(round_id: str, reply: Mapping[bytes, bytes] | Exception) -> 
             raise reply
         return StoreDamaged(f"the round {round_id!r} cannot be read: {reply}")
     try:
+        archived = read_archived(reply)
+        if archived is not None:
+            return archived
         found = read_round(reply)
         if found is not None:
             _check(found)

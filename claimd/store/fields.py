@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from claimd.domain.archived import Archived
 from claimd.domain.rounds import Definition, Round
 
 _JSON_FIELDS = frozenset({"pack", "eligibility"})
@@ -50,6 +51,24 @@ def read_round(fields: Mapping[bytes, bytes]) -> Round | None:
         # Rounds of the first version have neither.
         epoch=number(b"epoch"),
         window_lifted_ms=number(b"window_lifted_ms"),
+    )
+
+
+def read_archived(fields: Mapping[bytes, bytes]) -> Archived | None:
+    """The stub that a HGETALL found, None where the round was not archived."""
+    if b"archived" not in fields:
+        return None
+    return Archived(
+        id=fields[b"id"].decode(),
+        title=fields[b"title"].decode(),
+        total=int(fields[b"total"]),
+        issued=int(fields[b"issued"]),
+        version=int(fields[b"version"]),
+        file=fields[b"archive_file"].decode(),
+        sha256=fields[b"archived"].decode(),
+        at_ms=int(fields[b"archived_at_ms"]),
+        who=fields[b"archived_by"].decode(),
+        reason=fields[b"archive_reason"].decode(),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from claimd.domain.archived import Archived
 from claimd.domain.claims import Claim
 from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
@@ -23,6 +24,7 @@ _REFUSALS = {
 class _State:
     round: Round
     deleted: bool = False
+    archived: Archived | None = None
     claims: dict[bytes, Claim] = field(default_factory=dict)
     log: list[LogEntry] = field(default_factory=list)
 
@@ -40,6 +42,8 @@ class MemoryStore:
         state = self._state(round_id)
         if state is None:
             return [Decision(Outcome.ROUND_NOT_FOUND, now_ms=now_ms)] * len(identities)
+        if state.archived:
+            return [Decision(Outcome.ARCHIVED, now_ms=now_ms)] * len(identities)
         granted: list[bytes] = []
         first = state.round.issued + 1
         claimed_at_ms = max(now_ms, state.round.last_grant_ms)
@@ -53,7 +57,7 @@ class MemoryStore:
         now_ms = self._clock()
         state = self._states.setdefault(definition.id, _State(Round(definition, version=0), deleted=True))
         if not state.deleted:
-            return Edited(EditOutcome.ROUND_EXISTS, now_ms, state.round)
+            return _edited(EditOutcome.ROUND_EXISTS, now_ms, state)
         state.deleted = False
         state.round = Round(definition, version=state.round.version + 1, epoch=state.round.epoch)
         fields = _logged(definition_fields(definition))
@@ -75,6 +79,8 @@ class MemoryStore:
         state = self._state(round_id)
         if state is None:
             return Edited(EditOutcome.ROUND_NOT_FOUND, now_ms, None)
+        if state.archived:
+            return _edited(EditOutcome.ARCHIVED, now_ms, state)
         before = state.round
         now_ms = max(now_ms, before.last_grant_ms)
         if if_version not in (None, before.version):
@@ -113,6 +119,8 @@ class MemoryStore:
         state = self._state(round_id)
         if state is None:
             return Edited(EditOutcome.ROUND_NOT_FOUND, now_ms, None)
+        if state.archived:
+            return _edited(EditOutcome.ARCHIVED, now_ms, state)
         before = state.round
         if if_version not in (None, before.version):
             return Edited(EditOutcome.VERSION_MISMATCH, now_ms, before)
@@ -123,10 +131,35 @@ class MemoryStore:
         state.log.append(EditEntry(state.round.version, now_ms, reason, {}, EditAction.DELETE, who))
         return Edited(EditOutcome.DONE, now_ms, before)
 
+    async def round_archive(
+        self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
+    ) -> Edited:
+        """See `Store.round_archive`."""
+        now_ms = self._clock()
+        state = self._state(round_id)
+        if state is None:
+            return Edited(EditOutcome.ROUND_NOT_FOUND, now_ms, None)
+        if state.archived:
+            return _edited(EditOutcome.DONE, now_ms, state)
+        before = state.round
+        if (version, issued) != (before.version, before.issued):
+            return _edited(EditOutcome.VERSION_MISMATCH, now_ms, state)
+        if not before.closed and now_ms < before.definition.closes_at_ms:
+            return _edited(EditOutcome.NOT_CLOSED, now_ms, state)
+        definition = before.definition
+        state.archived = Archived(
+            round_id, definition.title, definition.total, issued, version, file, sha256, now_ms, who, reason
+        )
+        state.claims.clear()
+        state.log.clear()
+        return _edited(EditOutcome.DONE, now_ms, state)
+
     async def round(self, round_id: str) -> Reading:
         """See `Store.round`."""
-        state = self._state(round_id)
-        return Reading(self._clock(), state.round if state else None)
+        state, now_ms = self._state(round_id), self._clock()
+        if state is None:
+            return Reading(now_ms, None)
+        return Reading(now_ms, None if state.archived else state.round, state.archived)
 
     async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
         """See `Store.rounds_page`; every page but the last one is full."""
@@ -149,7 +182,9 @@ class MemoryStore:
     async def held(self, round_id: str, identity: bytes) -> Held:
         """See `Store.held`."""
         state = self._state(round_id)
-        return Held(state is not None, state.claims.get(identity) if state else None)
+        if state is None:
+            return Held(round_exists=False, claim=None)
+        return Held(round_exists=True, claim=state.claims.get(identity), archived=state.archived is not None)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
         """See `Store.log`."""
@@ -171,7 +206,8 @@ class MemoryStore:
         return state if state is not None and not state.deleted else None
 
     def _ordered(self) -> list[Round]:
-        return sorted((state.round for state in self._states.values() if not state.deleted), key=_position)
+        there = (state.round for state in self._states.values() if not (state.deleted or state.archived))
+        return sorted(there, key=_position)
 
     def _over_since_ms(self, item: Round) -> int:
         closes_at_ms = item.definition.closes_at_ms
@@ -205,6 +241,10 @@ class MemoryStore:
 
 def _position(item: Round) -> Position:
     return Position(item.definition.opens_at_ms, item.id)
+
+
+def _edited(outcome: EditOutcome, now_ms: int, state: _State) -> Edited:
+    return Edited(outcome, now_ms, None if state.archived else state.round, state.archived)
 
 
 def _logged(fields: dict[str, str | bytes]) -> dict[str, str]:

@@ -16,7 +16,7 @@ NEEDED = (
     f"HSET {_ROUND} field value",
     f"XADD {_LOG} * field value",
     f"HEXISTS {_ROUND} field",
-    f"DEL {_ROUND}",
+    f"UNLINK {_CLAIMS}",
     f"HGETALL {_ROUND}",
     f"SADD {keys.ROUNDS} member",
     f"SREM {keys.ROUNDS} member",

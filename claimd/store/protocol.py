@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from claimd.domain.archived import Archived
 from claimd.domain.claims import Claim
 from claimd.domain.log import ADMIN, EditAction, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome
@@ -12,25 +13,31 @@ MAX_BATCH = 512
 
 
 class Reading(NamedTuple):
-    """A round, or None where there is none, as it was at `now_ms` of the server's clock."""
+    """A round, or None where there is none, as it was at `now_ms` of the server's clock.
+
+    Of a round that has left the server there is only `archived`.
+    """
 
     now_ms: int
     round: Round | None
+    archived: Archived | None = None
 
 
 class Edited(NamedTuple):
-    """What became of an edit, and the round as it is now."""
+    """What became of an edit, and the round as it is now; `archived` in its place where it has left the server."""
 
     outcome: EditOutcome
     now_ms: int
     round: Round | None
+    archived: Archived | None = None
 
 
 class Held(NamedTuple):
-    """The claim that an identity holds, and whether the round exists at all."""
+    """The claim that an identity holds, and whether the round exists at all, or has left the server."""
 
     round_exists: bool
     claim: Claim | None
+    archived: bool = False
 
 
 class Position(NamedTuple):
@@ -96,6 +103,16 @@ class Store(Protocol):
         self, round_id: str, reason: str, *, who: str = ADMIN, if_version: int | None = None
     ) -> Edited:
         """Delete a round in which nothing was ever issued, else HAS_CLAIMS. `Edited.round` is the round as it was."""
+        ...
+
+    async def round_archive(
+        self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
+    ) -> Edited:
+        """Remove a closed round's claims and log, which `file` holds, and keep a stub of it (`Edited.archived`).
+
+        VERSION_MISMATCH where it has another version, or has issued another number of claims; NOT_CLOSED. DONE, with
+        nothing changed, where it was archived before: the stub then has the file and digest of that time.
+        """
         ...
 
     async def round(self, round_id: str) -> Reading:

@@ -14,10 +14,11 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from claimd.domain.archived import Archived
 from claimd.domain.claims import IDENTITY_BYTES, Claim
 from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
-from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, Status
+from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, Round, Status
 from claimd.store import keys
 from claimd.store.call_groups import CallGroups
 from claimd.store.connections import TCP_OPTIONS, TRUSTED_SECONDS, CheckedPool, IdleConnections
@@ -79,6 +80,7 @@ class RedisStore:
         self._round_create = load_script("round_create")
         self._round_edit = load_script("round_edit")
         self._round_delete = load_script("round_delete")
+        self._round_archive = load_script("round_archive")
         self._installation_agree = load_script("installation_agree")
         self._denied = load_script("denied")
 
@@ -193,6 +195,19 @@ class RedisStore:
             await self._index.remove(round_id)
         return edited
 
+    async def round_archive(
+        self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
+    ) -> Edited:
+        """See `Store.round_archive`."""
+        names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
+        edited = await self._edit_keys(
+            self._round_archive, round_id, names, str(version), str(issued), sha256, file, who, reason
+        )
+        if edited.outcome is EditOutcome.DONE:
+            # After the round itself: a name of a round that was archived is passed over.
+            await self._index.remove(round_id)
+        return edited
+
     async def round(self, round_id: str) -> Reading:
         """See `Store.round`."""
         if not self._agreed:
@@ -205,9 +220,7 @@ class RedisStore:
             time_reply, reply = await pipeline.execute(raise_on_error=False)
             ((seconds, microseconds),) = _replies([time_reply])
             found = round_or_damage(round_id, reply)
-        if isinstance(found, StoreDamaged):
-            raise found
-        return Reading(seconds * 1000 + microseconds // 1000, found)
+        return Reading(seconds * 1000 + microseconds // 1000, *_round_or_stub(found))
 
     async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
         """See `Store.rounds_page`. A round that cannot be read is left out, and logged once."""
@@ -224,8 +237,9 @@ class RedisStore:
         with translated_errors():
             pipeline = self._reading.pipeline(transaction=False)
             pipeline.hexists(keys.round_key(round_id), "total")
+            pipeline.hexists(keys.round_key(round_id), "archived")
             pipeline.hget(keys.claims_key(round_id), cast(str, identity))
-            exists, value = _replies(await pipeline.execute(raise_on_error=False))
+            exists, archived, value = _replies(await pipeline.execute(raise_on_error=False))
         claim = _read_claim(round_id, value) if value else None
         if claim is not None and self._sure.rewrite == "1":
             # To show a claim is to tell it. What is told is what was confirmed: the reading may be of another server.
@@ -233,7 +247,7 @@ class RedisStore:
             if not decision.serial:
                 raise StoreUnavailable("no replica has confirmed the claim: a failover may lose it")
             claim = Claim(round_id, decision.serial, decision.claimed_at_ms)
-        return Held(bool(exists), claim)
+        return Held(bool(exists), claim, bool(archived))
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
         """See `Store.log`."""
@@ -250,8 +264,11 @@ class RedisStore:
                 entry = _read_entry(round_id, fields)
                 if entry is not None:
                     yield entry
-            if len(page) < _LOG_PAGE:
+            if page and page[-1][0] == end:
                 return
+            if not page:
+                # Archived meanwhile. A part must never be taken for the whole.
+                raise StoreUnavailable("the log was removed while it was read")
             start = b"(" + page[-1][0]
 
     async def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
@@ -296,17 +313,25 @@ class RedisStore:
                 raise written
         return replies
 
+    async def rewrite_file(self) -> None:
+        """Have the server write its append-only file anew, in the background, with what it holds now alone."""
+        try:
+            with translated_errors():
+                await _awaited(self._reading.bgrewriteaof())
+        except StoreUnavailable as error:
+            # One is under way already, or begins when a snapshot is done: that is as good.
+            if "in progress" not in str(error):
+                raise
+
     async def _edit(self, script: Script, round_id: str, *args: str | bytes) -> Edited:
         names = (keys.round_key(round_id), keys.log_key(round_id))
-        (now_ms, word, *pairs), others = await self._editing.call_and(
-            script, names, (round_id, *args), self._sure.waits()
-        )
+        return await self._edit_keys(script, round_id, names, round_id, *args)
+
+    async def _edit_keys(self, script: Script, round_id: str, names: Sequence[str], *args: str | bytes) -> Edited:
+        (now_ms, word, *pairs), others = await self._editing.call_and(script, names, args, self._sure.waits())
         outcome = EditOutcome(word.decode())
         self._sure.edit(outcome, others)
-        found = round_or_damage(round_id, read_pairs(pairs))
-        if isinstance(found, StoreDamaged):
-            raise found
-        return Edited(outcome, now_ms, found)
+        return Edited(outcome, now_ms, *_round_or_stub(round_or_damage(round_id, read_pairs(pairs))))
 
     async def _indexed(self, edited: Edited) -> Edited:
         if edited.round is not None:
@@ -348,6 +373,13 @@ def _pool(url: str, max_connections: int, timeout_seconds: float | None) -> Chec
     )
 
 
+def _round_or_stub(found: Round | Archived | StoreDamaged | None) -> tuple[Round | None, Archived | None]:
+    """What was read, as the end of a Reading or of an Edited. Raises StoreDamaged."""
+    if isinstance(found, StoreDamaged):
+        raise found
+    return (None, found) if isinstance(found, Archived) else (found, None)
+
+
 async def _awaited(reply: Awaitable[Any] | Any) -> Any:
     """The library types one method for its synchronous and its asynchronous client alike."""
     return await reply
@@ -356,7 +388,7 @@ async def _awaited(reply: Awaitable[Any] | Any) -> Any:
 def _read_decisions(reply: list[Any], count: int) -> list[Decision]:
     now_ms, refusal_word, opens_at_ms = islice(reply, 3)
     refusal = Decision(Outcome(refusal_word.decode()), now_ms=now_ms, opens_at_ms=opens_at_ms)
-    if refusal.outcome is Outcome.ROUND_NOT_FOUND:
+    if refusal.outcome in (Outcome.ROUND_NOT_FOUND, Outcome.ARCHIVED):
         return [refusal] * count
     if len(reply) != count + 3:
         raise StoreUnavailable(f"claim.lua answered {len(reply) - 3} claims of {count}")

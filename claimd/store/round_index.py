@@ -216,7 +216,7 @@ class RoundIndex:
         return list(await _awaited(reply))
 
     async def _read(self, positions: Sequence[Position]) -> list[Round | None]:
-        """Those rounds; None for one that is not there, or cannot be read."""
+        """Those rounds; None for one that is not there, was archived, or cannot be read."""
         with translated_errors():
             pipeline = self._redis.pipeline(transaction=False)
             for position in positions:
@@ -224,7 +224,7 @@ class RoundIndex:
             replies = await pipeline.execute(raise_on_error=False)
             found = [round_or_damage(at.round_id, reply) for at, reply in zip(positions, replies, strict=True)]
         self._unreadable.note(item for item in found if isinstance(item, StoreDamaged))
-        return [None if isinstance(item, StoreDamaged) else item for item in found]
+        return [item if isinstance(item, Round) else None for item in found]
 
 
 _INDEXED = ("opens_at_ms", "closes_at_ms", "closed")

@@ -1,6 +1,7 @@
 """Who gets to the operators' routes: nobody by the public port, and nobody by the console's without its token."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ OPEN = {"/metrics", "/healthz", "/readyz"}
 def _console_routes() -> Iterator[tuple[str, str]]:
     """Every method and address the console has, for the round `night`."""
     store: Any = None
-    for route in console_app.create_app(Context(store, ADMIN_TOKEN)).router.routes():
+    for route in console_app.create_app(Context(store, ADMIN_TOKEN, Path())).router.routes():
         assert route.resource is not None
         yield route.method, route.resource.canonical.replace("{round_id}", "night")
 
@@ -87,7 +88,7 @@ async def test_no_spelling_of_an_address_goes_around_the_token(console: Served, 
 async def test_a_route_that_is_added_later_needs_the_token(valkey: Server) -> None:
     """Whatever its address: only what is open by name is open."""
     store = RedisStore.connect(valkey.url)
-    app = console_app.create_app(Context(store, ADMIN_TOKEN))
+    app = console_app.create_app(Context(store, ADMIN_TOKEN, Path()))
 
     async def say_everything(request: web.Request) -> web.Response:
         return web.Response(text="everything")
@@ -149,6 +150,6 @@ def test_every_route_was_walked() -> None:
         "/admin/v1/rounds",
         *(
             f"/admin/v1/rounds/night{rest}"
-            for rest in ("", "/pause", "/resume", "/close", "/passes/revoke", "/audit", "/claims", "/log")
+            for rest in ("", "/pause", "/resume", "/close", "/passes/revoke", "/archive", "/audit", "/claims", "/log")
         ),
     }

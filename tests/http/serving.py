@@ -5,10 +5,11 @@ They are put together here as `claimd.compose` does it, with limits and doors th
 
 import asyncio
 import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ class Served:
     behind: http_server.AiohttpDoor
     reporter: Reporter | None = None
     counts: Counts = field(default_factory=Counts)
+    archive_dir: Path | None = None
 
     async def sweep(self, now: float) -> None:
         """What happens every second, at a moment of the test's choice."""
@@ -142,12 +144,14 @@ async def gateway(
 
 
 @asynccontextmanager
-async def console(url: str, *, most_connections: int | None = None) -> AsyncIterator[Served]:
-    """A console over the server at `url`."""
+async def console(url: str, *, most_connections: int | None = None, embedded: bool = False) -> AsyncIterator[Served]:
+    """A console over the server at `url`, with a folder of archives of its own."""
     store = RedisStore.connect(url)
-    app = console_app.create_app(console_context.Context(store, ADMIN_TOKEN))
-    async with _serving(app, None, store, None, most_connections) as served:
-        yield served
+    with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
+        archive_dir = Path(folder) / "archive"
+        app = console_app.create_app(console_context.Context(store, ADMIN_TOKEN, archive_dir, embedded))
+        async with _serving(app, None, store, None, most_connections) as served:
+            yield replace(served, archive_dir=archive_dir)
 
 
 @asynccontextmanager

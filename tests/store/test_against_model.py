@@ -21,7 +21,7 @@ from tests.servers import Server
 # Instants are hours away from now, so that both clocks say the same of every window.
 _NOW = now_ms()
 _INSTANTS = st.sampled_from([_NOW - 48 * HOUR_MS, _NOW - 24 * HOUR_MS, _NOW + 24 * HOUR_MS, _NOW + 48 * HOUR_MS])
-_ROUNDS = st.sampled_from(["a", "b"])
+_ROUNDS = st.sampled_from(["a", "b", "c"])
 _PEOPLE = st.lists(st.integers(0, 12).map(identity), min_size=1, max_size=8)
 _TOTALS = st.integers(0, 9)
 _EPOCHS = st.sampled_from([0, 0, 0, 1, 2, NO_EPOCH])
@@ -111,11 +111,23 @@ class BothStores(RuleBasedStateMachine):
         expected, told = self.both("round_delete", round_id, "a mistake", if_version=if_version)
         assert told.outcome is expected.outcome
 
+    @rule(round_id=_ROUNDS, wrong=st.sampled_from([0, 0, 0, 1]))
+    def archive(self, round_id: str, wrong: int) -> None:
+        """Archive a round, at times with the counters of another state."""
+        (_, item, _), _ = self.both("round", round_id)
+        version, issued = (item.version, item.issued + wrong) if item else (1, 0)
+        held = {"version": version, "issued": issued, "sha256": f"{version}", "file": "f", "reason": "over"}
+        expected, told = self.both("round_archive", round_id, **held)
+        assert told.outcome is expected.outcome
+        assert (told.archived and replace(told.archived, at_ms=0)) == (
+            expected.archived and replace(expected.archived, at_ms=0)
+        )
+
     @rule(round_id=_ROUNDS, person=st.integers(0, 12).map(identity))
     def held(self, round_id: str, person: bytes) -> None:
         """Ask what is held."""
         expected, told = self.both("held", round_id, person)
-        assert told.round_exists == expected.round_exists
+        assert (told.round_exists, told.archived) == (expected.round_exists, expected.archived)
         assert (told.claim and told.claim.serial) == (expected.claim and expected.claim.serial)
 
     @invariant()

@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from claimd.domain.archived import Archived
 from claimd.domain.claims import Claim
 from claimd.domain.log import EditAction, EditEntry, GrantsEntry
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, NOT_OVER, Status
 from claimd.store.memory import MemoryStore
-from claimd.store.protocol import MAX_BATCH, Store
+from claimd.store.protocol import MAX_BATCH, Edited, Store
 from claimd.store.redis_store import RedisStore
 from tests.conftest import emptied
 from tests.rounds import HOUR_MS, definition, identities, identity, listed, now_ms
@@ -376,3 +378,102 @@ async def test_a_round_with_grants_stays(store: Store) -> None:
     before = (await store.round("r1")).round
     assert (await store.round_delete("r1", "")).outcome is EditOutcome.HAS_CLAIMS
     assert (await store.round("r1")).round == before
+
+
+async def archived(store: Store, round_id: str = "r1", **changes: Any) -> Edited:
+    """Archive a round as it is now, with these arguments changed."""
+    item = (await store.round(round_id)).round
+    version, issued = (item.version, item.issued) if item else (1, 0)
+    given = {"version": version, "issued": issued, "sha256": "ab" * 32, "file": "/archive/f", "reason": "over"}
+    return await store.round_archive(round_id, **{**given, **changes})
+
+
+async def test_an_archived_round_leaves_a_stub(store: Store) -> None:
+    """Its claims and log are gone, and what was asked of the round is refused for that alone; the id stays taken."""
+    await store.round_create(definition(total=5, pack={"vouchers": 5}, eligibility={"city": ["x"]}), "")
+    await store.claim("r1", identities(1, 2))
+    await store.round_edit("r1", {"closed": True}, "done")
+    edited = await archived(store, who="ada")
+    stub = edited.archived
+    assert (edited.outcome, edited.round) == (EditOutcome.DONE, None)
+    assert stub is not None
+    assert stub == Archived(
+        "r1", "A round", 5, 2, 2, file="/archive/f", sha256="ab" * 32, at_ms=edited.now_ms, who="ada", reason="over"
+    )
+    reading = await store.round("r1")
+    assert (reading.round, reading.archived) == (None, stub)
+    assert (await store.rounds())[1] == []
+    assert [item async for item in store.claims("r1")] == []
+    assert [item async for item in store.log("r1")] == []
+    assert await outcomes(store, identities(1, 9)) == [(Outcome.ARCHIVED, 0)] * 2
+    assert [item.outcome for item in await store.claim("r1", identities(1), NO_EPOCH)] == [Outcome.ARCHIVED]
+    held = await store.held("r1", identity(1))
+    assert (held.round_exists, held.claim, held.archived) == (True, None, True)
+    refusals = (
+        (await store.round_edit("r1", {"total": 9, "closed": False}, ""), EditOutcome.ARCHIVED),
+        (await store.round_edit("r1", {"total": 9}, "", if_version=7), EditOutcome.ARCHIVED),
+        (await store.round_delete("r1", ""), EditOutcome.ARCHIVED),
+        (await store.round_create(definition(), ""), EditOutcome.ROUND_EXISTS),
+    )
+    assert [(refused.outcome, refused.archived) for refused, _ in refusals] == [(word, stub) for _, word in refusals]
+    assert (await store.round("r1")).archived == stub
+
+
+async def test_archiving_again_changes_nothing(store: Store) -> None:
+    """Whoever lost the reply asks again, with another file perhaps, and gets the stub of the first."""
+    await store.round_create(definition(total=5), "")
+    await store.round_edit("r1", {"closed": True}, "done")
+    first = await archived(store)
+    again = await archived(store, sha256="cd" * 32, file="/archive/other", version=77, reason="again")
+    assert (again.outcome, again.archived) == (EditOutcome.DONE, first.archived)
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "outcome"),
+    [
+        ({}, {}, EditOutcome.NOT_CLOSED),
+        ({"paused": True}, {}, EditOutcome.NOT_CLOSED),
+        ({"opens_at_ms": now_ms() + HOUR_MS // 2}, {}, EditOutcome.NOT_CLOSED),
+        ({"closed": True}, {"version": 1}, EditOutcome.VERSION_MISMATCH),
+        ({"closed": True}, {"issued": 1}, EditOutcome.VERSION_MISMATCH),
+        ({"closed": True}, {"issued": 3}, EditOutcome.VERSION_MISMATCH),
+        ({"opens_at_ms": 1, "closes_at_ms": 2}, {}, EditOutcome.DONE),
+    ],
+)
+async def test_what_is_not_over_or_not_in_the_file_stays(
+    store: Store, before: dict[str, Any], changes: dict[str, int], outcome: EditOutcome
+) -> None:
+    """Only a round that is closed, in the state that the file has, leaves; else not one claim of it does."""
+    await store.round_create(definition(total=5), "")
+    await store.claim("r1", identities(1, 2))
+    if before:
+        await store.round_edit("r1", before, "")
+    reading, log = (await store.round("r1")).round, [entry async for entry in store.log("r1")]
+    edited = await archived(store, **changes)
+    assert edited.outcome is outcome
+    if outcome is not EditOutcome.DONE:
+        assert (edited.round, edited.archived) == (reading, None)
+        assert (await store.round("r1")).round == reading
+        assert [entry async for entry in store.log("r1")] == log
+        assert len([item async for item in store.claims("r1")]) == 2
+
+
+async def test_no_round_is_archived_where_there_is_none(store: Store) -> None:
+    """It says so, and leaves no stub; the same for one that was deleted."""
+    assert (await archived(store, "nowhere")).outcome is EditOutcome.ROUND_NOT_FOUND
+    assert (await store.round("nowhere")).archived is None
+    await store.round_create(definition(), "")
+    await store.round_delete("r1", "")
+    assert (await archived(store)).outcome is EditOutcome.ROUND_NOT_FOUND
+
+
+async def test_other_rounds_stay_whole(store: Store) -> None:
+    """Archiving takes nothing but its own."""
+    for name in ("a", "b"):
+        await store.round_create(definition(name), "")
+        await store.claim(name, identities(1, 2))
+        await store.round_edit(name, {"closed": True}, "")
+    await archived(store, "a")
+    assert [item.id for item in (await store.rounds())[1]] == ["b"]
+    assert await outcomes(store, identities(2, 1), "b") == [(Outcome.REPLAYED, 2), (Outcome.REPLAYED, 1)]
+    assert len([entry async for entry in store.log("b")]) == 3

@@ -24,6 +24,7 @@ def test_there_are_the_scripts_that_the_store_calls() -> None:
         "counts_settle",
         "denied",
         "installation_agree",
+        "round_archive",
         "round_create",
         "round_delete",
         "round_edit",

@@ -1,0 +1,215 @@
+"""The file that a round is archived to: gzipped NDJSON that anyone can read, and that is audited like a live round.
+
+A head with the round as it was; the entries of its log, in order; its claims, in no order; and an end with the number
+of both, so that a part is never taken for the whole. `docs/production.md` describes the lines.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import zlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from claimd.audit.audit import Audit, Records, audit_round
+from claimd.domain.claims import IDENTITY_BYTES, Claim
+from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.rounds import MAX_TOTAL, Round, is_round_id
+from claimd.store.protocol import Reading
+
+FORMAT = 1
+SUFFIX = ".ndjson.gz"
+
+_CHUNK_BYTES = 256 * 1024
+# Identities are digests, which no level makes smaller: level 1 takes half the time of the usual one.
+_LEVEL = 1
+# An entry of the log has up to 512 identities: 16 KiB. An edit may have a pack and an eligibility of 16 KiB.
+_MAX_LINE_BYTES = 1 << 20
+
+_ROUND = TypeAdapter(Round)
+_EDIT = TypeAdapter(EditEntry)
+
+
+class ArchiveError(Exception):
+    """A file that is no archive, or is not whole; the message is a sentence for the person who has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedFile:
+    """What there is to say of an archive: its round, the digest of its bytes in hex, and the audit."""
+
+    round: Round
+    sha256: str
+    audit: Audit
+
+
+async def write_archive(store: Records, item: Round, now_ms: int, file: BinaryIO) -> None:
+    """Write the archive of a round that does not change any more, in bounded memory. Raises StoreUnavailable, OSError.
+
+    `now_ms` stands in its head.
+    """
+    chunk = bytearray()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as packed:
+        async for line in _written_lines(store, item, now_ms):
+            chunk += line
+            if len(chunk) >= _CHUNK_BYTES:
+                await asyncio.to_thread(packed.write, bytes(chunk))
+                chunk.clear()
+        await asyncio.to_thread(packed.write, bytes(chunk))
+
+
+def audit_archive(path: Path) -> AuditedFile:
+    """Audit an archive as a live round is audited. Takes seconds for a million claims. Raises ArchiveError."""
+    archive = ArchiveFile.open(path)
+    try:
+        audit = asyncio.run(audit_round(archive, archive.item.id))
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ArchiveError(_unreadable(path, error)) from None
+    if audit is None:
+        raise ArchiveError(f"{path} has no round")
+    return AuditedFile(archive.item, sha256, audit)
+
+
+class ArchiveFile:
+    """An archive as `Records`. Reading its claims is reading it to its end; raises ArchiveError where it has none."""
+
+    def __init__(self, path: Path, item: Round, now_ms: int) -> None:
+        self._path = path
+        self.item = item
+        self._now_ms = now_ms
+
+    @classmethod
+    def open(cls, path: Path) -> "ArchiveFile":
+        """Read its head. Raises ArchiveError."""
+        head = next(_read_lines(path), {})
+        if head.get("claimd_archive") != FORMAT:
+            raise ArchiveError(f"{path} is no archive of claimd's, or of a later version")
+        try:
+            item = _ROUND.validate_python(head.get("round"))
+            now_ms = int(head["written_at_ms"])
+        except (ValidationError, KeyError, ValueError, TypeError):
+            raise ArchiveError(f"{path} is damaged: its first line is no round") from None
+        if not is_round_id(item.id) or not 0 <= item.issued <= MAX_TOTAL:
+            raise ArchiveError(f"{path} is damaged: its first line is no round that there can be")
+        return cls(path, item, now_ms)
+
+    async def round(self, round_id: str) -> Reading:
+        """The round as it was archived."""
+        return Reading(self._now_ms, self.item if round_id == self.item.id else None)
+
+    async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
+        """See `Store.log`."""
+        for record in self._records():
+            if isinstance(record, tuple) or round_id != self.item.id:
+                return
+            yield record
+
+    async def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
+        """See `Store.claims`."""
+        for record in self._records():
+            if isinstance(record, tuple) and round_id == self.item.id:
+                yield record
+
+    def _records(self) -> Iterator[LogEntry | tuple[bytes, Claim]]:
+        """The entries of the log, then the claims, up to an end that has the number of both."""
+        entries = claims = 0
+        lines = _read_lines(self._path)
+        next(lines)
+        for number, line in enumerate(lines, 2):
+            if "end" in line:
+                if line["end"] != {"log": entries, "claims": claims}:
+                    raise ArchiveError(f"{self._path} is damaged: lines of it are missing, or were added")
+                if next(lines, None) is not None:
+                    raise ArchiveError(f"{self._path} is damaged: it goes on after its end")
+                return
+            try:
+                record = _read_record(line, self.item.id)
+            except (ValidationError, KeyError, ValueError, TypeError):
+                raise ArchiveError(f"{self._path} is damaged: line {number} is not understood") from None
+            is_claim = isinstance(record, tuple)
+            if claims and not is_claim:
+                raise ArchiveError(f"{self._path} is damaged: line {number} is out of place")
+            claims, entries = claims + is_claim, entries + (not is_claim)
+            yield record
+        raise ArchiveError(f"{self._path} is damaged: its end is missing")
+
+
+async def _written_lines(store: Records, item: Round, now_ms: int) -> AsyncIterator[bytes]:
+    yield _spelled({"claimd_archive": FORMAT, "written_at_ms": now_ms, "round": item})
+    entries = claims = 0
+    async for entry in store.log(item.id):
+        entries += 1
+        yield _spelled(_entry_json(entry))
+    async for identity, claim in store.claims(item.id):
+        claims += 1
+        # Spelled out, as there are millions.
+        yield b'{"identity":"%b","serial":%d,"claimed_at_ms":%d}\n' % (
+            identity.hex().encode(),
+            claim.serial,
+            claim.claimed_at_ms,
+        )
+    yield _spelled({"end": {"log": entries, "claims": claims}})
+
+
+def _entry_json(entry: LogEntry) -> dict[str, Any]:
+    if isinstance(entry, EditEntry):
+        return {"edit": entry}
+    return {"grants": {"first_serial": entry.first_serial, "at_ms": entry.at_ms, "identities": entry.identities.hex()}}
+
+
+def _spelled(document: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines as objects. Raises ArchiveError for whatever a file can be wrong in."""
+    try:
+        with gzip.open(path, "rb") as file:
+            while line := file.readline(_MAX_LINE_BYTES):
+                document = orjson.loads(line)
+                if not isinstance(document, dict):
+                    raise ArchiveError(f"{path} is no archive of claimd's")
+                yield document
+    except EOFError:
+        raise ArchiveError(f"{path} is damaged: it was cut off") from None
+    except gzip.BadGzipFile:
+        raise ArchiveError(f"{path} is damaged, or is no archive of claimd's") from None
+    except OSError as error:
+        raise ArchiveError(_unreadable(path, error)) from None
+    except (zlib.error, ValueError):
+        raise ArchiveError(f"{path} is damaged: it cannot be unpacked to lines of JSON") from None
+
+
+def _read_record(line: Mapping[str, Any], round_id: str) -> LogEntry | tuple[bytes, Claim]:
+    if "identity" in line:
+        return _identities(line["identity"], 1), Claim(round_id, _whole(line["serial"]), _whole(line["claimed_at_ms"]))
+    if "grants" in line:
+        grants = line["grants"]
+        identities = _identities(grants["identities"], None)
+        return GrantsEntry(_whole(grants["first_serial"]), _whole(grants["at_ms"]), identities)
+    return _EDIT.validate_python(line["edit"])
+
+
+def _identities(text: str, count: int | None) -> bytes:
+    """So many digests from hex; any number for None."""
+    digests = bytes.fromhex(text)
+    if len(digests) % IDENTITY_BYTES or count not in (None, len(digests) // IDENTITY_BYTES):
+        raise ValueError
+    return digests
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int:
+        raise TypeError
+    return number
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read: {error.strerror or error}"

@@ -1,0 +1,136 @@
+"""`POST /admin/v1/rounds/{id}/archive`: a closed round goes to a file, and leaves the server but for a stub.
+
+Nothing is removed before the file is on disk and its audit, read back from there, is clean. Asking again is safe.
+"""
+
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+
+import orjson
+from aiohttp import web
+
+from claimd.audit.archive_file import ArchiveError
+from claimd.console.archive_folder import ArchiveFolder, FolderBusy
+from claimd.console.bodies import Reason, validated
+from claimd.console.conditions import wanted_version
+from claimd.console.context import CONTEXT, Context
+from claimd.domain.archived import Archived
+from claimd.domain.outcomes import EditOutcome
+from claimd.domain.rounds import NOT_OVER, Round, Status, is_round_id
+from claimd.domain.times import to_rfc3339
+from claimd.http.bodies import read_object
+from claimd.http.problems import ProblemError, refused
+from claimd.http.replies import archived_json
+from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.protocol import Reading
+
+# A rewrite of the embedded server's file takes seconds and competes for the disk: none begins so shortly before a drop.
+_QUIET_MS = 600_000
+
+
+async def archive(request: web.Request) -> web.Response:
+    """200 with the file, its digest and what was in it, also where the round was archived before."""
+    context, round_id = request.app[CONTEXT], request.match_info["round_id"]
+    body = validated(Reason, await read_object(request))
+    reading = await context.store.round(round_id) if is_round_id(round_id) else Reading(0, None)
+    if reading.archived is not None:
+        # Where replicas are to confirm, this waits for them again.
+        archived = await _stub(context, round_id, _Held(0, 0, "", ""), body.reason)
+    else:
+        item = _closed(reading, wanted_version(request))
+        archived = await _to_file(context, item, reading.now_ms, body.reason)
+    document = {**archived_json(archived), "rewrite": await _rewrite(context)}
+    return web.Response(body=orjson.dumps(document), content_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a file holds, for the script to compare."""
+
+    version: int
+    issued: int
+    sha256: str
+    file: str
+
+
+def _closed(reading: Reading, if_version: int | None) -> Round:
+    item = reading.round
+    if item is None:
+        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    if if_version not in (None, item.version):
+        detail = f"It is at version {item.version} now: read it again, then decide."
+        raise refused(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", detail, version=item.version)
+    status = item.status(reading.now_ms)
+    if status is not Status.CLOSED:
+        closes_at = to_rfc3339(item.definition.closes_at_ms)
+        detail = f"It is {status.replace('_', ' ')} and closes at {closes_at}: close it, then archive it."
+        raise refused(HTTPStatus.CONFLICT, "not_closed", detail, closes_at=closes_at)
+    return item
+
+
+async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> Archived:
+    try:
+        async with ArchiveFolder(context.archive_dir).file(context.store, item, now_ms) as file:
+            if not file.audit.ok:
+                detail = "See `claimd audit` of the round; it stays on the server."
+                audit = {"ok": False, **asdict(file.audit)}
+                raise refused(HTTPStatus.CONFLICT, "audit_failed", detail, audit=audit)
+            path = file.place()
+            try:
+                held = _Held(item.version, item.issued, file.sha256, str(path))
+                archived = await _stub(context, item.id, held, reason)
+            except (ProblemError, StoreRefused):
+                file.withdraw()
+                raise
+            # Where it is not known what became of the call, the round may have left for this very file.
+            if archived.file != str(path):
+                # It was archived meanwhile.
+                file.withdraw()
+            return archived
+    except FolderBusy:
+        raise refused(HTTPStatus.CONFLICT, "archiving") from None
+    except OSError as error:
+        detail = f"{context.archive_dir} cannot be written: {error.strerror}"
+        raise refused(HTTPStatus.INTERNAL_SERVER_ERROR, "archive_failed", detail) from None
+    except ArchiveError as error:
+        raise refused(HTTPStatus.INTERNAL_SERVER_ERROR, "archive_failed", f"{error}") from None
+
+
+async def _stub(context: Context, round_id: str, held: _Held, reason: str) -> Archived:
+    """Have the server keep a stub of the round in its place; else the request ends with a problem."""
+    edited = await context.store.round_archive(
+        round_id, version=held.version, issued=held.issued, sha256=held.sha256, file=held.file, reason=reason
+    )
+    if edited.outcome is EditOutcome.DONE and edited.archived is not None:
+        return edited.archived
+    if edited.outcome is EditOutcome.ROUND_NOT_FOUND:
+        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+    if edited.outcome is EditOutcome.NOT_CLOSED:
+        raise refused(HTTPStatus.CONFLICT, "not_closed", "By the server's clock it is not over yet.")
+    version = edited.round.version if edited.round else 0
+    detail = "It was edited, or claimed from, while it was being archived; nothing was removed."
+    raise refused(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", detail, version=version)
+
+
+async def _rewrite(context: Context) -> str | None:
+    """Have the embedded server's file shrink to what it still holds: `started`, or `postponed` to the next archiving.
+
+    It is postponed for a round that is open, or opens soon. null where the server is one's own: when it may rewrite its
+    file is its operator's to say.
+    """
+    if not context.embedded:
+        return None
+    try:
+        # By opening time: where the first of them is far off, so are all.
+        page = await context.store.rounds_page(NOT_OVER, None, 1)
+        if any(_is_on(item, page.now_ms) for item in page.rounds):
+            return "postponed"
+        await context.store.rewrite_file()
+    except StoreUnavailable:
+        # The round has left all the same.
+        return "postponed"
+    return "started"
+
+
+def _is_on(item: Round, now_ms: int) -> bool:
+    return item.status(now_ms) is not Status.CLOSED and item.definition.opens_at_ms <= now_ms + _QUIET_MS

@@ -1,0 +1,102 @@
+"""The folder of archives: mode 700, its files mode 600, each there whole or not at all, one written at a time."""
+
+import asyncio
+import fcntl
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from claimd.audit.archive_file import SUFFIX, audit_archive, write_archive
+from claimd.audit.audit import Audit, Records
+from claimd.domain.rounds import Round
+
+_PART = ".part"
+
+
+class FolderBusy(Exception):
+    """Another archive is being written there, by this console or by another."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """An archive that is on disk, under a name that nobody takes for one."""
+
+    part: Path
+    round_id: str
+    sha256: str
+    audit: Audit
+
+    def place(self) -> Path:
+        """Give it its name, for good. With its digest in it, a file never takes another's place."""
+        path = self._path
+        self.part.replace(path)
+        _sync(path.parent)
+        return path
+
+    def withdraw(self) -> None:
+        """Remove it again: the round stays on the server."""
+        _remove(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return self.part.with_name(f"{self.round_id}.{self.sha256[:16]}{SUFFIX}")
+
+
+class ArchiveFolder:
+    """A folder that need not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @asynccontextmanager
+    async def file(self, store: Records, item: Round, now_ms: int) -> AsyncIterator[WrittenFile]:
+        """The archive of a round, written, synced and audited. One that was not placed is gone afterwards.
+
+        Raises OSError, ArchiveError, StoreUnavailable, FolderBusy.
+        """
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(self._path):
+            # Of consoles that were killed.
+            for left in self._path.glob(f"*{_PART}"):
+                _remove(left)
+            fd, name = tempfile.mkstemp(suffix=_PART, prefix=f"{item.id}.", dir=self._path)
+            part = Path(name)
+            try:
+                with os.fdopen(fd, "wb") as file:
+                    await write_archive(store, item, now_ms, file)
+                    file.flush()
+                    await asyncio.to_thread(os.fsync, file.fileno())
+                # From the file, in a thread: what is going to be relied on is what is on disk.
+                audited = await asyncio.to_thread(audit_archive, part)
+                yield WrittenFile(part, item.id, audited.sha256, audited.audit)
+            finally:
+                _remove(part)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderBusy from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
