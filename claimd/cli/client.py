@@ -91,6 +91,12 @@ class Console:
             async for line in response.content:
                 yield self._expect(json.loads(line), at=str, version=int, who=str, reason=str, fields=dict)
 
+    async def archive(self, round_id: str, reason: str, if_version: int | None = None) -> dict[str, Any]:
+        """Archive a closed round: takes seconds for a million claims, as all of them are written and audited."""
+        path = f"{_path(round_id)}/archive"
+        answer = await self._ask("POST", path, {"reason": reason}, answer_seconds=None, if_version=if_version)
+        return self._expect(answer, file=str, sha256=str, issued=int, total=int)
+
     async def audit(self, round_id: str) -> dict[str, Any]:
         """Counted from all claims: takes seconds for a million of them."""
         return self._expect(await self._ask("GET", f"{_path(round_id)}/audit", answer_seconds=None), **_AUDIT)

@@ -1,17 +1,21 @@
 """`claimd export`: every claim of a round as NDJSON. A half export must never be taken for a whole one."""
 
+import asyncio
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from claimd.audit.archive_file import ArchiveFile
+from claimd.audit.export import export_lines
+from claimd.cli.archive_file import or_archive
 from claimd.cli.client import Console
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import CommandError
@@ -20,7 +24,9 @@ from claimd.cli.legible import legible
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("export", epilog="Example: [bold]claimd export r5 --output r5.ndjson[/]")(console_command(_export))
+    app.command("export", epilog="Example: [bold]claimd export r5 --output r5.ndjson[/]")(
+        or_archive(console_command(_export), _export_file)
+    )
 
 
 async def _export(
@@ -41,7 +47,8 @@ async def _export(
 ) -> None:
     """Print every claim: serial, id, identity (a keyed digest, no name), claimed_at; in the order of the serials.
 
-    NDJSON: one JSON object a line. Exit code 1 where it is not the whole.
+    NDJSON: one JSON object a line. Exit code 1 where it is not the whole. The path of an archive, in the place of the
+    id, needs no server.
     """
     issued = (await console.round(round_id))["issued"]
     with _sink(output) as sink, _progress(issued, shown=output is not None or not sys.stdout.isatty()) as advance:
@@ -50,6 +57,26 @@ async def _export(
             sink.write(piece)
             lines += piece.count(b"\n")
             advance(lines)
+    if output is not None:
+        typer.echo(legible(f"{lines:,} claims in {output}"), err=True)
+
+
+def _export_file(path: Path, *, output: Path | None = None, **_: Any) -> None:
+    """Print the claims of an archive. Raises ArchiveError, before anything was printed."""
+    archive = ArchiveFile.open(path)
+
+    async def export() -> int:
+        # To its end first: a part of it must never be taken for the whole.
+        async for _ in archive.claims(archive.item.id):
+            pass
+        lines = 0
+        with _sink(output) as sink:
+            async for piece in export_lines(archive, archive.item.id):
+                sink.write(piece)
+                lines += piece.count(b"\n")
+        return lines
+
+    lines = asyncio.run(export())
     if output is not None:
         typer.echo(legible(f"{lines:,} claims in {output}"), err=True)
 

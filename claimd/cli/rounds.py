@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from claimd.cli import moments, round_log, round_removal, show
+from claimd.cli import archive, moments, round_log, round_removal, show
 from claimd.cli.client import Console
 from claimd.cli.confirm import confirm
 from claimd.cli.console_command import RoundId, console_command
@@ -64,6 +64,7 @@ def register(app: typer.Typer) -> None:
     )
     round_log.register(group)
     round_removal.register(group)
+    archive.register(group)
     app.add_typer(group, name="round")
 
 

@@ -1,6 +1,5 @@
 """What anyone can check a round by: the audit, and the export of every claim as NDJSON, streamed in bounded memory."""
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from http import HTTPStatus
 
@@ -8,15 +7,12 @@ import orjson
 from aiohttp import web
 
 from claimd.audit.audit import audit_round
+from claimd.audit.export import export_lines
 from claimd.console.archived import in_its_archive
 from claimd.console.context import CONTEXT
 from claimd.console.streams import stream_ndjson
-from claimd.domain.claims import claim_id
-from claimd.domain.log import GrantsEntry
-from claimd.domain.times import to_rfc3339
 from claimd.http.problems import refused
 from claimd.http.rounds import existing_round
-from claimd.store.protocol import Store
 
 
 async def audit(request: web.Request) -> web.Response:
@@ -36,22 +32,4 @@ async def claims(request: web.Request) -> web.StreamResponse:
     """`GET /admin/v1/rounds/{id}/claims`: in the order of the serials, as the log has them."""
     store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
     await existing_round(store, round_id, in_its_archive)
-    return await stream_ndjson(request, _exported(store, round_id))
-
-
-async def _exported(store: Store, round_id: str) -> AsyncIterator[bytes]:
-    async for entry in store.log(round_id):
-        if isinstance(entry, GrantsEntry):
-            yield b"".join(_lines(round_id, entry))
-
-
-def _lines(round_id: str, entry: GrantsEntry) -> Iterator[bytes]:
-    claimed_at = to_rfc3339(entry.at_ms)
-    for serial, identity in enumerate(entry.split(), entry.first_serial):
-        line = {
-            "serial": serial,
-            "id": claim_id(round_id, serial),
-            "identity": identity.hex(),
-            "claimed_at": claimed_at,
-        }
-        yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    return await stream_ndjson(request, export_lines(store, round_id))

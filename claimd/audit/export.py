@@ -1,0 +1,29 @@
+"""The export of a round: one line of NDJSON a claim, in the order of the serials, as the log has them."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import orjson
+
+from claimd.audit.audit import Records
+from claimd.domain.claims import claim_id
+from claimd.domain.log import GrantsEntry
+from claimd.domain.times import to_rfc3339
+
+
+async def export_lines(store: Records, round_id: str) -> AsyncIterator[bytes]:
+    """The lines of one batch of grants after the other; each ends in a line feed."""
+    async for entry in store.log(round_id):
+        if isinstance(entry, GrantsEntry):
+            yield b"".join(_lines(round_id, entry))
+
+
+def _lines(round_id: str, entry: GrantsEntry) -> Iterator[bytes]:
+    claimed_at = to_rfc3339(entry.at_ms)
+    for serial, identity in enumerate(entry.split(), entry.first_serial):
+        line = {
+            "serial": serial,
+            "id": claim_id(round_id, serial),
+            "identity": identity.hex(),
+            "claimed_at": claimed_at,
+        }
+        yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
