@@ -35,7 +35,7 @@ async def _archive(
 ) -> None:
     """Move a closed round from the server to a file on the console's machine, which `claimd audit FILE` checks.
 
-    Its id stays taken. Claims in it can then be read from the file alone: the app is answered 410 `archived`. Running it
+    Its id stays taken. Claims can then be read from the file alone: the app is answered 410 `archived`. Running it
     again is safe, and prints the same file.
     """
     if not yes:
