@@ -145,7 +145,6 @@ def write_without_waiting() -> None:
 
     That covers print, logging, warnings and tracebacks. What is left at the end is written if it takes half a second.
     """
-    _fill_closed_descriptors()
     streams = {name: fd for name in ("stdout", "stderr") if (fd := _descriptor(name)) is not None}
     outlets: dict[int, Outlet] = {}
     for name, fd in streams.items():
@@ -157,20 +156,10 @@ def write_without_waiting() -> None:
 
 
 def _descriptor(name: str) -> int | None:
-    """None for a stream that was closed from the start, or that is no file."""
+    """None for a stream that is no file."""
     with suppress(AttributeError, OSError, ValueError):
         return int(getattr(sys, name).fileno())
     return None
-
-
-def _fill_closed_descriptors() -> None:
-    """Open /dev/null where a standard stream is closed: else the next socket has its number, and is written to."""
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            # The lowest free number is taken, which is this one.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _write(fd: int, lines: bytes) -> bool:

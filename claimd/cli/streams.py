@@ -96,7 +96,8 @@ def standard_streams() -> Iterator[None]:
         yield
     finally:
         # A command that has gone on after a failure, as roles do, has succeeded without its output.
-        if getattr(sys.stdout.buffer, "has_failed", False):
+        # The output of a role has no buffer: it is written by a thread (`outlet.py`).
+        if getattr(getattr(sys.stdout, "buffer", None), "has_failed", False):
             discard_output()
         sys.stdout.flush()
 

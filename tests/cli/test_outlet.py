@@ -115,23 +115,3 @@ def test_a_program_ends_though_nobody_reads_its_traceback(pipe: tuple[int, int])
     """The last words have half a second."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], stdout=pipe[1], stderr=pipe[1], timeout=SECONDS)
     assert done.returncode == 1
-
-
-CLOSED = """
-import os, socket, sys
-from claimd.cli.outlet import write_without_waiting
-write_without_waiting()
-print("nobody")
-print("nobody", file=sys.stderr)
-a, b = socket.socketpair()
-assert a.fileno() > 2 and b.fileno() > 2, (a, b)
-with open(sys.argv[1], "w") as file: file.write(str(os.get_inheritable(1)))
-"""
-
-
-def test_closed_streams_are_nobody_elses(tmp_path: Path) -> None:
-    """Where stdout and stderr were closed, no socket gets their number."""
-    told = tmp_path / "told"
-    command = f"{sys.executable} -c '{CLOSED}' {told} <&- >&- 2>&-"
-    assert subprocess.run(["/bin/sh", "-c", command], timeout=SECONDS).returncode == 0
-    assert told.read_text() == "True"
