@@ -984,6 +984,55 @@ MUTANTS = (
         "return bool(head)",
         "tests/processes/test_healthcheck.py",
     ),
+    Mutant(
+        "index of rounds written after the round",
+        "claimd/store/round_index.py",
+        "        if closes_at_ms is None:\n            return",
+        "        if closes_at_ms is not None:\n            return",
+        "tests/store/test_round_index.py",
+    ),
+    Mutant(
+        "index of rounds not compared after an edit",
+        "claimd/store/round_index.py",
+        "if found in (state, None):",
+        "if found is not False:",
+        "tests/store/test_round_index.py",
+    ),
+    Mutant(
+        "index of rounds forgets what is created anew",
+        "claimd/store/round_index.py",
+        "if created is not None:",
+        "if created is False:",
+        "tests/store/test_round_index.py",
+    ),
+    Mutant(
+        "index of rounds not completed",
+        "claimd/store/round_index.py",
+        "named == indexed",
+        "True",
+        "tests/store/test_round_index.py",
+    ),
+    Mutant(
+        "calls that leave together mixed up",
+        "claimd/store/call_groups.py",
+        "zip(group, told, strict=True)",
+        "zip(group, told[::-1], strict=True)",
+        "tests/store/test_call_groups.py",
+    ),
+    Mutant(
+        "calls that leave together repeated as a whole",
+        "claimd/store/script_calls.py",
+        "unknown = [at for at in range(len(commands)) if isinstance(replies[at], NoScriptError)]",
+        "unknown = [at for at in range(len(commands)) if any(isinstance(r, NoScriptError) for r in replies)]",
+        "tests/store/test_call_groups.py",
+    ),
+    Mutant(
+        "a list read by each who asks",
+        "claimd/gateway/round_lists.py",
+        "self._clock() - page[0] >= _FRESH_SECONDS",
+        "self._clock() - page[0] >= 0",
+        "tests/http/test_round_pages.py",
+    ),
 )
 
 

@@ -87,11 +87,11 @@ class ScriptCalls:
         """
         ids = [b"%b-%x" % (self._own, next(self._numbers)) for _ in calls]
         commands = [script.command(names, (own, *args)) for own, (names, args) in zip(ids, calls, strict=True)]
-        asked = False
+        sent = False
         try:
             async with asyncio.timeout(timeout_seconds), self._free:
                 connection = await self._connected()
-                asked = True
+                sent = True
                 replies = await self._ask_together(connection, script, commands, after)
                 told = [_told(script, own, reply) for own, reply in zip(ids, replies, strict=False)]
                 if any(isinstance(each, (_Stray, *_DEMOTED)) for each in told):
@@ -101,7 +101,7 @@ class ScriptCalls:
                     await self._idle.put(connection)
                 return [_translated(each) for each in told], replies[len(calls) :]
         except (RedisError, OSError, TimeoutError) as error:
-            raise store_error(error, asked=asked) from error
+            raise store_error(error, asked=sent) from error
 
     async def _ask_together(
         self,
@@ -174,11 +174,11 @@ class ScriptCalls:
         await self._idle.abandon()
 
 
-def _told(script: Script, call_id: bytes, reply: Any) -> Any:
+def _told(script: Script, own: bytes, reply: Any) -> Any:
     """What the call replied after its id, or the error that it ended with."""
     if isinstance(reply, Exception):
         return reply
-    if not isinstance(reply, list) or not reply or reply[0] != call_id:
+    if not isinstance(reply, list) or not reply or reply[0] != own:
         return _Stray(f"a reply that {script.name}.lua was not asked for: {str(reply)[:100]}")
     return reply[1:]
 
