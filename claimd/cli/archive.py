@@ -14,6 +14,7 @@ from claimd.cli.options import IfVersion, Json, Yes
 _REWRITES = {
     "started": "the server rewrites its file now, so that a restart reads only what is left",
     "postponed": "a restart still reads the round: another is open, or opens soon. Run this again after that one",
+    "failed": "a restart still reads the round: the server could not be asked to rewrite its file. Run this again",
     None: "a restart of your server still reads the round until BGREWRITEAOF; run that while no round is open",
 }
 

@@ -3,6 +3,7 @@
 Nothing is removed before the file is on disk and its audit, read back from there, is clean. Asking again is safe.
 """
 
+import logging
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
@@ -26,6 +27,8 @@ from claimd.store.protocol import Reading
 
 # A rewrite of the embedded server's file takes seconds and competes for the disk: none begins so shortly before a drop.
 _QUIET_MS = 600_000
+
+_log = logging.getLogger(__name__)
 
 
 async def archive(request: web.Request) -> web.Response:
@@ -113,10 +116,10 @@ async def _stub(context: Context, round_id: str, held: _Held, reason: str) -> Ar
 
 
 async def _rewrite(context: Context) -> str | None:
-    """Have the embedded server's file shrink to what it still holds: `started`, or `postponed` to the next archiving.
+    """Have the embedded server rewrite its file with what it still holds: `started`, `postponed` or `failed`.
 
-    It is postponed for a round that is open, or opens soon. null where the server is one's own: when it may rewrite its
-    file is its operator's to say.
+    It is postponed, to the next archiving, where a round is open or opens soon. None where the server is one's own: its
+    operator decides when it may rewrite its file.
     """
     if not context.embedded:
         return None
@@ -126,9 +129,10 @@ async def _rewrite(context: Context) -> str | None:
         if any(_is_on(item, page.now_ms) for item in page.rounds):
             return "postponed"
         await context.store.rewrite_file()
-    except StoreUnavailable:
+    except StoreUnavailable as error:
         # The round has left all the same.
-        return "postponed"
+        _log.warning("the server's append-only file is not rewritten: %s", error)
+        return "failed"
     return "started"
 
 
