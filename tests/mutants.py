@@ -1194,6 +1194,64 @@ MUTANTS += (
         "+xrevrange",
         "tests/processes/test_least_privilege.py",
     ),
+    Mutant(
+        "archived whatever was claimed since",
+        "lua/round_archive.lua",
+        "state[2] ~= version or state[3] ~= issued",
+        "state[2] ~= version",
+    ),
+    Mutant(
+        "archived whatever was edited since",
+        "lua/round_archive.lua",
+        "state[2] ~= version or state[3] ~= issued",
+        "state[3] ~= issued",
+    ),
+    Mutant(
+        "an open round archived",
+        "lua/round_archive.lua",
+        "elseif state[5] ~= '1' and now_ms",
+        "elseif now_ms < 0 and now_ms",
+    ),
+    Mutant(
+        "an archived round claimed in", "lua/claim.lua", "if not state[1] or state[10] then", "if not state[1] then"
+    ),
+    Mutant("an archived round edited", "lua/round_edit.lua", "if state[9] then", "if false then"),
+    Mutant("an archived round deleted", "lua/round_delete.lua", "if state[5] then", "if false then"),
+    Mutant(
+        "archived without an audit",
+        "claimd/console/archive.py",
+        "if not file.audit.ok:",
+        "if False:",
+        "tests/console/test_console_archive.py",
+    ),
+    Mutant(
+        "the archive of an unknown outcome removed",
+        "claimd/console/archive.py",
+        "except (ProblemError, StoreRefused):",
+        "except Exception:",
+        "tests/console/test_console_archive.py",
+    ),
+    Mutant(
+        "one archive in another's place",
+        "claimd/console/archive_folder.py",
+        "{self.round_id}.{self.sha256[:16]}{SUFFIX}",
+        "{self.round_id}{SUFFIX}",
+        "tests/console/test_console_archive.py",
+    ),
+    Mutant(
+        "half a log taken for the whole",
+        "claimd/store/redis_store.py",
+        "            if not page:\n",
+        "            if not page:\n                return\n",
+        "tests/console/test_console_archive.py",
+    ),
+    Mutant(
+        "an archive without an end audited",
+        "claimd/audit/archive_file.py",
+        """        raise ArchiveError(f"{self._path} is damaged: its end is missing")""",
+        "        return",
+        "tests/audit/test_archive_file.py",
+    ),
 )
 
 # Logs that are not read, children that hang, signals.

@@ -213,3 +213,23 @@ def test_patience_comes_back() -> None:
     assert replicated.waits() != patient
     now = 2.0
     assert replicated.waits() == patient
+
+
+async def test_an_archiving_that_no_replica_has_is_not_told(pair: Pair, sure: RedisStore) -> None:
+    """Its outcome is unknown; asked again, it waits for the replica, though the round has left already."""
+    held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    while True:
+        with suppress(StoreUnavailable):
+            await sure.round_edit("r1", {"closed": True}, "over", if_version=1)
+            break
+    pair.replica.freeze()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="no replica has confirmed"):
+            await sure.round_archive("r1", **held)
+    assert (await sure.round("r1")).archived is not None
+    pair.replica.thaw()
+    for _ in range(1000):
+        with suppress(StoreUnavailable):
+            assert (await sure.round_archive("r1", **held)).outcome is EditOutcome.DONE
+            return
+    pytest.fail("it was never confirmed")
