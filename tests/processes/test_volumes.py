@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from claimd.processes import data_dir
 from claimd.processes.data_dir import DataDir, home_of
 from claimd.processes.errors import StartError
 from tests.processes.running import Up, clean_environment
@@ -157,6 +158,25 @@ def test_what_somebody_planted_is_not_used(volume: Volume, planted: str) -> None
         own.touch()
     assert volume.open().startswith("refused: ")
     assert not (own / "secret").exists()
+
+
+@pytest.mark.parametrize("planted", ["link", "file"])
+def test_what_somebody_planted_is_not_used_by_anybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: str
+) -> None:
+    """The same without other users, for whoever runs the tests: the volume itself cannot be made private."""
+    volume, elsewhere = tmp_path / "volume", tmp_path / "elsewhere"
+    volume.mkdir()
+    elsewhere.mkdir()
+    really = data_dir._made_private
+    monkeypatch.setattr(data_dir, "_made_private", lambda path: path != volume and really(path))
+    if planted == "link":
+        (volume / "claimd").symlink_to(elsewhere)
+    else:
+        (volume / "claimd").touch()
+    with pytest.raises(StartError, match="is not a directory of user"):
+        DataDir.open(volume)
+    assert not list(elsewhere.iterdir())
 
 
 @needs_root
