@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from redis.asyncio import ConnectionPool
+from redis.exceptions import NoScriptError
 
 from claimd.domain.outcomes import Outcome
-from claimd.store import keys
+from claimd.store import keys, script_calls
 from claimd.store.call_groups import CallGroups
 from claimd.store.errors import StoreRefused, StoreUnavailable
 from claimd.store.redis_store import RedisStore
@@ -118,6 +119,31 @@ async def test_a_script_that_the_server_forgot_in_between_is_loaded(store: Redis
             client.script_flush()
         decided = await asyncio.gather(*(store.claim(f"r{number}", [identity(person)]) for number in range(40)))
         assert {decision.outcome for (decision,) in decided} == {Outcome.GRANTED}
+
+
+async def test_only_the_calls_that_found_no_script_are_sent_again(
+    server: Server, calls: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may load it, or flush it, between two calls of one write: what was done is not done again."""
+    counting = replace(script(server, "redis.call('INCR', KEYS[1])\nreturn { call, word }"), keys=("counter",))
+    together = groups(calls, counting)
+    exchange, lost = script_calls._exchange, [2, 5]
+
+    async def flushed_in_between(connection: Any, commands: Sequence[Any]) -> list[Any]:
+        if len(commands) < 9:
+            return await exchange(connection, commands)
+        kept = [command for at, command in enumerate(commands) if at not in lost]
+        replies = await exchange(connection, kept)
+        for at in lost:
+            replies.insert(at, NoScriptError("No matching script."))
+        return replies
+
+    monkeypatch.setattr(script_calls, "_exchange", flushed_in_between)
+    told = await asyncio.gather(*(together.call_and(("counter",), (f"{n}",), (("TIME",),)) for n in range(10)))
+    assert [reply for reply, _ in told] == [[b"%d" % n] for n in range(10)]
+    assert {len(others) for _, others in told} == {1}
+    with server.client() as client:
+        assert client.get("counter") == b"10"
 
 
 async def test_a_reply_that_answers_another_call_is_not_believed(server: Server, calls: Counted) -> None:

@@ -94,6 +94,18 @@ async def test_edits_that_overtake_each_other_leave_the_order_right(store: Redis
     await other.close()
 
 
+async def test_an_edit_that_was_overtaken_does_not_undo_the_later_one(store: RedisStore, server: Server) -> None:
+    """It writes the index last, finds that the round is not what it wrote, and writes what the round is."""
+    overtaken = await store.round_create(definition("r1"), "")
+    assert overtaken.round is not None
+    window = {"opens_at_ms": 5, "closes_at_ms": now_ms() + 2 * HOUR_MS}
+    await store.round_edit("r1", window, "later")
+    await RoundIndex(store._reading).settle(overtaken.round, overtaken.now_ms)
+    with server.client() as client:
+        assert client.zscore(keys.ROUNDS_OPENING, "r1") == window["opens_at_ms"]
+        assert client.zscore(keys.ROUNDS_CLOSING, "r1") == window["closes_at_ms"]
+
+
 async def test_a_round_that_was_closed_is_read_no_more(store: RedisStore, server: Server) -> None:
     """Closing is final, so its entry is lowered to that moment, however long the round would have been open."""
     for number in range(30):
