@@ -20,7 +20,8 @@ def _option(flag: str, what: str, default: str) -> typer.models.OptionInfo:
 
 
 DataDir = Annotated[
-    Path | None, _option("--data-dir", "Embedded server's files and generated secrets.", "default .claimd")
+    Path | None,
+    _option("--data-dir", "Embedded server's files, generated secrets, archived rounds.", "default .claimd"),
 ]
 RedisUrl = Annotated[str | None, _option("--redis-url", "Your own Redis ≥ 7 or Valkey ≥ 7.2.", "default: embedded")]
 RequiredRedisUrl = Annotated[str | None, _option("--redis-url", "Your own Redis ≥ 7 or Valkey ≥ 7.2.", "required")]
