@@ -199,10 +199,10 @@ def _read_record(line: Mapping[str, Any], round_id: str) -> LogEntry | tuple[byt
 
 def _identities(text: str, count: int | None) -> bytes:
     """So many digests from hex; any number for None."""
-    digests = bytes.fromhex(text)
-    if len(digests) % IDENTITY_BYTES or count not in (None, len(digests) // IDENTITY_BYTES):
+    packed = bytes.fromhex(text)
+    if len(packed) % IDENTITY_BYTES or count not in (None, len(packed) // IDENTITY_BYTES):
         raise ValueError
-    return digests
+    return packed
 
 
 def _whole(number: Any) -> int:

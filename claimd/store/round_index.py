@@ -103,8 +103,8 @@ class RoundIndex:
         for _ in range(_SETTLING_TIMES):
             fields = await self._write(item.id, state, now_ms)
             found = _state(fields)
-            if not any(fields):
-                # It was deleted meanwhile.
+            if _is_gone(fields):
+                # It was deleted or archived meanwhile.
                 await self.remove(item.id)
             if found in (state, None):
                 return
@@ -227,7 +227,7 @@ class RoundIndex:
         return [item if isinstance(item, Round) else None for item in found]
 
 
-_INDEXED = ("opens_at_ms", "closes_at_ms", "closed")
+_INDEXED = ("opens_at_ms", "closes_at_ms", "closed", "archived")
 _State = tuple[int, int, bool]
 
 
@@ -242,11 +242,18 @@ def _state_of_reply(reply: Any) -> _State | None:
 
 def _state(fields: Sequence[bytes | None]) -> _State | None:
     """What HMGET replied to `_INDEXED`; None where there is no such round, or none that can be read."""
-    opens_at_ms, closes_at_ms, closed = fields
+    opens_at_ms, closes_at_ms, closed, _ = fields
+    if _is_gone(fields):
+        return None
     try:
         return int(opens_at_ms or b""), int(closes_at_ms or b""), closed == b"1"
     except ValueError:
         return None
+
+
+def _is_gone(fields: Sequence[bytes | None]) -> bool:
+    """Whether the round is not there, or is the stub of an archived one."""
+    return not any(fields) or fields[-1] is not None
 
 
 def _scores(state: _State | None, now_ms: int) -> tuple[int, int | str]:

@@ -12,6 +12,7 @@ import redis
 from claimd.domain.times import to_rfc3339
 from claimd.http import bodies
 from claimd.http import server as http_server
+from claimd.store import keys
 from tests.http.answers import checked_problem, good, problem
 from tests.http.raw import connected
 from tests.http.serving import ADMIN, ADMIN_TOKEN, HOUR_MS, Served, now_ms, open_round, pass_for, with_pass
@@ -24,8 +25,10 @@ JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 def _everything(valkey: Server) -> dict[bytes, bytes]:
+    # The index of rounds may know more than there is, and is raised before an edit that may be refused.
+    index = {keys.ROUNDS_CLOSING.encode(), keys.ROUNDS_OPENING.encode()}
     with valkey.client() as client:
-        return {key: client.dump(key) for key in client.scan_iter()}
+        return {key: client.dump(key) for key in client.scan_iter() if key not in index}
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ def test_the_admin_token_is_compared_whole(compared: list[Any], guess: str) -> N
     """Whatever was shown for it."""
     app = access.web.Application()
     store: Any = None
-    app[CONTEXT] = Context(store, "the token")
+    app[CONTEXT] = Context(store, "the token", Path())
     request = make_mocked_request("GET", "/admin/v1/rounds", {"Authorization": f"Bearer {guess}"}, app=app)
     assert access._is_admin(request) is (guess == "the token")
     assert compared == [(guess.encode(), b"the token")]

@@ -402,7 +402,7 @@ async def test_an_archived_round_leaves_a_stub(store: Store) -> None:
     )
     reading = await store.round("r1")
     assert (reading.round, reading.archived) == (None, stub)
-    assert (await store.rounds())[1] == []
+    assert await listed(store) == []
     assert [item async for item in store.claims("r1")] == []
     assert [item async for item in store.log("r1")] == []
     assert await outcomes(store, identities(1, 9)) == [(Outcome.ARCHIVED, 0)] * 2
@@ -474,6 +474,6 @@ async def test_other_rounds_stay_whole(store: Store) -> None:
         await store.claim(name, identities(1, 2))
         await store.round_edit(name, {"closed": True}, "")
     await archived(store, "a")
-    assert [item.id for item in (await store.rounds())[1]] == ["b"]
+    assert [item.id for item in await listed(store)] == ["b"]
     assert await outcomes(store, identities(2, 1), "b") == [(Outcome.REPLAYED, 2), (Outcome.REPLAYED, 1)]
     assert len([entry async for entry in store.log("b")]) == 3
