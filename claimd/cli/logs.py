@@ -115,7 +115,16 @@ def _tick_on(handler: CountingHandler) -> None:
 
 
 def _kind_of(record: logging.LogRecord) -> _Kind:
-    """What records have in common that differ only in what was filled in: paths, numbers, addresses."""
+    """What records have in common that differ only in what was filled in: paths, numbers, addresses.
+
+    Errors that are filled in are not only that: each says something else of what is wrong.
+    """
     text = record.msg if record.args and record.msg != "%s" else record.getMessage()
+    filled_in = record.args if isinstance(record.args, tuple) else ()
+    errors = [_alike(error) for error in filled_in if isinstance(error, BaseException)]
     raised = record.exc_info[0] if record.exc_info else None
-    return record.name, record.levelno, _VARIES.sub("#", str(text).partition("\n")[0][:200]), raised
+    return record.name, record.levelno, _alike(text), *errors, raised
+
+
+def _alike(text: object) -> str:
+    return _VARIES.sub("#", str(text).partition("\n")[0][:200])

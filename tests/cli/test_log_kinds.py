@@ -50,10 +50,12 @@ def test_the_first_at_once_and_the_others_counted(log: Log) -> None:
 
 
 def test_kinds_do_not_hide_each_other(log: Log) -> None:
-    """Another level, template or exception is another kind."""
+    """Another level, template or error is another kind."""
     log.logger.warning("a %s", 1)
     log.logger.error("a %s", 1)
     log.logger.warning("b %s", 1)
+    for error in ("no connection", "no connection", "WRONGTYPE"):
+        log.logger.warning("%s failed: %s", "a path", ConnectionError(error))
     for bug in (ValueError("x"), KeyError("y"), KeyError("z")):
         try:
             raise bug
@@ -65,6 +67,8 @@ def test_kinds_do_not_hide_each_other(log: Log) -> None:
         "WARNING a 1",
         "ERROR a 1",
         "WARNING b 1",
+        "WARNING a path failed: no connection",
+        "WARNING a path failed: WRONGTYPE",
         "ERROR failed",
         "ERROR failed",
     ]
