@@ -7,6 +7,7 @@ of both, so that a part is never taken for the whole. `docs/production.md` descr
 import asyncio
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -171,7 +172,8 @@ def _spelled(document: Mapping[str, Any]) -> bytes:
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines as objects. Raises ArchiveError for whatever a file can be wrong in."""
     try:
-        with gzip.open(path, "rb") as file:
+        # The buffer is one of C: line by line, gzip's own takes half of the time.
+        with gzip.open(path, "rb") as packed, io.BufferedReader(packed, _CHUNK_BYTES) as file:
             while line := file.readline(_MAX_LINE_BYTES):
                 document = orjson.loads(line)
                 if not isinstance(document, dict):

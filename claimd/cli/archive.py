@@ -1,5 +1,6 @@
 """`claimd round archive`: a closed round leaves the server for a file."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -45,8 +46,16 @@ async def _archive(
     if as_json:
         show.as_json_text(archived)
         return
-    typer.echo(f"{round_id} is archived: {archived['issued']:,} claims of {archived['total']:,} packs")
-    typer.echo(legible(f"file    {archived['file']}"))
-    typer.echo(legible(f"sha256  {archived['sha256']}"))
-    typer.echo("Keep the digest apart from the file, and copy the file elsewhere: no other copy of the claims exists.")
-    typer.echo(f"Restart: {_REWRITES.get(archived.get('rewrite'), 'unknown')}.")
+    if sys.stdout.isatty():
+        typer.echo(f"{round_id} is archived: {archived['issued']:,} claims of {archived['total']:,} packs")
+        typer.echo(legible(f"file    {archived['file']}"))
+        typer.echo(legible(f"sha256  {archived['sha256']}"))
+    else:
+        for name in ("id", "issued", "total", "file", "sha256"):
+            show.print_fields(name, archived.get(name))
+    _note("keep the digest apart from the file, and copy the file elsewhere: there is no other copy of the claims")
+    _note(f"restarts: {_REWRITES.get(archived.get('rewrite'), 'unknown')}")
+
+
+def _note(sentence: str) -> None:
+    typer.echo(sentence, err=True)

@@ -48,6 +48,10 @@ def _audit_file(path: Path, *, as_json: bool = False, **_: Any) -> None:
         show.as_json_text({**result, "round": found.round.id, "file": str(path), "sha256": found.sha256})
     else:
         show.audit(result, found.round.id)
-        typer.echo(f"sha256  {found.sha256}  (compare: `claimd round archive` told the digest of the true one)")
+        note = "of this file; compare it with what `claimd round archive` printed"
+        if sys.stdout.isatty():
+            typer.echo(f"sha256  {found.sha256}\n        {note}")
+        else:
+            show.print_fields("sha256", found.sha256, note)
     if not found.audit.ok:
         raise typer.Exit(1)

@@ -66,8 +66,14 @@ def test_it_asks_first_and_says_where_the_claims_are(up: Up) -> None:
     assert up.console("GET", "/admin/v1/rounds/asked")[0] == 200
     told = claimd("round", "archive", "asked", *flags, answer="y\n")
     document = archived(up, "asked")
-    assert told.startswith("asked is archived: 3 claims of 10 packs\n")
-    assert f"file    {document['file']}\nsha256  {document['sha256']}\n" in told
+    fields = dict(line.split("\t") for line in told.splitlines())
+    assert fields == {
+        "id": "asked",
+        "issued": "3",
+        "total": "10",
+        "file": document["file"],
+        "sha256": document["sha256"],
+    }
     assert Path(document["file"]).parent == up.data_dir / "archive"
 
 
