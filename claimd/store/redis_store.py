@@ -336,6 +336,9 @@ class RedisStore:
     async def _indexed(self, edited: Edited) -> Edited:
         if edited.round is not None:
             await self._index.settle(edited.round, edited.now_ms)
+        elif edited.archived is not None:
+            # A creation has put its name back.
+            await self._index.remove(edited.archived.id)
         return edited
 
 

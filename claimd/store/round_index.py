@@ -103,7 +103,7 @@ class RoundIndex:
         for _ in range(_SETTLING_TIMES):
             fields = await self._write(item.id, state, now_ms)
             found = _state(fields)
-            if _is_gone(fields):
+            if _has_left(fields):
                 # It was deleted or archived meanwhile.
                 await self.remove(item.id)
             if found in (state, None):
@@ -173,6 +173,9 @@ class RoundIndex:
             replies = await reading.execute(raise_on_error=False)
             writing = self._redis.pipeline(transaction=False)
             for member, reply in zip(part, replies, strict=True):
+                if isinstance(reply, list) and reply[_INDEXED.index("archived")] is not None:
+                    writing.srem(keys.ROUNDS, member)
+                    continue
                 opens_at_ms, closing = _scores(_state_of_reply(reply), now_ms)
                 # The index of opening times last, as it is the one that is counted. A round that is edited meanwhile
                 # has its own entries, and keeps them.
@@ -227,6 +230,7 @@ class RoundIndex:
         return [item if isinstance(item, Round) else None for item in found]
 
 
+# The stub of an archived round has the other fields, too.
 _INDEXED = ("opens_at_ms", "closes_at_ms", "closed", "archived")
 _State = tuple[int, int, bool]
 
@@ -241,9 +245,9 @@ def _state_of_reply(reply: Any) -> _State | None:
 
 
 def _state(fields: Sequence[bytes | None]) -> _State | None:
-    """What HMGET replied to `_INDEXED`; None where there is no such round, or none that can be read."""
-    opens_at_ms, closes_at_ms, closed, _ = fields
-    if _is_gone(fields):
+    """What HMGET replied to `_INDEXED`; None where there is no such round any more, or none that can be read."""
+    opens_at_ms, closes_at_ms, closed, archived = fields
+    if archived is not None:
         return None
     try:
         return int(opens_at_ms or b""), int(closes_at_ms or b""), closed == b"1"
@@ -251,9 +255,9 @@ def _state(fields: Sequence[bytes | None]) -> _State | None:
         return None
 
 
-def _is_gone(fields: Sequence[bytes | None]) -> bool:
-    """Whether the round is not there, or is the stub of an archived one."""
-    return not any(fields) or fields[-1] is not None
+def _has_left(fields: Sequence[bytes | None]) -> bool:
+    """Whether the round of that reply was deleted or archived."""
+    return not any(fields) or fields[_INDEXED.index("archived")] is not None
 
 
 def _scores(state: _State | None, now_ms: int) -> tuple[int, int | str]:

@@ -247,3 +247,50 @@ async def test_a_round_that_is_created_anew_while_it_is_deleted_is_listed(
     with server.client() as client:
         assert client.zcard(keys.ROUNDS_OPENING) == client.zcard(keys.ROUNDS_CLOSING) == client.scard(keys.ROUNDS) == 0
     await other.close()
+
+
+async def archive(store: RedisStore) -> None:
+    """Have a round that left the server."""
+    await store.round_create(definition("old"), "")
+    await store.round_edit("old", {"closed": True}, "over")
+    held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    assert (await store.round_archive("old", **held)).outcome is EditOutcome.DONE
+
+
+def left_in_the_index(server: Server) -> set[bytes]:
+    """What the set and both orders have."""
+    with server.client() as client:
+        orders = [set(client.zrange(key, 0, -1)) for key in (keys.ROUNDS_OPENING, keys.ROUNDS_CLOSING)]  # type: ignore[arg-type]
+        return set(client.smembers(keys.ROUNDS)).union(*orders)  # type: ignore[arg-type]
+
+
+async def test_an_archived_round_leaves_the_index_for_good(store: RedisStore, server: Server) -> None:
+    """Its stub has the fields of a closed round, and its id stays taken: neither brings its name back."""
+    await archive(store)
+    assert left_in_the_index(server) == set()
+    assert (await store.round_create(definition("old"), "")).outcome is EditOutcome.ROUND_EXISTS
+    assert (await store.round_edit("old", {"closes_at_ms": now_ms() + HOUR_MS}, "x")).outcome is EditOutcome.ARCHIVED
+    assert left_in_the_index(server) == set()
+    assert await ids(store, ANY_STATUS) == []
+
+
+async def test_an_archiving_that_was_cut_off_leaves_no_name_behind(store: RedisStore, server: Server) -> None:
+    """The script has run, the index was not told: the next that completes the index forgets the name."""
+    await archive(store)
+    with server.client() as client:
+        client.sadd(keys.ROUNDS, "old")
+    await store.round_create(definition("new"), "")
+    assert await ids(store, ANY_STATUS) == ["new"]
+    assert left_in_the_index(server) == {b"new"}
+
+
+async def test_an_edit_that_an_archiving_overtakes_leaves_no_name_behind(store: RedisStore, server: Server) -> None:
+    """The edit's settling comes last, and finds that the round has left."""
+    await store.round_create(definition("old"), "")
+    item = (await store.round("old")).round
+    assert item is not None
+    await store.round_edit("old", {"closed": True}, "over")
+    held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    await store.round_archive("old", **held)
+    await store._index.settle(item, now_ms())
+    assert left_in_the_index(server) == set()
