@@ -1292,6 +1292,13 @@ MUTANTS += (
         "tests/processes/test_watch.py",
     ),
     Mutant(
+        "a supervisor that stood still takes all for hung",
+        "claimd/processes/watch.py",
+        "self._silent += min(seconds, 2 * _TICK_SECONDS)",
+        "self._silent += seconds",
+        f"{_FAULTS}[stop-supervisor]",
+    ),
+    Mutant(
         "a child that hangs is left alone",
         "claimd/processes/supervisor.py",
         'killing it")\n        child.signal(signal.SIGKILL)',
