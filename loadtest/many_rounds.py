@@ -172,7 +172,7 @@ def _create(claimd: Claimd, names: list[str], *, over: bool) -> None:
 def _requests(claimd: Claimd, names: list[str], count: int) -> list[bytes]:
     """Claims of new people, the rounds in turn."""
     each = -(-count // len(names))
-    # Nobody asks in two rounds, as one person may not ask so often.
+    # Each person asks in one round, as one person may not ask so often.
     people = np.arange(each * len(names), dtype=np.int32).reshape(len(names), each)
     packed = {
         name: credentials.mint(claimd.keys, name, _SEED, part, people.size)

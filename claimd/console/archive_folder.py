@@ -22,7 +22,7 @@ class FolderBusy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """An archive that is on disk, under a name that nobody takes for one."""
+    """An archive that is on disk, under a name that is not an archive's."""
 
     part: Path
     round_id: str

@@ -1,4 +1,4 @@
-"""What operators are told of a round that was archived, whichever address they ask it at."""
+"""The answer to operators about an archived round, the same at each of its addresses."""
 
 from http import HTTPStatus
 

@@ -24,11 +24,11 @@ from claimd.store.errors import StoreError
 from claimd.store.protocol import Store
 from claimd.store.saved_counts import CountsStore
 
-# What was over for longer is told by its audit. A scrape must not grow with every round that ever was.
+# The audit covers what was over for longer. A scrape must not grow with every round that ever was.
 _OVER_FOR_MS = 24 * 3600 * 1000
 _MOST_ROUNDS = 1000
 
-# Prometheus waits for 10 seconds, unless it is told otherwise.
+# Prometheus waits for 10 seconds by default.
 _READ_SECONDS = 4.0
 
 _T = TypeVar("_T")

@@ -1,6 +1,6 @@
 """Creating, reading, editing, commanding and deleting rounds.
 
-Every edit may be bound to a version by `If-Match`, so that of two operators who read the same one the second is told.
+Every edit may be bound to a version by `If-Match`, so that of two operators who read the same one the second gets 412.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -203,7 +203,7 @@ def _private(path: Path) -> Path:
     with suppress(FileExistsError):
         own.mkdir(mode=0o700)
     status = own.lstat()
-    # Whoever may write into the volume may have put something in its place.
+    # Another user who may write into the volume may have put something in its place.
     if not stat.S_ISDIR(status.st_mode) or os.geteuid() not in (status.st_uid, 0):
         raise StartError(
             f"{own} is not a directory of user {os.geteuid()}, which runs claimd, but of user {status.st_uid}: "

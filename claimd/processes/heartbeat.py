@@ -17,7 +17,7 @@ _PIPE_BYTES = 65_536
 
 def beat_on(fd: int) -> None:
     """Write a byte now, and one four times a second for as long as the event loop of this process turns."""
-    # Nobody else has this end of the pipe. It fills up in hours when the supervisor is stopped.
+    # No other process has this end of the pipe. It fills up in hours when the supervisor is stopped.
     os.set_blocking(fd, False)
     loop = asyncio.get_running_loop()
 

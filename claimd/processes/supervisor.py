@@ -27,7 +27,7 @@ _FIRST_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 5.0
 # Once it has served for so long, what ended it was not its start: whoever waits for it is not made to wait longer.
 _LIVED_WELL_SECONDS = 1.0
-# After SIGKILL. The kernel may need longer, for one that waits for its disk; nobody else can do anything about that.
+# After SIGKILL. The kernel may need longer, for one that waits for its disk; nothing else can be done about that.
 _DYING_SECONDS = 1.0
 
 

@@ -1,7 +1,7 @@
 """Whether a process answers: how long it has been silent, and what follows from that.
 
 Only time in which this process could have heard something counts: after it stood still itself (SIGSTOP, a machine that
-was suspended) nobody may be taken for hung.
+was suspended) no child may be taken for hung.
 """
 
 import asyncio

@@ -2,8 +2,8 @@
 
 The file alone cannot tell: one that was cut in half looks like one whose last write was torn by a power failure, and
 Valkey starts with what is left of either. The note is a lower bound: all bytes that it counts were synced, and claims
-were acknowledged by them. So a file that has fewer has lost claims that people were told they hold, whoever cut it; one
-that has more may end in a torn write, which was acknowledged to nobody.
+were acknowledged by them. So a file that has fewer has lost acknowledged claims, whatever cut it; one
+that has more may end in a torn write, which was never acknowledged.
 """
 
 import asyncio

@@ -97,7 +97,7 @@ class RoundIndex:
     async def settle(self, item: Round, now_ms: int) -> None:
         """Make the index what the round is after an edit, also where several edits of it overtake each other.
 
-        What was written is compared with the round as it is then: whoever writes last has seen the last edit.
+        What was written is compared with the round as it is then: the last writer has seen the last edit.
         """
         state = (item.definition.opens_at_ms, item.definition.closes_at_ms, item.closed)
         for _ in range(_SETTLING_TIMES):

@@ -43,7 +43,7 @@ async def hang_gateway(scene: Scene, times: int) -> None:
 
 
 async def hang_server(scene: Scene, times: int) -> None:
-    """The embedded server hangs, with claims on their way: it is started again, with all that was told."""
+    """The embedded server hangs, with claims on their way: it is started again, with all that was acknowledged."""
     claimd = scene.world.claimd
     for _ in range(times):
         await scene.some_time(1.5)
@@ -100,7 +100,7 @@ async def unread_log(scene: Scene, times: int) -> None:
 
 
 class LogReader:
-    """Reads a named pipe into a file, and stops reading when it is told to. Use `running`."""
+    """Reads a named pipe into a file, and stops reading on request. Use `running`."""
 
     def __init__(self, pipe: Path, log: Path) -> None:
         self._pipe = pipe

@@ -127,14 +127,14 @@ def _noted(data_dir: Path) -> int:
 
 def _start_in_vain(scene: Scene, what: str) -> str:
     """Start it on a file that was cut: what is wrong with how it is refused, or that it is not."""
-    # Not in a thread: what ends a child that failed holds back signals. People wait, but there is nobody to answer.
+    # Not in a thread: what ends a child that failed holds back signals. Clients wait, but nothing can answer them.
     with ExitStack() as stack:
         try:
             stack.enter_context(claimd_up.started(scene.world.claimd, scene.world.workers))
         except claimd_up.StartError as error:
             said = "claims that were acknowledged are lost" in str(error)
             return "" if said else f"it did not say what is lost: {error}"
-        return f"it started with {what}, without claims that people were told they hold"
+        return f"it started with {what}, without claims that were acknowledged"
 
 
 def _lives(process: psutil.Process) -> bool:
