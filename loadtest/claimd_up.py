@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,13 +28,14 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claimd:
-    """One that is ready."""
+    """One that is ready. `secret_file` where the secret is not the one that its data directory keeps."""
 
     port: int
     console_port: int
     data_dir: Path
     jwks: Path
     log: Path
+    secret_file: Path | None = None
 
     @property
     def url(self) -> str:
@@ -59,7 +60,7 @@ class Claimd:
     @property
     def keys(self) -> Keys:
         """Those of its secret."""
-        return Keys.derive((self.data_dir / "secret").read_text().strip().encode())
+        return Keys.derive((self.secret_file or self.data_dir / "secret").read_text().strip().encode())
 
     def pid(self, name: str) -> int:
         """Of `valkey`, `console`, `gateway-0` …"""
@@ -72,10 +73,15 @@ class Claimd:
 
 @contextmanager
 def running(
-    home: Path, log: Path, workers: int, prefix: Sequence[str] = (), flags: Sequence[str] = ()
+    home: Path,
+    log: Path,
+    workers: int,
+    prefix: Sequence[str] = (),
+    flags: Sequence[str] = (),
+    secret_file: Path | None = None,
 ) -> Iterator[Claimd]:
     """Run one in the folder `home`, by a command that starts with `prefix` (`nice`, say). Raises StartError."""
-    claimd = prepare(home, log)
+    claimd = replace(prepare(home, log), secret_file=secret_file)
     with started(claimd, workers, prefix, flags):
         yield claimd
 
@@ -101,6 +107,7 @@ def started(
         *(f"--data-dir={claimd.data_dir}", f"--workers={workers}", f"--jwks={claimd.jwks}"),
         *("--host=127.0.0.1", f"--port={claimd.port}"),
         *("--console-host=127.0.0.1", f"--console-port={claimd.console_port}", *flags),
+        *([f"--secret-file={claimd.secret_file}"] if claimd.secret_file else []),
     ]
     with children.running(command, inherited_environment(), output or claimd.log, cwd=ROOT) as up:
         _await(lambda: all(map(_is_ready, (claimd.url, claimd.console_url))), up, claimd.log)

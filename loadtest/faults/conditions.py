@@ -87,9 +87,15 @@ async def give_orders(scene: Scene, times: int) -> None:
 
 
 async def set_clock_back(scene: Scene, times: int) -> None:
-    """The server's clock goes an hour ahead, and back two: what has opened stays open, what has not opens by it."""
+    """The server's clock goes an hour ahead, and back: what has opened stays open, what has not opens by it.
+
+    Two hours back are no correction: then, and after an edit of the window, a round follows the clock again.
+    """
     server, claimd = _own(scene), scene.world.claimd
-    opens_at_ms = int(time.time() * 1000) + _HOUR_MS // 2
+    now_ms = int(time.time() * 1000)
+    opens_at_ms = now_ms + _HOUR_MS // 2
+    long_ago = to_rfc3339(now_ms - 3 * _HOUR_MS)
+    scene.console.edit_round(ROUND, {"opens_at": long_ago, "reason": "open whatever the clock says"})
     scene.console.create_round(_LATER, 1_000_000, opens_at_ms, opens_at_ms + 100 * _HOUR_MS)
     later = People(claimd.port, claimd.keys, _LATER)
     # Before the first grant a round follows the clock wherever it goes.
@@ -97,11 +103,17 @@ async def set_clock_back(scene: Scene, times: int) -> None:
         await _set_clock(scene, server, hours)
         await _expect(later, told, hours)
     for _ in range(times):
-        for hours in (-1, 0):
+        for hours in (0, 1):
             await _set_clock(scene, server, hours)
             await _expect(later, Told.GRANTED, hours)
             await scene.some_time(0.2)
         scene.done_once()
+    await _set_clock(scene, server, -1)
+    await _expect(later, Told.NOT_OPEN, -1)
+    for opens_at, told in ((long_ago, Told.GRANTED), (to_rfc3339(opens_at_ms), Told.NOT_OPEN)):
+        scene.console.edit_round(_LATER, {"opens_at": opens_at, "reason": "an edit counts"})
+        await _expect(later, told, -1)
+    await _set_clock(scene, server, 0)
     if scene.people.told[Told.NOT_OPEN]:
         raise BrokenPromiseError(f"an open round told NOT_OPEN {scene.people.told[Told.NOT_OPEN]} times")
 

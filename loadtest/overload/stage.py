@@ -35,7 +35,8 @@ def running(home: Path, delay_ms: float) -> Iterator[Stage]:
         claimd = keeper
         if delay_ms:
             url = stack.enter_context(_slow(keeper, delay_ms))
-            claimd = stack.enter_context(_up(home, "gateway", f"--redis-url={url}"))
+            secret_file = keeper.data_dir / "secret"
+            claimd = stack.enter_context(_up(home, "gateway", f"--redis-url={url}", secret_file=secret_file))
         yield Stage(
             claimd,
             Console(keeper.console_url, keeper.admin_token),
@@ -45,10 +46,11 @@ def running(home: Path, delay_ms: float) -> Iterator[Stage]:
 
 
 @contextmanager
-def _up(home: Path, name: str, *flags: str) -> Iterator[Claimd]:
+def _up(home: Path, name: str, *flags: str, secret_file: Path | None = None) -> Iterator[Claimd]:
     folder = home / name
     folder.mkdir()
-    with claimd_up.running(folder, home / f"{name}.log", workers=1, flags=flags) as claimd:
+    log = home / f"{name}.log"
+    with claimd_up.running(folder, log, workers=1, flags=flags, secret_file=secret_file) as claimd:
         yield claimd
 
 

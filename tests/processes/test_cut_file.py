@@ -69,7 +69,7 @@ def test_a_file_that_was_cut_is_refused_untouched(tmp_path: Path, orderly: bool)
         assert _snapshot(data) == before
         _file(data).write_bytes(whole)
     with Up(data).until_ready() as up:
-        assert "WARNING" not in up.output
+        assert "WARNING   the append-only file" not in up.output
         assert up.claim("r", f"{CLAIMS - 1}")[0] == 200
         assert up.stop() == 0
 
@@ -88,7 +88,7 @@ def test_lost_claims_can_be_given_up(tmp_path: Path) -> None:
         assert up.claim("r", f"{CLAIMS - 1}")[0] == 201
         assert up.stop() == 0
     with Up(data).until_ready() as up:
-        assert "WARNING" not in up.output
+        assert "WARNING   the append-only file" not in up.output
 
 
 @pytest.mark.parametrize("lost", ["the file", "the manifest", "all of it"])
@@ -119,7 +119,7 @@ def test_a_torn_last_write_is_dropped_and_said(tmp_path: Path) -> None:
         assert [up.claim("r", f"{person}")[0] for person in range(CLAIMS)] == [200] * CLAIMS
         assert up.stop() == 0
     with Up(data).until_ready() as up:
-        assert "WARNING" not in up.output
+        assert "WARNING   the append-only file" not in up.output
 
 
 def test_a_rewrite_begins_another_file(tmp_path: Path) -> None:

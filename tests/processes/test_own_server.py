@@ -45,7 +45,15 @@ async def test_a_server_that_keeps_everything_is_fine(server: Server) -> None:
     """Its name and version, and a line for each question, none of which asks for anything."""
     report = await examine(server.url)
     assert report.level is Level.OK
-    assert [finding.check for finding in report.findings] == ["server", "durable", "memory", "role", "claims", "clock"]
+    assert [finding.check for finding in report.findings] == [
+        "server",
+        "durable",
+        "memory",
+        "role",
+        "claims",
+        "secret",
+        "clock",
+    ]
     assert found(report, "server").says.startswith("Valkey 9." if server.kind == "valkey" else "Redis 7.0.")
     assert "on disk before it is told" in found(report, "durable").says
     assert not any(finding.advice for finding in report.findings)
