@@ -105,7 +105,7 @@ SCENARIOS: Final = (
     Scenario("cut-file", "the append-only file ends at any byte", 2_000, 30, storage.cut_append_only_file),
     Scenario("cut-half", "half of that file is gone, or more", 20, 2, storage.cut_half_the_file),
     Scenario(
-        "set-clock", "the server's clock goes back an hour or two", 10, 2, conditions.set_clock_back, _with_a_clock, False
+        "set-clock", "the server's clock goes back by hours", 10, 2, conditions.set_clock_back, _with_a_clock, False
     ),
     Scenario("orders", "edits, pauses, resumptions, a close", 300, 24, conditions.give_orders),
 )  # fmt: skip
