@@ -1,6 +1,7 @@
 #!lua
--- Takes a closed round off the server, once a file holds it: its claims and its log go, and a stub stays, so that its id
--- is never used again. One that was archived before is written again unchanged, so that a WAIT that follows waits for it.
+-- Takes a closed round off the server, once a file holds it: its claims and its log go, and a stub stays, so that its
+-- id is never used again. One that was archived before is written again unchanged, so that a WAIT that follows waits
+-- for it.
 --
 -- KEYS  round       hash    definition, counters and flags of the round; afterwards the stub
 -- KEYS  claims      hash    identity digest -> serial:claimed_at_ms

@@ -10,8 +10,8 @@
 -- ARGV  who         string  the operator, for the log
 -- ARGV  reason      string  why, in the operator's words; may be empty
 -- ARGV  if_version  string  the version that is to be deleted, or empty for any
--- REPLY {call, now_ms, outcome, field, value …}: outcome is done, round_not_found, archived, version_mismatch or has_claims,
---       then the whole round as it was
+-- REPLY {call, now_ms, outcome, field, value …}: outcome is done, round_not_found, archived, version_mismatch
+--       or has_claims, then the whole round as it was
 -- COST  O(fields)
 local call, round_id, action, who, reason, if_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
