@@ -66,7 +66,9 @@ def on_terminal(up: Up, width: int, *arguments: str, term: str = "xterm", **envi
     """What a terminal of that width is sent, without colours; and the exit code."""
     main, secondary = pty.openpty()
     ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    environment = clean_environment() | {"TERM": term, "NO_COLOR": "1"} | environment
+    # COLUMNS of whatever runs the tests would decide the width.
+    inherited = {name: value for name, value in clean_environment().items() if name not in ("COLUMNS", "LINES")}
+    environment = inherited | {"TERM": term, "NO_COLOR": "1"} | environment
     with subprocess.Popen(command(up, list(arguments)), env=environment, stdout=secondary, stdin=secondary) as process:
         os.close(secondary)
         sent = b""
