@@ -18,7 +18,6 @@ from claimd.processes.checks.variables import check_variables
 from claimd.processes.heartbeat import beat_on
 from claimd.processes.limits import few_files_warning, raise_open_files
 from claimd.processes.listeners import listen, url_of
-from claimd.processes.own_server import examine
 from claimd.processes.roles import worker_name
 from claimd.processes.secret import installation_of
 from claimd.settings import Settings
@@ -137,6 +136,9 @@ def _console(
 
 def _look_at_the_server(url: str, durability: Durability, installation: Installation | None) -> None:
     """Say what it keeps. A server that is away is waited for, one that can never do raises StartError."""
+    # Children of a supervisor never need it.
+    from claimd.processes.own_server import examine
+
     report = asyncio.run(examine(url, durability, installation=installation, compares_secret=installation is not None))
     report.refuse(wait=True)
     report.tell(say)
