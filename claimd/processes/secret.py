@@ -20,6 +20,15 @@ def installation_of(settings: Settings) -> Installation:
     return Installation(Keys.derive(settings.require_secret()).fingerprint, settings.jwt_identity)
 
 
+def known_installation(settings: Settings, data_dir: DataDir) -> Installation | None:
+    """The same with the secret that is given, else with the one that the data directory keeps; None without either."""
+    kept = data_dir.kept_secret()
+    if settings.secret is None and kept is None:
+        return None
+    known = settings if settings.secret else settings.model_copy(update={"secret": SecretStr(kept or "")})
+    return installation_of(known)
+
+
 def prepare_secret(settings: Settings, data_dir: DataDir, *, has_data: bool) -> None:
     """Before the embedded server starts for the first time, make its secret; after that it must be there, or given.
 

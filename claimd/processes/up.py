@@ -28,7 +28,7 @@ from claimd.processes.listeners import listen, url_of
 from claimd.processes.own_server import examine
 from claimd.processes.record import Record, read_record
 from claimd.processes.roles import console_spec, gateway_specs
-from claimd.processes.secret import prepare_secret, with_agreed_secret
+from claimd.processes.secret import known_installation, prepare_secret, with_agreed_secret
 from claimd.processes.stop_request import StopRequest
 from claimd.processes.supervisor import Supervisor
 from claimd.settings import Settings, SettingsError
@@ -203,7 +203,13 @@ class _Machine:
         """Have a server, and the lines that say what it is and keeps. Raises StartError where one's own will not do."""
         lines: list[str] = []
         if self._embedded is None:
-            report = await examine(self._settings.require_redis_url(), self._settings.durability)
+            installation = known_installation(self._settings, self._data_dir)
+            report = await examine(
+                self._settings.require_redis_url(),
+                self._settings.durability,
+                installation=installation,
+                compares_secret=installation is not None,
+            )
             report.refuse(wait=False)
             report.tell(lines.append)
             return lines
