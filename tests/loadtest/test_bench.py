@@ -36,8 +36,9 @@ def test_everybody_runs_and_leaves_figures(tmp_path: Path) -> None:
         assert (entry["gateway_us_per_claim"] > 0) is (name != full_batches.NAME), name
         assert entry["server_us_per_claim"] >= 0, name
         assert set(entry["workloads"]) == ({WIN, REPLAY, SOLD_OUT} if name in DECIDING else {WIN}), name
-    assert report["contenders"][contenders.AIOHTTP]["mean_batch"] == pytest.approx(1)
-    assert report["contenders"][full_batches.NAME]["mean_batch"] == pytest.approx(512)
+    # Among the calls that are counted is one now and then by which claimd's gateway saves what it has counted.
+    assert report["contenders"][contenders.AIOHTTP]["mean_batch"] == pytest.approx(1, rel=0.02)
+    assert report["contenders"][full_batches.NAME]["mean_batch"] == pytest.approx(512, rel=0.1)
     assert report["ratios"] == figures.ratios(report["contenders"])
     assert report["command"].startswith("python -m loadtest.bench --rounds=1")
     assert out.with_suffix(".md").read_text().count("| claimd (lane) |") == 3
