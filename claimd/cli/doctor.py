@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import typer
-from pydantic import SecretStr
 
 from claimd.cli import options
 from claimd.cli.errors import CommandError
@@ -14,9 +13,8 @@ from claimd.processes.checks.findings import Level, Report
 from claimd.processes.data_dir import read_secret
 from claimd.processes.own_server import examine
 from claimd.processes.record import read_record
-from claimd.processes.secret import installation_of
+from claimd.processes.secret import known_installation
 from claimd.settings import Settings
-from claimd.store.installation import Installation
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.REFUSAL: "red"}
 _VERDICTS = {
@@ -47,23 +45,14 @@ def _doctor(
     """
     settings = Settings.read(redis_url=redis_url, durability=durability, data_dir=data_dir)
     url = settings.redis_url or _embedded_url(settings)
-    report = asyncio.run(examine(url, settings.durability, installation=_installation(settings)))
+    installation = known_installation(settings, read_secret(settings.data_dir))
+    report = asyncio.run(examine(url, settings.durability, installation=installation))
     if as_json:
         as_json_text(_document(report))
     else:
         _show(report)
     if report.level is Level.REFUSAL:
         raise typer.Exit(1)
-
-
-def _installation(settings: Settings) -> Installation | None:
-    """By the secret that is set, else by that of the data directory of a `claimd up`."""
-    if settings.secret is None:
-        kept = read_secret(settings.data_dir)
-        if kept is None:
-            return None
-        settings = settings.model_copy(update={"secret": SecretStr(kept)})
-    return installation_of(settings)
 
 
 def _embedded_url(settings: Settings) -> str:

@@ -73,14 +73,14 @@ class DataDir:
 
     def secret(self) -> str:
         """The generated secret, made at the first start. Raises StartError for a file that was damaged."""
-        secret = self._kept("secret", lambda: secrets.token_hex(32))
-        if len(secret.encode()) < MIN_SECRET_BYTES:
-            raise StartError(f"{self.path / 'secret'} is damaged (under {MIN_SECRET_BYTES} bytes): put its backup back")
-        return secret
+        return self.kept_secret() or self._kept("secret", lambda: secrets.token_hex(32))
 
     def kept_secret(self) -> str | None:
-        """The generated secret if an earlier start has made one."""
-        return _read(self.path / "secret")
+        """The generated secret if an earlier start has made one. Raises StartError for a file that was damaged."""
+        kept = _read(self.path / "secret")
+        if kept is not None and len(kept.encode()) < MIN_SECRET_BYTES:
+            raise StartError(f"{self.path / 'secret'} is damaged (under {MIN_SECRET_BYTES} bytes): put its backup back")
+        return kept
 
     def admin_token(self) -> str:
         """The generated admin token, made at the first start."""

@@ -20,13 +20,15 @@ def installation_of(settings: Settings) -> Installation:
     return Installation(Keys.derive(settings.require_secret()).fingerprint, settings.jwt_identity)
 
 
-def known_installation(settings: Settings, data_dir: DataDir) -> Installation | None:
-    """The same with the secret that is given, else with the one that the data directory keeps; None without either."""
-    kept = data_dir.kept_secret()
-    if settings.secret is None and kept is None:
-        return None
-    known = settings if settings.secret else settings.model_copy(update={"secret": SecretStr(kept or "")})
-    return installation_of(known)
+def known_installation(settings: Settings, kept: str | None) -> Installation | None:
+    """The same with the secret that is set, else with the one that a data directory keeps; None without either."""
+    known = _with_secret(settings, kept)
+    return installation_of(known) if known.secret else None
+
+
+def _with_secret(settings: Settings, kept: str | None) -> Settings:
+    """The settings, with `kept` as their secret where they name none."""
+    return settings if settings.secret or not kept else settings.model_copy(update={"secret": SecretStr(kept)})
 
 
 def prepare_secret(settings: Settings, data_dir: DataDir, *, has_data: bool) -> None:
@@ -53,9 +55,10 @@ def prepare_secret(settings: Settings, data_dir: DataDir, *, has_data: bool) -> 
 async def with_agreed_secret(settings: Settings, data_dir: DataDir) -> Settings:
     """The settings with a secret that the server agrees to. Raises StartError where it does not, or is away."""
     url = settings.require_redis_url()
-    given = settings.require_secret().decode() if settings.secret else data_dir.kept_secret()
     try:
-        settings = settings.model_copy(update={"secret": SecretStr(given or await _made(url, data_dir))})
+        settings = _with_secret(settings, data_dir.kept_secret())
+        if settings.secret is None:
+            settings = _with_secret(settings, await _made(url, data_dir))
         store = RedisStore.connect(url, settings.durability, installation_of(settings))
         try:
             await store.agree()

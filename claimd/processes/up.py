@@ -203,7 +203,7 @@ class _Machine:
         """Have a server, and the lines that say what it is and keeps. Raises StartError where one's own will not do."""
         lines: list[str] = []
         if self._embedded is None:
-            installation = known_installation(self._settings, self._data_dir)
+            installation = known_installation(self._settings, self._data_dir.kept_secret())
             report = await examine(
                 self._settings.require_redis_url(),
                 self._settings.durability,

@@ -188,3 +188,17 @@ async def test_of_two_who_start_at_once_one_is_first(stores: Any) -> None:
     await winner.agree()
     with pytest.raises(InstallationDiffers):
         await loser.agree()
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own server", "embedded"])
+def test_a_damaged_secret_is_said_in_a_line(server: Server, tmp_path: Path, own: bool) -> None:
+    """Half a file is no secret, whichever server it is for; nothing is made in its place."""
+    data = tmp_path / "a"
+    data.mkdir(mode=0o700)
+    (data / "lock").touch()
+    (data / "secret").write_text("half")
+    done = claimd("up", "--data-dir", str(data), "--port", "0", *(["--redis-url", server.url] if own else []))
+    assert done.returncode == 1
+    assert f"{data / 'secret'} is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (data / "secret").read_text() == "half"
