@@ -45,7 +45,7 @@ check: $(READY) ## lint, types, layers, Lua, Dockerfile: what CI runs before the
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
-	@if command -v luacheck >/dev/null; then luacheck --quiet lua loadtest/peers; \
+	@if command -v luacheck >/dev/null; then luacheck --quiet lua loadtest/bench/peers; \
 	else echo "luacheck is not installed (Debian: lua-check): the Lua lint was left out"; fi
 
 clean: ## remove the environment and what drops and tests left

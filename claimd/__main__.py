@@ -11,7 +11,7 @@ def main() -> None:
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from claimd.cli.main import app
+    from claimd.cli.app import app
 
     signal.signal(signal.SIGINT, interrupt)
     try:

@@ -10,28 +10,28 @@ from typing import Any
 
 from claimd.console import app as console
 from claimd.console import context as console_context
+from claimd.embedded.data_dir import ARCHIVE
 from claimd.engine.engine import ClaimEngine
-from claimd.engine.rate_limit import RateLimit
 from claimd.gateway import app as gateway
 from claimd.gateway.context import Context
-from claimd.gateway.lane import Lane
+from claimd.gateway.lane.connection import Lane
+from claimd.gateway.rate_limit import RateLimit
 from claimd.gateway.refusal_log import RefusalLog
 from claimd.http.server import serve
 from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.fresh_keys import FreshKeys
 from claimd.identity.jwks_source import jwks_source
+from claimd.identity.keys import Keys
 from claimd.identity.passes import Passes
-from claimd.identity.secrets import Keys
+from claimd.installation import installation_of
 from claimd.metrics.counts import Counts
 from claimd.metrics.merging import Merging
 from claimd.metrics.reporter import Reporter
-from claimd.processes.data_dir import ARCHIVE
-from claimd.processes.secret import installation_of
-from claimd.processes.stop_request import StopRequest
 from claimd.settings import Settings, SettingsError
 from claimd.store.errors import StoreUnavailable
 from claimd.store.installation import InstallationDiffers
-from claimd.store.redis_store import RedisStore
+from claimd.store.redis.store import RedisStore
+from claimd.supervisor.signals import StopRequest
 
 # Far more than a person taps, far less than a script would.
 _REQUESTS_PER_IDENTITY = 10

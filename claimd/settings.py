@@ -9,9 +9,9 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from claimd.http.timeouts import IDLE_SECONDS
 from claimd.identity.jwks_location import check_location
-from claimd.identity.secrets import MIN_SECRET_BYTES
-from claimd.store.durability import Durability
-from claimd.store.redis_store import check_url
+from claimd.identity.keys import MIN_SECRET_BYTES
+from claimd.store.redis.acknowledgement import Durability
+from claimd.store.redis.client import check_url
 from claimd.variables import PREFIX, is_injected, unknown_variables
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")

@@ -1,14 +1,16 @@
 """What the harness's own commands share: where they print, how many files they need, and how they are interrupted."""
 
+import resource
 import signal
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
 from rich.console import Console
 
-from loadtest import sizes
-
+OUT: Final = Path(__file__).resolve().parent / "out"
 INTERRUPTED: Final = 130
 _LOG_WIDTH: Final = 120
 # Beside the connections: standard streams, event loop, log, sockets of the store, a listener or two.
@@ -22,10 +24,39 @@ def begin() -> Console:
 
 
 def allow_connections(count: int) -> None:
-    """Let this process and its children hold `count` connections each. Raises sizes.SizeError."""
-    sizes.allow_files(count + _SPARE_FILES)
+    """Let this process and its children hold `count` connections each. Raises SizeError."""
+    allow_files(count + _SPARE_FILES)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     raise KeyboardInterrupt
+
+
+class SizeError(ValueError):
+    """A size that cannot be run; the message says what to do."""
+
+
+def allow_files(needed: int) -> None:
+    """Let this process and its children open `needed` files each. Raises SizeError where the hard limit forbids it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise SizeError(
+                f"{needed:,} open files are needed and the hard limit is {hard:,}: raise it (`ulimit -Hn`), "
+                "or take fewer --connections"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def new_folder(now: datetime | None = None) -> Path:
+    """A fresh folder for a report, named by the time (UTC)."""
+    name = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    for attempt in range(100):
+        folder = OUT / (name if not attempt else f"{name}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"no free folder for a report at {OUT / name}")

@@ -8,10 +8,10 @@ from locust import events
 from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 
-from loadtest import options, sizes
-from loadtest.conductor import Conductor
-from loadtest.generator import Generator
-from loadtest.users import AppUser, CrowdUser
+from loadtest.drop import options, sizes
+from loadtest.drop.conductor import Conductor
+from loadtest.drop.generator import Generator
+from loadtest.drop.users import AppUser, CrowdUser
 
 __all__ = ["AppUser", "CrowdUser"]
 

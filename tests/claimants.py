@@ -6,8 +6,8 @@ import sys
 
 import aiohttp
 
+from claimd.identity.keys import Keys
 from claimd.identity.passes import Passes
-from claimd.identity.secrets import Keys
 from tests.rounds import identity
 
 _FOREVER_MS = 2**42

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claimd.store.redis_store import RedisStore
+from claimd.store.redis.store import RedisStore
 from tests.servers import Server, binary, free_port
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from claimd.domain.rounds import ANY_STATUS, Definition, Round, Status
-from claimd.store.protocol import Position, Store
+from claimd.store.ports import Position, Store
 
 HOUR_MS = 3_600_000
 

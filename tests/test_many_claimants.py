@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes.running import Up
+from tests.up.running import Up
 
 STOCK = 150
 PROCESSES = 4

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from claimd.cli.address import ConsoleAddress
-from claimd.cli.up import _up
-from claimd.processes.environment import child_environment
-from claimd.processes.own_server import without_password
+from claimd.cli.commands.up import _up
+from claimd.doctor.examine import without_password
 from claimd.settings import Settings, SettingsError
-from claimd.store.durability import Durability
+from claimd.store.redis.acknowledgement import Durability
+from claimd.supervisor.child_environment import child_environment
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from claimd.audit.audit import Audit, Records, audit_round
 from claimd.domain.claims import IDENTITY_BYTES, Claim
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
 from claimd.domain.rounds import MAX_TOTAL, Round, is_round_id
-from claimd.store.protocol import Reading
+from claimd.store.ports import Reading
 
 FORMAT = 1
 SUFFIX = ".ndjson.gz"

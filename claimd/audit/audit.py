@@ -12,7 +12,7 @@ from typing import Protocol
 from claimd.domain.claims import Claim
 from claimd.domain.log import GrantsEntry, LogEntry
 from claimd.domain.rounds import Round
-from claimd.store.protocol import Reading
+from claimd.store.ports import Reading
 
 _SUM_MODULUS = 1 << 128
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claimd.cli.errors import CommandError, WrongUsage
-from claimd.processes.data_dir import read_admin_token
-from claimd.processes.listeners import reachable, url_of
-from claimd.processes.record import read_record
+from claimd.embedded.data_dir import read_admin_token
+from claimd.embedded.process_file import read_record
 from claimd.settings import Settings
+from claimd.supervisor.listeners import reachable, url_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from claimd.cli import options
 from claimd.cli.address import ConsoleAddress
-from claimd.cli.client import Console
+from claimd.cli.arguments import options
+from claimd.cli.console_client import Console
 
 _Url = Annotated[
     str | None,

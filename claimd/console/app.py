@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from claimd.console import archive, log, proof, rounds
+from claimd.console import archive, audit, log, rounds
 from claimd.console.access import admins_only
 from claimd.console.context import CONTEXT, Context
 from claimd.console.metrics import SCRAPES, metrics, scrapes
 from claimd.domain.log import EditAction
 from claimd.http.caching import on_prepare
-from claimd.http.errors import COUNTS, problems
 from claimd.http.health import STORE, healthz, readyz
+from claimd.http.middleware import COUNTS, problems
 from claimd.metrics.counts import Counts
 
 
@@ -33,8 +33,8 @@ def create_app(context: Context) -> web.Application:
             web.post(f"{one}/passes/revoke", rounds.command(EditAction.REVOKE_PASSES, {})),
             web.post(f"{one}/archive", archive.archive),
             web.get(f"{one}/log", log.log),
-            web.get(f"{one}/audit", proof.audit),
-            web.get(f"{one}/claims", proof.claims),
+            web.get(f"{one}/audit", audit.audit),
+            web.get(f"{one}/claims", audit.claims),
             web.get("/metrics", metrics),
             web.get("/healthz", healthz),
             web.get("/readyz", readyz),

@@ -23,7 +23,7 @@ from claimd.http.bodies import read_object
 from claimd.http.problems import ProblemError, refused
 from claimd.http.replies import archived_json
 from claimd.store.errors import StoreRefused, StoreUnavailable
-from claimd.store.protocol import Reading
+from claimd.store.ports import Reading
 
 # A rewrite of the embedded server's file takes seconds and competes for the disk: none begins so shortly before a drop.
 _QUIET_MS = 600_000

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from claimd.store.protocol import Store
+from claimd.store.ports import Store
 from claimd.store.saved_counts import CountsStore
 
 

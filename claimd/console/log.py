@@ -13,7 +13,7 @@ from claimd.domain.log import EditEntry
 from claimd.domain.times import to_rfc3339
 from claimd.http.rounds import existing_round
 from claimd.store.fields import read_logged
-from claimd.store.protocol import Store
+from claimd.store.ports import Store
 
 
 async def log(request: web.Request) -> web.StreamResponse:

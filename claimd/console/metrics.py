@@ -21,7 +21,7 @@ from claimd.metrics.exposition import exposition, round_exposition
 from claimd.metrics.tally import Tally, tally
 from claimd.metrics.trouble import Trouble
 from claimd.store.errors import StoreError
-from claimd.store.protocol import Store
+from claimd.store.ports import Store
 from claimd.store.saved_counts import CountsStore
 
 # The audit covers what was over for longer. A scrape must not grow with every round that ever was.

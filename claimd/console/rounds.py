@@ -22,7 +22,7 @@ from claimd.http.paging import Asked
 from claimd.http.problems import ProblemError, refused
 from claimd.http.replies import operator_round_json
 from claimd.http.rounds import read_round, read_rounds
-from claimd.store.protocol import Edited
+from claimd.store.ports import Edited
 
 # A pack of 4 KiB, and room for the rest: 1,000 characters of a reason may be 12,000 bytes, where JSON escapes them.
 _MAX_BODY_BYTES = 16 * 1024

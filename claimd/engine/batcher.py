@@ -20,7 +20,7 @@ from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.expected_wait import ExpectedWait
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreRefused, StoreUnavailable
-from claimd.store.protocol import MAX_BATCH, Store
+from claimd.store.ports import MAX_BATCH, Store
 
 CALLS_IN_FLIGHT = 2
 # A batch takes milliseconds. One that takes so long hangs, or the server is slow, where a second call does no harm.

@@ -6,7 +6,7 @@ gets through, the wait is at least as long as that has lasted: an average of bet
 
 from math import inf
 
-from claimd.store.protocol import MAX_BATCH
+from claimd.store.ports import MAX_BATCH
 
 # The share of the newest call in the average: a change shows within some ten calls, one slow fsync does not.
 _NEWEST = 0.2

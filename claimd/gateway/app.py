@@ -9,8 +9,8 @@ from claimd.gateway import claims, passes
 from claimd.gateway.context import CONTEXT, Context
 from claimd.gateway.round_lists import RoundLists
 from claimd.http.caching import on_prepare
-from claimd.http.errors import COUNTS, problems
 from claimd.http.health import STORE, healthz, readyz
+from claimd.http.middleware import COUNTS, problems
 from claimd.http.paging import Asked
 from claimd.http.rounds import read_round
 from claimd.metrics.counts import Counts

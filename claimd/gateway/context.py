@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from claimd.engine.engine import ClaimEngine
-from claimd.engine.rate_limit import RateLimit
+from claimd.gateway.rate_limit import RateLimit
 from claimd.identity.bearer import BearerTokens
 from claimd.identity.passes import Passes
-from claimd.store.protocol import Store
+from claimd.store.ports import Store
 
 
 @dataclass(frozen=True, slots=True)

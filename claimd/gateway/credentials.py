@@ -15,7 +15,7 @@ from claimd.http.replies import refusal, retry_after
 from claimd.http.rounds import existing_round
 from claimd.identity.eligibility import is_eligible
 from claimd.identity.fresh_keys import KeysUnavailable
-from claimd.identity.secrets import identity_digest
+from claimd.identity.keys import identity_digest
 from claimd.identity.unauthenticated import Unauthenticated
 
 

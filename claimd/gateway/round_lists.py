@@ -13,7 +13,7 @@ import orjson
 from claimd.domain.times import from_rfc3339, to_rfc3339
 from claimd.http.paging import Asked
 from claimd.http.rounds import read_rounds
-from claimd.store.protocol import Store
+from claimd.store.ports import Store
 
 _FRESH_SECONDS = 0.05
 

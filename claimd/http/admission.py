@@ -12,10 +12,10 @@ import time
 from collections.abc import Collection
 from typing import Final, cast
 
+from claimd.http.connections import Door
 from claimd.http.problems import Problem
+from claimd.http.raw_answers import json_answer, problem_answer
 from claimd.http.replies import retry_after
-from claimd.http.timeouts import Door
-from claimd.http.wire import json_answer, problem_answer
 from claimd.metrics.counts import Counts
 
 # Up to 60 connections to the server, those that are being answered 503, and sockets, pipes and files of the process.

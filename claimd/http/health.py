@@ -5,11 +5,11 @@ import asyncio
 import orjson
 from aiohttp import web
 
-from claimd.http.errors import COUNTS
+from claimd.http.middleware import COUNTS
 from claimd.http.problems import Problem
 from claimd.http.replies import retry_after
 from claimd.store.errors import StoreUnavailable
-from claimd.store.protocol import Store
+from claimd.store.ports import Store
 
 STORE = web.AppKey("store", Store)
 

@@ -10,7 +10,7 @@ from multidict import MultiMapping
 from claimd.domain.rounds import ANY_STATUS, NOT_OVER, Status, is_round_id
 from claimd.domain.times import MAX_TIME_MS
 from claimd.http.problems import ProblemError, refused
-from claimd.store.protocol import Position
+from claimd.store.ports import Position
 
 MOST_ROUNDS = 100
 

@@ -10,7 +10,7 @@ from claimd.domain.times import to_rfc3339
 from claimd.http.paging import Asked, cursor
 from claimd.http.problems import ProblemError, refused
 from claimd.http.replies import round_json
-from claimd.store.protocol import Store
+from claimd.store.ports import Store
 
 Spell = Callable[[Round, int], dict[str, Any]]
 Refuse = Callable[[Archived], ProblemError]

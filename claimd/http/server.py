@@ -14,10 +14,10 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from claimd.http import timeouts
 from claimd.http.admission import Admission
 from claimd.http.caching import forbid_caching
-from claimd.http.errors import COUNTS, problem_of
+from claimd.http.connections import Door, UnreadAnswers, keep_sweeping
+from claimd.http.middleware import COUNTS, problem_of
 from claimd.http.problems import Problem
 from claimd.http.replies import retry_after
-from claimd.http.timeouts import Door, UnreadAnswers
 
 _BACKLOG = 4096
 # How long to read on, after an answer, what a client still sends of its body; then the connection is closed.
@@ -236,7 +236,7 @@ async def serve(
     try:
         admission = Admission(front, behind, app[COUNTS])
         server = await loop.create_server(admission.connection, sock=listener, backlog=_BACKLOG)
-        sweeping = asyncio.create_task(timeouts.keep_sweeping({behind, front}))
+        sweeping = asyncio.create_task(keep_sweeping({behind, front}))
         on_ready()
         await stop.wait()
         server.close()

@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 
 from claimd.identity.fresh_keys import KeyFinder
-from claimd.identity.secrets import MAX_SUBJECT_BYTES
+from claimd.identity.keys import MAX_SUBJECT_BYTES
 from claimd.identity.unauthenticated import Unauthenticated
 
 _REASONS: tuple[tuple[type[jwt.PyJWTError], Unauthenticated], ...] = (

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from claimd.domain.rounds import Round, Status
 from claimd.metrics.counts import Histogram
 from claimd.metrics.tally import Tally
-from claimd.store.protocol import RecentRounds
+from claimd.store.ports import RecentRounds
 
 _HISTOGRAMS = {
     "latency_seconds": ("claimd_claim_latency_seconds", "From a claim's arrival at the engine to its decision."),

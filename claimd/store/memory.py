@@ -10,7 +10,7 @@ from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntr
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, Definition, Round, Status
 from claimd.store.fields import definition_fields, spelled
-from claimd.store.protocol import Edited, Held, Position, Reading, RecentRounds, RoundsPage
+from claimd.store.ports import Edited, Held, Position, Reading, RecentRounds, RoundsPage
 
 _REFUSALS = {
     Status.SCHEDULED: Outcome.NOT_OPEN,

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from loadtest import claimd_up, commandline, machine, sizes
+from loadtest import commandline
 from loadtest.bench import contenders, figures, full_batches, measuring, picture, table
 from loadtest.bench.measuring import WIN, WORKLOADS, Measured
 from loadtest.bench.rounds import AuditError
-from loadtest.connection import LoadError
-from loadtest.report import OUT
+from loadtest.client.connection import LoadError
+from loadtest.commandline import OUT
+from loadtest.target import claimd_up, machine
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -39,7 +40,7 @@ def bench(
         commandline.allow_connections(connections)
         out.parent.mkdir(parents=True, exist_ok=True)
         report = _run(rounds, seconds, connections, console)
-    except (claimd_up.StartError, AuditError, LoadError, sizes.SizeError) as error:
+    except (claimd_up.StartError, AuditError, LoadError, commandline.SizeError) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:

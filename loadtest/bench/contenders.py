@@ -10,10 +10,10 @@ from typing import Final
 import psutil
 from redis import Redis
 
-from claimd.identity.secrets import Keys
-from loadtest import children, claimd_up
-from loadtest.api import Console
+from claimd.identity.keys import Keys
 from loadtest.bench.rounds import ClaimdRounds, NoRounds, PeerRounds, Rounds
+from loadtest.target import children, claimd_up
+from loadtest.target.console_client import Console
 
 LANE: Final = "claimd (lane)"
 DOOR: Final = "claimd (aiohttp door)"
@@ -66,7 +66,7 @@ def field(home: Path) -> Iterator[Field]:
             (CONSTANT, "constant", NoRounds()),
         ):
             (port,) = claimd_up.free_ports(1)
-            command = [sys.executable, "-m", f"loadtest.peers.{module}", str(port), claimd.redis_url]
+            command = [sys.executable, "-m", f"loadtest.bench.peers.{module}", str(port), claimd.redis_url]
             log = home / f"{module}.log"
             child = stack.enter_context(
                 children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT)

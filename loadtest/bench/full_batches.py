@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from claimd.domain.outcomes import Outcome
-from claimd.identity.secrets import identity_digest
-from claimd.store.protocol import MAX_BATCH
-from claimd.store.redis_store import RedisStore
+from claimd.identity.keys import identity_digest
+from claimd.store.ports import MAX_BATCH
+from claimd.store.redis.store import RedisStore
 from loadtest.bench.contenders import Field
 from loadtest.bench.measuring import Measured, Reading
 from loadtest.bench.rounds import AuditError, Rounds

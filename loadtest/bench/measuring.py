@@ -10,10 +10,10 @@ import psutil
 from redis import Redis
 
 from claimd.identity.passes import PASS_CHARACTERS
-from loadtest.bench.closed_loop import ClosedLoop
 from loadtest.bench.contenders import Contender, Field
 from loadtest.bench.rounds import AuditError, Rounds, serial_told
-from loadtest.credentials import mint
+from loadtest.client.closed_loop import ClosedLoop
+from loadtest.client.credentials import mint
 
 WIN, REPLAY, SOLD_OUT = "win", "replay", "sold_out"
 WORKLOADS = (WIN, REPLAY, SOLD_OUT)

@@ -7,8 +7,8 @@ from typing import Final, Protocol, cast
 
 from redis import Redis
 
-from loadtest.api import Console
-from loadtest.peers import keys
+from loadtest.bench.peers import keys
+from loadtest.target.console_client import Console
 
 _LASTS_MS: Final = 24 * 3600 * 1000
 _SERIAL: Final = re.compile(rb'"serial":([1-9][0-9]*)')

@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from loadtest import children, claimd_up, commandline
-from loadtest.api import ApiError
+from loadtest import commandline
 from loadtest.faults.catalogue import SCENARIOS, Scenario
-from loadtest.faults.people import StuckError
-from loadtest.faults.scene import Verdict
-from loadtest.faults.server import ServerError
+from loadtest.faults.claimants import StuckError
+from loadtest.faults.scenario import Verdict
 from loadtest.faults.storage import SkippedError
+from loadtest.target import children, claimd_up
+from loadtest.target.console_client import ApiError
+from loadtest.target.valkey import ServerError
 
 _OUT: Final = claimd_up.ROOT / "loadtest" / "out" / "faults.json"
 

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from loadtest.faults import conditions, hanging, network, processes, proxy, scene, storage
-from loadtest.faults.scene import Play, Verdict, World, play
+from loadtest.faults import conditions, hanging, network, processes, proxy, scenario, storage
+from loadtest.faults.scenario import Play, Verdict, World, play
 
 _CLOCK_LIBRARY: Final = "faketime/libfaketime.so.1"
 
@@ -24,7 +24,7 @@ class Scenario:
     times: int
     short: int
     act: Play
-    world: Callable[[Path], AbstractContextManager[World]] = scene.embedded
+    world: Callable[[Path], AbstractContextManager[World]] = scenario.embedded
     clock_holds: bool = True
     stock_changes: bool = True
 
@@ -43,7 +43,7 @@ class Scenario:
 def _on_a_small_disk(home: Path) -> Iterator[World]:
     with ExitStack() as stack:
         disk = stack.enter_context(storage.small_disk(home / "disk"))
-        yield stack.enter_context(scene.embedded(home, data_dir=disk / "data"))
+        yield stack.enter_context(scenario.embedded(home, data_dir=disk / "data"))
 
 
 @contextmanager
@@ -63,21 +63,21 @@ def _with_a_clock(home: Path) -> Iterator[World]:
         # Time-outs are not to be wrong, only what time it is.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    with scene.on_own_server(home, environment) as world:
+    with scenario.on_own_server(home, environment) as world:
         yield world
 
 
-_on_the_way, _proxied = network.on_the_way, scene.behind_a_proxy
-_two_workers = partial(scene.embedded, workers=2)
+_on_the_way, _proxied = network.on_the_way, scenario.behind_a_proxy
+_two_workers = partial(scenario.embedded, workers=2)
 
 SCENARIOS: Final = (
     Scenario("kill-server", "kill -9 of the server, mid-batch", 50, 3, processes.kill_server),
     Scenario("stop-server", "the server stands still, up to 6 s", 10, 1, processes.stop_server),
-    Scenario("server-away", "one's own server is gone for 2.5 s", 5, 1, processes.server_away, scene.on_own_server),
+    Scenario("server-away", "one's own server is gone for 2.5 s", 5, 1, processes.server_away, scenario.on_own_server),
     # What only the lost primary knew was nobody's, so that "sold out" could have been said for a pack that came back.
     Scenario(
         *("fail-over", "kill -9 of the primary, the replica takes over", 10, 1),
-        *(processes.fail_over, scene.with_a_replica),
+        *(processes.fail_over, scenario.with_a_replica),
         stock_changes=False,
     ),
     Scenario("kill-gateway", "kill -9 of one of two gateways", 30, 3, processes.kill_gateway, _two_workers),
@@ -98,9 +98,9 @@ SCENARIOS: Final = (
     Scenario("silent-network", "all connections to the server go silent", 20, 2, network.silence, _proxied),
     Scenario("double-replies", "every tenth reply comes twice", 500, 80, _on_the_way(proxy.repeat), _proxied),
     Scenario("clients-gone", "clients hang up in the middle of a claim", 3_000, 200, network.clients_gone),
-    Scenario("forget-scripts", "SCRIPT FLUSH", 200, 20, conditions.forget_scripts, scene.on_own_server),
-    Scenario("out-of-memory", "maxmemory is reached", 10, 2, conditions.run_out_of_memory, scene.on_own_server),
-    Scenario("few-files", "strangers take all connections", 10, 2, conditions.run_out_of_files, scene.with_few_files),
+    Scenario("forget-scripts", "SCRIPT FLUSH", 200, 20, conditions.forget_scripts, scenario.on_own_server),
+    Scenario("out-of-memory", "maxmemory is reached", 10, 2, conditions.run_out_of_memory, scenario.on_own_server),
+    Scenario("few-files", "strangers take connections", 10, 2, conditions.run_out_of_files, scenario.with_few_files),
     Scenario("full-disk", "the disk is full", 10, 1, storage.fill_disk, _on_a_small_disk),
     Scenario("cut-file", "the append-only file ends at any byte", 2_000, 30, storage.cut_append_only_file),
     Scenario("cut-half", "half of that file is gone, or more", 20, 2, storage.cut_half_the_file),

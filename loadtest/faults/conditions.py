@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from claimd.domain.times import to_rfc3339
-from claimd.store import keys
-from loadtest.answers import Told
-from loadtest.faults.people import People
-from loadtest.faults.scene import ROUND, Scene
-from loadtest.faults.server import Server
+from claimd.store.redis import keys
+from loadtest.client.answers import Told
+from loadtest.faults.claimants import People
+from loadtest.faults.scenario import ROUND, Scene
 from loadtest.faults.strangers import Strangers
 from loadtest.faults.waiting import BrokenPromiseError, until
+from loadtest.target.valkey import Server
 
 _HOUR_MS: Final = 3_600_000
 _LATER: Final = "later"

@@ -13,10 +13,10 @@ from typing import Final, Self
 
 import psutil
 
-from loadtest import claimd_up
-from loadtest.faults.scene import Scene, World
-from loadtest.faults.server import answers
+from loadtest.faults.scenario import Scene, World
 from loadtest.faults.waiting import BrokenPromiseError, until
+from loadtest.target import claimd_up
+from loadtest.target.valkey import answers
 
 # By chance, of two workers, all of them to the one that answers: once in 16 million.
 _IN_A_ROW: Final = 24

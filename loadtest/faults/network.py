@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from loadtest.answers import Told
-from loadtest.api import ApiError
+from loadtest.client.answers import Told
 from loadtest.faults import proxy
-from loadtest.faults.people import People
-from loadtest.faults.scene import Play, Scene
+from loadtest.faults.claimants import People
+from loadtest.faults.scenario import Play, Scene
 from loadtest.faults.waiting import PATIENCE_SECONDS, BrokenPromiseError, until
+from loadtest.target.console_client import ApiError
 
 _IMPATIENT: Final = 0.3
 _ROUNDS_AT_ONCE: Final = 20

@@ -5,7 +5,7 @@ import random
 from contextlib import suppress
 from typing import Any, Final
 
-from loadtest.api import ApiError, Console
+from loadtest.target.console_client import ApiError, Console
 
 _EVERY_SECONDS: Final = 0.1
 _MOST_LEFT: Final = 2_000

@@ -9,11 +9,11 @@ from typing import Final
 
 import psutil
 
-from loadtest import claimd_up
-from loadtest.answers import Told
-from loadtest.faults.scene import Scene, new_server
-from loadtest.faults.server import answers
+from loadtest.client.answers import Told
+from loadtest.faults.scenario import Scene, new_server
 from loadtest.faults.waiting import BrokenPromiseError, until
+from loadtest.target import claimd_up
+from loadtest.target.valkey import answers
 
 # All that a killed supervisor leaves behind is to be gone by then.
 _ORPHANS_SECONDS: Final = 5.0

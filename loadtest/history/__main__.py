@@ -11,15 +11,15 @@ import typer
 from rich.console import Console
 
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
-from loadtest import machine
-from loadtest.answers import Told
-from loadtest.credentials import Identities
+from loadtest.client.answers import Told
+from loadtest.client.credentials import Identities
 from loadtest.history.checker import check
 from loadtest.history.clock import ServerClock
 from loadtest.history.columns import Ints, unpack_identities
 from loadtest.history.export import Export
 from loadtest.history.log import Log
 from loadtest.history.operations import Operations
+from loadtest.target import machine
 
 _BASE_MS: Final = 1_585_857_600_000
 _SECONDS: Final = 105.0

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.history import books, order, promises
+from loadtest.history import consistency, rules, sequence
+from loadtest.history.claimants import People
 from loadtest.history.clock import ServerClock
 from loadtest.history.columns import find
-from loadtest.history.course import Course, Granted
 from loadtest.history.export import Export
 from loadtest.history.log import Log
 from loadtest.history.operations import Operations
-from loadtest.history.people import People
 from loadtest.history.recount import Recount
+from loadtest.history.timeline import Course, Granted
 
 
 def check(
@@ -45,17 +45,17 @@ def check(
     owners = find(operations.identities, export.identities)
     holders = np.zeros(len(operations.identities), bool)
     holders[owners[owners >= 0]] = True
-    possible = order.possible_from(owners, people)
+    possible = sequence.possible_from(owners, people)
     counts: dict[str, Any] = {
         "exported": len(export),
-        **promises.totals(operations, people),
-        **books.export_alone(export, stock),
-        **promises.told_and_exported(export, operations, people, owners),
-        **promises.told_twice(people, holders, total_rose, gateways_repeat),
-        "refused_after_told": order.refused_after_told(people, skew_seconds),
-        "out_of_order": order.claims_in_order(export, owners, people, skew_seconds),
-        "sold_out_too_early": order.too_early(export, operations, possible, smallest or 0, clock, skew_seconds),
-        "audit_disagrees": 0 if audit is None else books.audit_disagreements(audit, export, stock),
+        **rules.totals(operations, people),
+        **consistency.export_alone(export, stock),
+        **rules.told_and_exported(export, operations, people, owners),
+        **rules.told_twice(people, holders, total_rose, gateways_repeat),
+        "refused_after_told": sequence.refused_after_told(people, skew_seconds),
+        "out_of_order": sequence.claims_in_order(export, owners, people, skew_seconds),
+        "sold_out_too_early": sequence.too_early(export, operations, possible, smallest or 0, clock, skew_seconds),
+        "audit_disagrees": 0 if audit is None else consistency.audit_disagreements(audit, export, stock),
     }
     if log is None or course is None:
         return Recount(**counts)
@@ -73,6 +73,6 @@ def _by_the_log(
     return {
         **{name: broken[name] for name in along},
         "oversold": max(oversold, broken["oversold"]),
-        "log_disagrees": books.log_disagreements(export, Granted.of(log)),
-        **order.refused_untruly(operations, course, clock),
+        "log_disagrees": consistency.log_disagreements(export, Granted.of(log)),
+        **sequence.refused_untruly(operations, course, clock),
     }

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from claimd.domain.claims import IDENTITY_BYTES
-from loadtest.credentials import IDENTITY, IDENTITY_END, Identities
-from loadtest.demand import Floats
+from loadtest.client.credentials import IDENTITY, IDENTITY_END, Identities
+from loadtest.crowd.arrivals import Floats
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]

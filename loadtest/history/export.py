@@ -10,7 +10,7 @@ import orjson
 
 from claimd.domain.claims import IDENTITY_BYTES, claim_id_prefix
 from claimd.domain.times import from_rfc3339
-from loadtest.credentials import IDENTITY, IDENTITY_END, Identities
+from loadtest.client.credentials import IDENTITY, IDENTITY_END, Identities
 from loadtest.history.columns import Ints
 
 _instant = lru_cache(maxsize=8192)(from_rfc3339)

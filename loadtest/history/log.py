@@ -11,7 +11,7 @@ import orjson
 
 from claimd.domain.claims import IDENTITY_BYTES
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
-from claimd.store.keys import log_key
+from claimd.store.redis.keys import log_key
 
 if TYPE_CHECKING:
     from redis import Redis

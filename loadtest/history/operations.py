@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.answers import HOLDING, Told, is_told
-from loadtest.credentials import Identities
+from loadtest.client.answers import HOLDING, Told, is_told
+from loadtest.client.credentials import Identities
+from loadtest.crowd.records import Rows
 from loadtest.history.columns import Floats, Ints, unpack_identities
-from loadtest.records import Rows
 
 
 class Operation(NamedTuple):

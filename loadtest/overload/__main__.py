@@ -17,13 +17,14 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from loadtest import api, claimd_up, commandline, machine, sizes
-from loadtest.connection import LoadError
-from loadtest.overload import books, promises, stage, table
+from loadtest import commandline
+from loadtest.client.connection import LoadError
+from loadtest.commandline import OUT
+from loadtest.overload import consistency, environment, rules, table
 from loadtest.overload.figures import Figures, figures
 from loadtest.overload.measuring import Asked, Measuring, Plan
-from loadtest.overload.promises import Bottleneck
-from loadtest.report import OUT
+from loadtest.overload.rules import Bottleneck
+from loadtest.target import claimd_up, console_client, machine
 
 _ROUND: Final = "overload"
 _HOUR_MS: Final = 3_600_000
@@ -58,9 +59,9 @@ def overload(
         commandline.allow_connections(connections)
         with tempfile.TemporaryDirectory(prefix="claimd-overload-") as home:
             delayed = delay_ms if bottleneck is Bottleneck.SERVER else 0.0
-            with stage.running(Path(home), delayed) as running:
+            with environment.running(Path(home), delayed) as running:
                 measured, differing = _measure(running, plan, rounds, Path(home), console)
-    except (LoadError, OSError, api.ApiError, claimd_up.StartError, sizes.SizeError) as error:
+    except (LoadError, OSError, console_client.ApiError, claimd_up.StartError, commandline.SizeError) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
@@ -83,10 +84,10 @@ def overload(
 
 
 def _measure(
-    running: stage.Stage, plan: Plan, rounds: int, home: Path, console: Console
+    running: environment.Stage, plan: Plan, rounds: int, home: Path, console: Console
 ) -> tuple[list[Figures], list[str]]:
     now_ms = int(time.time() * 1000)
-    running.books.create_round(_ROUND, books.STOCK, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
+    running.books.create_round(_ROUND, consistency.STOCK, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
     measured: list[Figures] = []
     with closing(Measuring(running, _ROUND, plan)) as measuring:
         asked: list[Asked] = [measuring.warm_up()]
@@ -95,7 +96,7 @@ def _measure(
             asked += [round_.capacity, round_.overload]
             measured.append(figures(round_))
             console.print(_told(number, measured[-1]))
-    return measured, books.differences(running.books, _ROUND, measuring.people, asked)
+    return measured, consistency.differences(running.books, _ROUND, measuring.people, asked)
 
 
 def _told(number: int, each: Figures) -> str:
@@ -106,8 +107,8 @@ def _told(number: int, each: Figures) -> str:
 
 
 def _judge(measured: Sequence[Figures], differing: list[str], bottleneck: Bottleneck, console: Console) -> int:
-    invalid, broken = promises.invalid(measured, bottleneck), promises.broken(measured, bottleneck)
-    wrong = [*differing, *promises.wrong(measured)]
+    invalid, broken = rules.invalid(measured, bottleneck), rules.broken(measured, bottleneck)
+    wrong = [*differing, *rules.wrong(measured)]
     for sentence in wrong:
         console.print("[bold red]wrong[/]", sentence)
     for sentence in broken:

@@ -6,9 +6,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.lateness import LATE_SECONDS
-from loadtest.overload import watched
-from loadtest.overload.flood import GRANTED, TRY_AGAIN, UNAVAILABLE, Answers, Floats
+from loadtest.client.flood import GRANTED, TRY_AGAIN, UNAVAILABLE, Answers, Floats
+from loadtest.crowd.lateness import LATE_SECONDS
+from loadtest.overload import observed
 from loadtest.overload.measuring import SETTLE_SECONDS, Load, Round, per_second
 
 STEP_SECONDS: Final = 0.1
@@ -54,8 +54,8 @@ class Figures:
     generator_cpu: float
     gateway_cpu: float
     server_cpu: float
-    probes: dict[str, watched.Probed]
-    memory: watched.Memory
+    probes: dict[str, observed.Probed]
+    memory: observed.Memory
     recovery_seconds: float | None
     granted_each_step: list[int]
     refused_each_step: list[int]
@@ -94,8 +94,8 @@ def figures(measured: Round) -> Figures:
         generator_cpu=answers.cpu_fraction,
         gateway_cpu=measured.overload.cpu["gateway"] / took,
         server_cpu=measured.overload.cpu["server"] / took,
-        probes=watched.probed(measured),
-        memory=watched.memory(measured),
+        probes=observed.probed(measured),
+        memory=observed.memory(measured),
         recovery_seconds=_recovery_seconds(answers, load),
         granted_each_step=_each_step(answers.answered[granted]),
         refused_each_step=_each_step(answers.answered[refused]),

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import psutil
 
+from loadtest.client.flood import Answers, Floats, Flood
 from loadtest.overload import probes
-from loadtest.overload.flood import Answers, Floats, Flood
-from loadtest.overload.people import People
+from loadtest.overload.claimants import People
+from loadtest.overload.environment import Stage
 from loadtest.overload.probes import Seen
-from loadtest.overload.stage import Stage
 
 # Three full batches: two on their way, and always one that waits.
 CAPACITY_CONNECTIONS: Final = 1536

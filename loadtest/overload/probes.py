@@ -18,8 +18,8 @@ from typing import Final
 
 import psutil
 
-from loadtest import children, claimd_up
-from loadtest.overload.stage import Stage
+from loadtest.overload.environment import Stage
+from loadtest.target import children, claimd_up
 
 READYZ, CONSOLE_READYZ, CONSOLE_ROUND = "/readyz", "console /readyz", "console round"
 # A balancer's patience is a second or so; this is what tells slow from dead.

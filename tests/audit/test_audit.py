@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from claimd.audit.audit import audit_round
-from claimd.store import keys
-from claimd.store.redis_store import RedisStore
+from claimd.store.redis import keys
+from claimd.store.redis.store import RedisStore
 from tests.rounds import definition, identities, identity
 from tests.servers import Server
 

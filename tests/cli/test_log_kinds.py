@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from claimd.cli.logs import CountingHandler, OneLineEach
+from claimd.cli.terminal.logs import CountingHandler, OneLineEach
 
 
 class Log:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from claimd.cli.outlet import Lines, Outlet
-from tests.processes.pipes import drained, full_pipe
+from claimd.cli.terminal.outlet import Lines, Outlet
+from tests.up.pipes import drained, full_pipe
 
 SECONDS = 20.0
 
@@ -88,7 +88,7 @@ def test_a_pipe_that_another_made_non_blocking_loses_nothing() -> None:
 
 PROGRAM = """
 import sys, threading
-from claimd.cli.outlet import write_without_waiting
+from claimd.cli.terminal.outlet import write_without_waiting
 write_without_waiting()
 print("out 1", flush=True)
 print("err 1", file=sys.stderr)

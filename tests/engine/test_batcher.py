@@ -11,8 +11,8 @@ from claimd.engine.engine import ClaimEngine
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
-from claimd.store.protocol import MAX_BATCH
-from claimd.store.redis_store import RedisStore
+from claimd.store.ports import MAX_BATCH
+from claimd.store.redis.store import RedisStore
 from tests.rounds import definition, identities, identity, now_ms
 
 

@@ -10,7 +10,7 @@ from claimd.engine.expected_wait import ExpectedWait
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
-from claimd.store.protocol import MAX_BATCH
+from claimd.store.ports import MAX_BATCH
 from tests.rounds import definition, identity, now_ms
 
 PATIENCE_SECONDS = 20.0

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from claimd.gateway.lane import Lane
+from claimd.gateway.lane.connection import Lane
 from claimd.http import bodies
 from claimd.http.server import AiohttpDoor
-from tests.gateway.test_gateway_connections import CLAIMS, Gate, _request
+from tests.gateway.test_connections import CLAIMS, Gate, _request
 from tests.http import serving
 from tests.http.raw import Raw, connected, until
 from tests.http.serving import Served, open_round, pass_for

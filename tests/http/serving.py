@@ -22,22 +22,23 @@ from claimd.console import context as console_context
 from claimd.domain.rounds import Definition
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
-from claimd.engine.rate_limit import RateLimit
 from claimd.gateway import app as gateway_app
 from claimd.gateway.context import Context
-from claimd.gateway.lane import Lane
+from claimd.gateway.lane.connection import Lane
+from claimd.gateway.rate_limit import RateLimit
 from claimd.http import server as http_server
 from claimd.http import timeouts
 from claimd.http.admission import Admission
-from claimd.http.errors import COUNTS
+from claimd.http.connections import sweep
+from claimd.http.middleware import COUNTS
 from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.fresh_keys import FixedKeys, KeyFinder
 from claimd.identity.jwks import parse_jwks
+from claimd.identity.keys import Keys, identity_digest
 from claimd.identity.passes import Passes
-from claimd.identity.secrets import Keys, identity_digest
 from claimd.metrics.counts import Counts
 from claimd.metrics.reporter import Reporter
-from claimd.store.redis_store import RedisStore
+from claimd.store.redis.store import RedisStore
 
 SECRET = b"the secret of these tests, and of them only"
 ADMIN_TOKEN = "the admin token of these tests"
@@ -101,7 +102,7 @@ class Served:
 
     async def sweep(self, now: float) -> None:
         """What happens every second, at a moment of the test's choice."""
-        await timeouts.sweep({self.front, self.behind}, lambda: now)
+        await sweep({self.front, self.behind}, lambda: now)
 
     async def sweep_until(self, condition: Callable[[], bool], now: float, apart_seconds: float) -> None:
         """Sweep at moments after `now` that lie so far apart, until the condition holds."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from claimd.gateway.lane import Lane
+from claimd.gateway.lane.connection import Lane
 from claimd.http import admission
 from claimd.http.admission import RESERVED_FILES, most_connections
 from claimd.http.server import AiohttpDoor
-from claimd.processes.limits import few_files_warning
-from claimd.processes.listeners import BACKLOG
+from claimd.supervisor.listeners import BACKLOG
+from claimd.supervisor.open_files import few_files_warning
 from tests.http import serving
 from tests.http.raw import Raw, connected, until
 from tests.http.serving import Served, open_round, pass_for

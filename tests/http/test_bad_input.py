@@ -12,7 +12,7 @@ import redis
 from claimd.domain.times import to_rfc3339
 from claimd.http import bodies
 from claimd.http import server as http_server
-from claimd.store import keys
+from claimd.store.redis import keys
 from tests.http.answers import checked_problem, good, problem
 from tests.http.raw import connected
 from tests.http.serving import ADMIN, ADMIN_TOKEN, HOUR_MS, Served, now_ms, open_round, pass_for, with_pass

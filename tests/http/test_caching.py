@@ -6,7 +6,7 @@
 import pytest
 from aiohttp import hdrs, web
 
-from claimd.gateway.lane import Lane
+from claimd.gateway.lane.connection import Lane
 from claimd.http.caching import NO_STORE, on_prepare
 from claimd.http.server import AiohttpDoor
 from tests.http import serving

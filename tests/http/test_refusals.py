@@ -3,8 +3,8 @@
 import json
 
 from claimd.domain.outcomes import Decision, Outcome
+from claimd.gateway.lane.answers import claim_answer
 from claimd.http.replies import refusal
-from claimd.http.wire import claim_answer
 
 NOW_SECONDS = 1_700_000_000
 

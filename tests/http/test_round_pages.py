@@ -11,7 +11,7 @@ from claimd.gateway.round_lists import RoundLists
 from claimd.http.paging import Asked
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
-from claimd.store.protocol import RoundsPage
+from claimd.store.ports import RoundsPage
 from tests.http.answers import good, problem
 from tests.http.serving import ADMIN, HOUR_MS, Served, now_ms, open_round
 from tests.rounds import definition

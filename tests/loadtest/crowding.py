@@ -13,8 +13,8 @@ from pathlib import Path
 
 from stub_claimd import SECRET, TOKEN
 
-from loadtest.children import running
-from loadtest.credentials import new_jwks
+from loadtest.client.credentials import new_jwks
+from loadtest.target.children import running
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent

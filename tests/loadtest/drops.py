@@ -8,17 +8,17 @@ import numpy as np
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import to_rfc3339
-from claimd.identity.secrets import Keys
-from loadtest.answers import Told
-from loadtest.credentials import identities
-from loadtest.crowd import Kind
+from claimd.identity.keys import Keys
+from loadtest.client.answers import Told
+from loadtest.client.credentials import identities
+from loadtest.crowd.records import ROW
+from loadtest.crowd.schedule import Kind
+from loadtest.drop.messages import Done
 from loadtest.history.checker import check
 from loadtest.history.clock import ServerClock
 from loadtest.history.export import Export
 from loadtest.history.operations import Operations
 from loadtest.history.recount import Recount
-from loadtest.messages import Done
-from loadtest.records import ROW
 
 KEYS = Keys.derive(b"s" * 32)
 ROUND = "r"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from claimd.domain.log import EditEntry, GrantsEntry
-from loadtest.answers import Told
+from loadtest.client.answers import Told
 from loadtest.history.checker import check
 from loadtest.history.clock import ServerClock
 from loadtest.history.columns import unpack_identities

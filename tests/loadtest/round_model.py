@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from histories import BASE_MS, CLOCK, columns, digest
 
 from claimd.domain.log import EditEntry, GrantsEntry
-from loadtest.answers import Told
+from loadtest.client.answers import Told
 from loadtest.history.checker import check
 from loadtest.history.log import Log
 from loadtest.history.operations import Operation, Operations

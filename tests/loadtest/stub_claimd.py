@@ -16,8 +16,8 @@ import jwt
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import from_rfc3339, to_rfc3339
+from claimd.identity.keys import Keys, identity_digest
 from claimd.identity.passes import Passes
-from claimd.identity.secrets import Keys, identity_digest
 from claimd.identity.unauthenticated import Unauthenticated
 
 SECRET = "not much of a secret, but long enough"

@@ -9,7 +9,7 @@ import pytest
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import to_rfc3339
-from loadtest.answers import HOLDING, REFUSALS, UNKNOWN, Finding, Reader, Told, is_told
+from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Finding, Reader, Told, is_told
 
 AT = 1_585_857_600_123
 

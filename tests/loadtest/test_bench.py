@@ -14,8 +14,8 @@ from claimd.domain.outcomes import Decision, Outcome
 from claimd.http.replies import granted, refusal
 from loadtest.bench import contenders, figures, full_batches
 from loadtest.bench.measuring import REPLAY, SOLD_OUT, WIN, Measured, Visit
+from loadtest.bench.peers import keys, replies
 from loadtest.bench.rounds import AuditError, PeerRounds
-from loadtest.peers import keys, replies
 from tests.servers import Server
 
 DECIDING = (contenders.LANE, contenders.DOOR, contenders.AIOHTTP, contenders.FASTAPI)

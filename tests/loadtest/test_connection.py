@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from loadtest.connection import Connection
+from loadtest.client.connection import Connection
 
 HEAD = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
 WHOLE = HEAD + b"Content-Length: 4\r\n\r\nbody"

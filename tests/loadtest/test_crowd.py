@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from claimd.domain.claims import IDENTITY_BYTES
+from claimd.identity.keys import Keys, identity_digest
 from claimd.identity.passes import PASS_CHARACTERS, Passes
-from claimd.identity.secrets import Keys, identity_digest
 from claimd.identity.unauthenticated import Unauthenticated
-from loadtest.credentials import identities, mint, subject
-from loadtest.crowd import Forgery, Kind, forgery_of, gather, people_for
-from loadtest.loop import Loop
+from loadtest.client.credentials import identities, mint, subject
+from loadtest.crowd.pace import Loop
+from loadtest.crowd.schedule import Forgery, Kind, forgery_of, gather, people_for
 
 POOL, SECONDS = 20_000, 10.0
 KEYS = Keys.derive(b"s" * 32)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtest.demand import FLOOR, arrivals, rate, time_of
+from loadtest.crowd.arrivals import FLOOR, arrivals, rate, time_of
 
 
 @pytest.mark.parametrize(("pool", "seconds"), [(1, 1.0), (300, 3.0), (30_000, 10.0), (1_500_000, 105.0)])

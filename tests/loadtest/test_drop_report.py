@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from drops import OPENS_AT_MS, POOL, ROUND, SmallDrop
 
-from loadtest import figures, report
-from loadtest.answers import Told
-from loadtest.crowd import gather
-from loadtest.records import Records
-from loadtest.verdict import Verdict, judge, tolerance_seconds
+from loadtest import commandline
+from loadtest.client.answers import Told
+from loadtest.crowd.records import Records
+from loadtest.crowd.schedule import gather
+from loadtest.drop import figures, report
+from loadtest.drop.verdict import Verdict, judge, tolerance_seconds
 
 CONTRACT = {
     "verdict", "pool", "seconds_target", "seconds_to_sellout", "offered", "granted", "replayed", "sold_out", "refused",
@@ -208,7 +209,7 @@ def test_both_files_are_written_and_latest_points_to_them(tmp_path, monkeypatch)
     monkeypatch.setattr(report, "OUT", tmp_path)
     built = build(SmallDrop())
     for _ in range(2):
-        folder = report.new_folder()
+        folder = commandline.new_folder()
         report.write(built, folder)
         assert (tmp_path / "latest").resolve() == folder
     assert json.loads((tmp_path / "latest" / "report.json").read_text()) == built

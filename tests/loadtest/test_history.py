@@ -5,7 +5,7 @@ import pytest
 from histories import CLOCK, History, digest, ms, whole_round
 from typer.testing import CliRunner
 
-from loadtest.answers import Told
+from loadtest.client.answers import Told
 from loadtest.history.__main__ import app
 from loadtest.history.checker import check
 from loadtest.history.columns import unpack_identities

@@ -8,9 +8,9 @@ from histories import columns, digest
 
 from claimd.domain.log import EditEntry, GrantsEntry
 from claimd.domain.outcomes import Outcome
-from claimd.store.keys import log_key
-from claimd.store.redis_store import RedisStore
-from loadtest.answers import Told
+from claimd.store.redis.keys import log_key
+from claimd.store.redis.store import RedisStore
+from loadtest.client.answers import Told
 from loadtest.history.checker import check
 from loadtest.history.clock import read_clock
 from loadtest.history.log import Log, read_log

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from round_model import BUGS, play
 
-from loadtest.answers import Told
+from loadtest.client.answers import Told
 
 
 @settings(max_examples=300, deadline=None)

@@ -6,9 +6,9 @@ import pytest
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import to_rfc3339
-from loadtest.answers import Finding, Reader, Told
-from loadtest.check import Judge
-from loadtest.crowd import Kind
+from loadtest.client.answers import Finding, Reader, Told
+from loadtest.crowd.schedule import Kind
+from loadtest.drop.judge import Judge
 
 AT = 1_585_857_600_123
 OPENS_AT = 1_585_857_600_000

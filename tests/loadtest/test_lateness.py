@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtest.lateness import BlindSpell, busiest_window, late_fraction, own_lateness
+from loadtest.crowd.lateness import BlindSpell, busiest_window, late_fraction, own_lateness
 
 
 def late(intended, sent, free_since, blind=()):

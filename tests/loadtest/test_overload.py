@@ -14,16 +14,16 @@ import pytest
 
 from claimd.domain.claims import claim_id_prefix
 from claimd.domain.times import from_rfc3339
-from claimd.identity.secrets import Keys
-from loadtest.overload import books, promises
-from loadtest.overload.books import STOCK
+from claimd.identity.keys import Keys
+from loadtest.client.flood import GRANTED, LOST, TRY_AGAIN, Answers
+from loadtest.overload import consistency, rules
+from loadtest.overload.claimants import People
+from loadtest.overload.consistency import STOCK
 from loadtest.overload.figures import figures
-from loadtest.overload.flood import GRANTED, LOST, TRY_AGAIN, Answers
 from loadtest.overload.measuring import Asked, Load, Round
-from loadtest.overload.people import People
 from loadtest.overload.probes import CONSOLE_READYZ, CONSOLE_ROUND, READYZ, Seen
-from loadtest.overload.promises import Bottleneck
-from tests.processes.running import eventually
+from loadtest.overload.rules import Bottleneck
+from tests.up.running import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGINS, ENDS, AFTER = 2.0, 6.0, 10.0
@@ -106,8 +106,8 @@ def test_the_promises_hold_where_a_fifth_is_granted_and_the_rest_refused_at_once
     assert measured.refusals.p99_ms == pytest.approx(1.0)
     assert measured.grants.p50_ms == pytest.approx(900)
     assert measured.recovery_seconds == 0
-    assert promises.broken([measured], Bottleneck.SERVER) == []
-    assert promises.invalid([measured], Bottleneck.SERVER) == []
+    assert rules.broken([measured], Bottleneck.SERVER) == []
+    assert rules.invalid([measured], Bottleneck.SERVER) == []
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_promises_hold_where_a_fifth_is_granted_and_the_rest_refused_at_once
 )
 def test_a_broken_promise_is_said(how, told):
     """Each on its own: too few grants, refusals that keep people waiting, a load that is over and still felt."""
-    (sentence,) = promises.broken([figures(made_up(**how))], Bottleneck.SERVER)
+    (sentence,) = rules.broken([figures(made_up(**how))], Bottleneck.SERVER)
     assert told in sentence
 
 
@@ -128,9 +128,9 @@ def test_a_late_generator_makes_the_figures_invalid():
     """Never good by luck: what was not asked when it was due says nothing. Where all share a core it is only told."""
     measured = figures(made_up(late=0.011))
     assert measured.late == 1.0
-    (sentence,) = promises.invalid([measured], Bottleneck.SERVER)
+    (sentence,) = rules.invalid([measured], Bottleneck.SERVER)
     assert "100.0% of the requests left more than 10 ms late" in sentence
-    assert promises.invalid([measured], Bottleneck.GATEWAY) == []
+    assert rules.invalid([measured], Bottleneck.GATEWAY) == []
 
 
 def test_answers_that_are_lost_or_something_else_are_wrong():
@@ -139,15 +139,15 @@ def test_answers_that_are_lost_or_something_else_are_wrong():
     measured.overload.answers.told[:3] = (LOST, 500, 401)
     found = figures(replace(measured, capacity=made_up().capacity))
     assert found.wrong == 3
-    assert promises.wrong([found]) == ["3 answers were neither 201 nor 503"]
-    assert promises.wrong([figures(made_up())]) == []
+    assert rules.wrong([found]) == ["3 answers were neither 201 nor 503"]
+    assert rules.wrong([figures(made_up())]) == []
 
 
 def test_memory_that_grows_all_the_while_is_not_bounded():
     """A queue that is full takes no more."""
     measured = made_up()
     measured.seen.rss[:] = [(at / 10, 2**26 * (1 + at / 50)) for at in range(100)]
-    assert any("memory" in sentence for sentence in promises.broken([figures(measured)], Bottleneck.SERVER))
+    assert any("memory" in sentence for sentence in rules.broken([figures(measured)], Bottleneck.SERVER))
 
 
 CLAIMED_AT = "2026-01-01T20:00:00.000Z"
@@ -194,10 +194,10 @@ def people():
 
 def test_books_that_say_what_people_were_told_are_in_order(people):
     """Every 201 is in the export; a claim whose answer was lost, or was "ask again", may be, too."""
-    assert books.differences(Books(people), "r1", people, told_in_order()) == []
+    assert consistency.differences(Books(people), "r1", people, told_in_order()) == []
     for told in (LOST, TRY_AGAIN):
         unknown = told_in_order(told=(GRANTED,) * 4 + (told,), serials=(1, 2, 3, 4, 0))
-        assert books.differences(Books(people), "r1", people, unknown) == []
+        assert consistency.differences(Books(people), "r1", people, unknown) == []
 
 
 @pytest.mark.parametrize(
@@ -213,5 +213,5 @@ def test_books_that_say_what_people_were_told_are_in_order(people):
 )
 def test_books_that_differ_are_found(people, kept, asked, told):
     """An audit that complains, a counter that is off, and people who were told what is not so."""
-    found = books.differences(Books(people, **kept), "r1", people, told_in_order(**asked))
+    found = consistency.differences(Books(people, **kept), "r1", people, told_in_order(**asked))
     assert any(told in sentence for sentence in found), found

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from drops import PEOPLE, POOL, ROUND, SmallDrop
 
-from loadtest.answers import Told
-from loadtest.crowd import Kind
+from loadtest.client.answers import Told
+from loadtest.crowd.schedule import Kind
 from loadtest.history.export import read_export
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.processes.running import eventually
+from tests.up.running import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--connections=40", "--rate=100", "--carriers=4")
@@ -42,7 +42,10 @@ def test_an_interrupted_measurement_stops_everything(tmp_path, number):
     process = started(tmp_path, "--seconds=1", "--rounds=50")
     try:
         me = psutil.Process(process.pid)
-        eventually(lambda: any("loadtest.stallers" in each.cmdline() for each in me.children(True)), "those who stall")
+        eventually(
+            lambda: any("loadtest.stalled.slow_clients" in each.cmdline() for each in me.children(True)),
+            "those who stall",
+        )
         all_of_them = me.children(True)
         process.send_signal(number)
         said, _ = process.communicate(timeout=60)

@@ -6,7 +6,7 @@ from claimd.identity.bearer import Bearer, BearerTokens, TokenRules
 from claimd.identity.fresh_keys import FixedKeys
 from claimd.identity.jwks import parse_jwks
 from claimd.settings import Settings
-from loadtest.credentials import TokenIssuer, new_jwks
+from loadtest.client.credentials import TokenIssuer, new_jwks
 
 
 async def test_tokens_fit_lists_of_issuers_and_another_identity(tmp_path: Path) -> None:

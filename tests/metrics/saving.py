@@ -7,8 +7,8 @@ from typing import Any
 
 from claimd.metrics.counters import counters
 from claimd.metrics.tally import Tally, tally
-from claimd.store.counts import RedisCounts
 from claimd.store.errors import StoreUnavailable
+from claimd.store.redis.counts import RedisCounts
 from claimd.store.saved_counts import MergeOutcome, Saved, SavedCounts
 
 

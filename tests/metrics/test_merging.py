@@ -12,8 +12,8 @@ from claimd.metrics.counters import counters
 from claimd.metrics.counts import Counts
 from claimd.metrics.merging import Merging
 from claimd.metrics.reporter import Reporter
-from claimd.store import keys
-from claimd.store.redis_store import RedisStore
+from claimd.store.redis import keys
+from claimd.store.redis.store import RedisStore
 from claimd.store.saved_counts import MERGED_KEPT_MS, MergeOutcome
 from tests.metrics.saving import Swallowing, check_swallowed, shown, shown_counters
 from tests.rounds import definition

@@ -15,9 +15,9 @@ from claimd.metrics.counters import counters
 from claimd.metrics.counts import Counts
 from claimd.metrics.reporter import QUIET_REPORTS, Reporter
 from claimd.metrics.tally import FRESH_MS
-from claimd.store import keys
 from claimd.store.errors import StoreUnavailable
-from claimd.store.redis_store import RedisStore
+from claimd.store.redis import keys
+from claimd.store.redis.store import RedisStore
 from claimd.store.saved_counts import MERGED_KEPT_MS, MergeOutcome
 from tests.fuzzing import tried
 from tests.metrics.saving import FaultyCounts, Swallowing, check_swallowed, shown, shown_counters

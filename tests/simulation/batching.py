@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.store.protocol import MAX_BATCH
+from claimd.store.ports import MAX_BATCH
 from tests.simulation.evidence import Evidence
 from tests.simulation.history import CLAIMED, REFUSED, UNKNOWN, Call, Submission
 from tests.simulation.server import CALL_SECONDS, CALM_CALL_SECONDS

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from claimd.domain.outcomes import Outcome
-from claimd.store.protocol import MAX_BATCH
+from claimd.store.ports import MAX_BATCH
 from tests.simulation.evidence import Evidence
 from tests.simulation.history import REFUSED, Submission
 

@@ -7,7 +7,7 @@ from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.batcher import BatchLimits, Deliver
 from claimd.engine.engine import ClaimEngine
 from claimd.metrics.counts import Counts
-from claimd.store.protocol import Store
+from claimd.store.ports import Store
 from tests.simulation.history import History
 from tests.simulation.server import Connection, Server
 

@@ -13,7 +13,7 @@ from claimd.audit.audit import audit_round
 from claimd.domain.log import EditAction, GrantsEntry
 from claimd.domain.rounds import NO_EPOCH, NOT_OVER, Definition, Round
 from claimd.store.memory import MemoryStore
-from claimd.store.redis_store import RedisStore
+from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
 from tests.rounds import HOUR_MS, identity, listed, now_ms
 from tests.servers import Server

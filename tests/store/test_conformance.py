@@ -12,8 +12,8 @@ from claimd.domain.log import EditAction, EditEntry, GrantsEntry
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.domain.rounds import ANY_STATUS, FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, NOT_OVER, Status
 from claimd.store.memory import MemoryStore
-from claimd.store.protocol import MAX_BATCH, Edited, Store
-from claimd.store.redis_store import RedisStore
+from claimd.store.ports import MAX_BATCH, Edited, Store
+from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
 from tests.rounds import HOUR_MS, definition, identities, identity, listed, now_ms
 

@@ -1,0 +1,171 @@
+"""`claimd gateway` and `claimd console`: one role each, as a container runs it, or as a child of a supervisor."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import typer
+import uvloop
+
+from claimd.cli.arguments import options
+from claimd.cli.terminal.logs import log_to_stderr
+from claimd.cli.terminal.outlet import write_without_waiting
+from claimd.cli.terminal.progress import say
+from claimd.doctor.findings import tell
+from claimd.doctor.tokens import check_tokens
+from claimd.doctor.variables import check_variables
+from claimd.installation import installation_of
+from claimd.settings import Settings
+from claimd.store.installation import Installation
+from claimd.store.redis.acknowledgement import Durability
+from claimd.supervisor.heartbeat import beat_on
+from claimd.supervisor.listeners import listen, url_of
+from claimd.supervisor.open_files import few_files_warning, raise_open_files
+from claimd.supervisor.roles import worker_name
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        "gateway",
+        epilog="Example: [bold]CLAIMD_SECRET=… claimd gateway --redis-url redis://db --host 0.0.0.0 --workers 4[/]",
+    )(_gateway)
+    app.command(
+        "console",
+        epilog="Example: [bold]CLAIMD_ADMIN_TOKEN=… claimd console --redis-url redis://db --console-host 10.0.0.5[/]",
+    )(_console)
+
+
+def _gateway(
+    redis_url: options.RequiredRedisUrl = None,
+    durability: options.Durability = None,
+    host: options.Host = None,
+    port: options.Port = None,
+    workers: options.Workers = None,
+    jwks: options.Jwks = None,
+    jwt_issuer: options.JwtIssuer = None,
+    jwt_audience: options.JwtAudience = None,
+    jwt_identity: options.JwtIdentity = None,
+    jwt_leeway: options.JwtLeeway = None,
+    secret: options.RequiredSecret = None,
+    secret_file: options.SecretFile = None,
+    idle_seconds: options.IdleSeconds = None,
+    listen_fd: options.ListenFd = None,
+    ready_fd: options.ReadyFd = None,
+    worker: options.Worker = None,
+) -> None:
+    """Run the public gateway on your own server.
+
+    Needs CLAIMD_REDIS_URL and CLAIMD_SECRET. With more than one worker it watches them, and starts again one that dies.
+    """
+    from claimd.compose import run_gateway
+    from claimd.up.run import supervise_gateways
+
+    write_without_waiting()
+    settings = Settings.read(
+        redis_url=redis_url,
+        durability=durability,
+        host=host,
+        port=port,
+        workers=workers,
+        jwks=jwks,
+        jwt_issuer=jwt_issuer,
+        jwt_audience=jwt_audience,
+        jwt_identity=jwt_identity,
+        jwt_leeway=jwt_leeway,
+        secret=secret,
+        secret_file=secret_file,
+        idle_seconds=idle_seconds,
+    )
+    # Before anything listens, and in the process that a person looks at.
+    url = settings.require_redis_url()
+    installation = installation_of(settings)
+    if listen_fd is None:
+        _look_at_the_server(url, settings.durability, installation)
+        tell([*check_variables(), *asyncio.run(check_tokens(settings))], say)
+    if listen_fd is None and settings.workers > 1:
+        asyncio.run(supervise_gateways(settings, say))
+        return
+    listener = _listener(listen_fd, settings.host, settings.port, "port")
+    name = worker or worker_name(listener.getsockname()[1], 0)
+    _serve("gateway", listener, ready_fd, lambda ready: run_gateway(settings, listener, worker=name, on_ready=ready))
+
+
+def _console(
+    redis_url: options.RequiredRedisUrl = None,
+    durability: options.Durability = None,
+    console_host: options.ConsoleHost = None,
+    console_port: options.ConsolePort = None,
+    admin_token: options.RequiredAdminToken = None,
+    admin_token_file: options.AdminTokenFile = None,
+    idle_seconds: options.IdleSeconds = None,
+    data_dir: options.DataDir = None,
+    listen_fd: options.ListenFd = None,
+    ready_fd: options.ReadyFd = None,
+    embedded: options.Embedded = False,
+) -> None:
+    """Run the operators' side on your own server: admin API and metrics.
+
+    Needs CLAIMD_REDIS_URL and CLAIMD_ADMIN_TOKEN. Keep it off the public network.
+    """
+    from claimd.compose import run_console
+
+    write_without_waiting()
+    settings = Settings.read(
+        data_dir=data_dir,
+        redis_url=redis_url,
+        durability=durability,
+        console_host=console_host,
+        console_port=console_port,
+        admin_token=admin_token,
+        admin_token_file=admin_token_file,
+        idle_seconds=idle_seconds,
+    )
+    url = settings.require_redis_url()
+    settings.require_admin_token()
+    if listen_fd is None:
+        # The console needs no secret; where it was given one, a wrong one is the sign of a slip.
+        _look_at_the_server(url, settings.durability, installation_of(settings) if settings.secret else None)
+        tell(check_variables(), say)
+    listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
+    _serve(
+        "console", listener, ready_fd, lambda ready: run_console(settings, listener, embedded=embedded, on_ready=ready)
+    )
+
+
+def _look_at_the_server(url: str, durability: Durability, installation: Installation | None) -> None:
+    """Say what it keeps. A server that is away is waited for, one that can never do raises StartError."""
+    # Children of a supervisor never need it.
+    from claimd.doctor.examine import examine
+
+    report = asyncio.run(examine(url, durability, installation=installation, compares_secret=installation is not None))
+    report.refuse(wait=True)
+    report.tell(say)
+
+
+def _listener(listen_fd: int | None, host: str, port: int, setting: str) -> socket.socket:
+    if listen_fd is None:
+        return listen(host, port, setting=setting)[0]
+    return socket.socket(fileno=listen_fd)
+
+
+def _serve(
+    role: str,
+    listener: socket.socket,
+    ready_fd: int | None,
+    run: Callable[[Callable[[], None]], Coroutine[Any, Any, None]],
+) -> None:
+    few_files = few_files_warning(raise_open_files())
+    if few_files and ready_fd is None:
+        say(few_files)
+    log_to_stderr(role)
+    address = listener.getsockname()
+
+    def on_ready() -> None:
+        if ready_fd is None:
+            say(f"{role} ready on {url_of(address[0], address[1])}")
+        else:
+            beat_on(ready_fd)
+
+    uvloop.run(run(on_ready))

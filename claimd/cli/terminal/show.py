@@ -1,0 +1,212 @@
+"""What the console says: on a terminal laid out for its width, in a pipe as plain columns, or as JSON.
+
+Ids and numbers are whole at any width. In a pipe tabs separate the fields, numbers and statuses are those of the API,
+and nothing depends on COLUMNS or on the terminal.
+"""
+
+import json
+import sys
+from shutil import get_terminal_size
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from claimd.cli.terminal.printable import legible, legible_json
+from claimd.cli.terminal.streams import is_utf8
+
+STATUS_STYLES = {"scheduled": "cyan", "open": "bold green", "paused": "yellow", "sold_out": "bold", "closed": "dim"}
+
+_LIST_FIELDS = ("id", "status", "remaining", "issued", "total", "opens_at", "title")
+_NUMBERS = {"remaining": "left", "issued": "claimed", "total": "total"}
+_MIN_TITLE_CELLS = 8
+_GAP = 2
+
+
+def as_json_text(document: Any) -> None:
+    """Print a document as JSON."""
+    # Not left to the stream: it escapes as Python does, which is no JSON beyond 16 bits.
+    print_line(legible_json(json.dumps(document, indent=2, ensure_ascii=not is_utf8(sys.stdout))))
+
+
+def print_line(text: str) -> None:
+    """Print text, and see that it is written. Raises OutputError."""
+    print(text, flush=True)
+
+
+def json_line(document: Any) -> str:
+    """A document as JSON on one line."""
+    return legible_json(json.dumps(document, ensure_ascii=not is_utf8(sys.stdout)))
+
+
+def print_fields(*fields: Any) -> None:
+    """A line for a program: fields with a tab between them, which no field contains."""
+    print_line("\t".join(legible(_field(value)) for value in fields))
+
+
+def shown(text: str) -> str:
+    """Another's words for rich: no markup, and nothing that a terminal obeys."""
+    return escape(legible(text))
+
+
+def status_text(status: str) -> str:
+    """A status with its colour."""
+    return f"[{STATUS_STYLES.get(status, 'default')}]{shown(status.replace('_', ' '))}[/]"
+
+
+def is_paused_beforehand(state: dict[str, Any]) -> bool:
+    """Whether a round will be paused when it opens, which its status does not tell before."""
+    return bool(state["status"] == "scheduled" and state.get("paused"))
+
+
+def one_round(state: dict[str, Any], *, as_json: bool) -> None:
+    """Print a round."""
+    if as_json:
+        as_json_text(state)
+    elif sys.stdout.isatty():
+        _print_lines([f"[dim]{name:<11}[/]  {said}" for name, said in _rows(state)])
+    else:
+        for name, value in state.items():
+            print_fields(name, value)
+
+
+def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
+    """Print the list of rounds."""
+    if as_json:
+        as_json_text(answer)
+        return
+    rounds = sorted(answer["rounds"], key=lambda state: (state["opens_at"], state["id"]), reverse=True)
+    if not sys.stdout.isatty():
+        for state in rounds:
+            print_fields(*(state[name] for name in _LIST_FIELDS))
+    elif not rounds:
+        print_line("no such rounds: claimd round list --all shows those that are over, too")
+    else:
+        _list_on_terminal(rounds, get_terminal_size().columns)
+
+
+def edit(entry: dict[str, Any], action: str) -> None:
+    """Print an entry of a round's log on a terminal."""
+    head = f"[dim]{shown(entry['at'])}[/]  [bold]{shown(action.replace('_', ' '))}[/]  {shown(entry['who'])}"
+    lines = [f"{head}  [dim]version {entry['version']}[/]", f"  {shown(entry['reason'])}"]
+    changed = [f"  [dim]{shown(name)}[/] {shown(_field(value))}" for name, value in entry["fields"].items()]
+    _print_lines(lines + changed)
+
+
+def audit(result: dict[str, Any], round_id: str) -> None:
+    """Print an audit, the verdict first."""
+    verdict, reason = ("PASS", "every promise was kept") if result["ok"] else ("FAIL", ", ".join(_broken(result)))
+    if not sys.stdout.isatty():
+        print_fields(verdict, round_id, reason)
+        for name, meaning in _AUDIT_ROWS.items():
+            print_fields(name, result[name], meaning)
+        return
+    table = Table.grid(padding=(0, 2))
+    for name, meaning in _AUDIT_ROWS.items():
+        value = result[name]
+        said = ("yes" if value else "[red]no[/]") if isinstance(value, bool) else f"{value:,}"
+        table.add_row(f"[dim]{name}[/]", said, f"[dim]{meaning}[/]")
+    table.columns[1].justify = "right"
+    _print_lines([f"[bold {'green' if result['ok'] else 'red'}]{verdict}[/]  {shown(round_id)}: {reason}"])
+    _print_whole(table)
+
+
+def _rows(state: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("round", f"[bold]{shown(state['id'])}[/]  {shown(state['title'])}"),
+        ("status", status_text(state["status"]) + (", paused" if is_paused_beforehand(state) else "")),
+        ("packs", _packs(state)),
+        ("opens", shown(state["opens_at"])),
+        ("closes", shown(state["closes_at"])),
+    ]
+    documents = [(name, state[name]) for name in ("pack", "eligibility") if state.get(name)]
+    rows += [(name, shown(json.dumps(document, ensure_ascii=False))) for name, document in documents]
+    if "version" in state:
+        rows.append(("version", str(state["version"])))
+    return rows
+
+
+def _packs(state: dict[str, Any]) -> str:
+    return f"{state['remaining']:,} left of {state['total']:,} ({state['issued']:,} claimed)"
+
+
+def _list_on_terminal(rounds: list[dict[str, Any]], width: int) -> None:
+    """A table with as much of the titles as fits, one with less where little fits, else some lines for each round."""
+    for numbers in (("remaining", "issued", "total"), ("remaining", "total")):
+        room = width - _natural_width(_table(rounds, numbers))
+        if room < 0:
+            continue
+        longest = max(len("title"), *(cell_len(legible(state["title"])) for state in rounds))
+        cells = min(room - _GAP, longest)
+        _print_whole(_table(rounds, numbers, title_cells=cells if cells >= min(longest, _MIN_TITLE_CELLS) else 0))
+        return
+    for state in rounds:
+        said = (status_text(state["status"]), _packs(state), f"opens {shown(state['opens_at'])}")
+        _print_lines([f"[bold]{shown(state['id'])}[/]", *(f"  {line}" for line in said)])
+        _terminal(width).print(f"  {shown(state['title'])}", no_wrap=True, overflow="ellipsis")
+
+
+def _table(rounds: list[dict[str, Any]], numbers: tuple[str, ...], title_cells: int = 0) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
+    table.add_column("round", style="bold", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    for name in numbers:
+        table.add_column(_NUMBERS[name], justify="right", no_wrap=True)
+    table.add_column("opens", no_wrap=True)
+    if title_cells:
+        table.add_column("title", width=title_cells, overflow="ellipsis", no_wrap=True)
+    for state in rounds:
+        counts = [f"{state[name]:,}" for name in numbers]
+        title = [shown(state["title"])] if title_cells else []
+        table.add_row(shown(state["id"]), status_text(state["status"]), *counts, shown(state["opens_at"]), *title)
+    return table
+
+
+def _natural_width(table: Table) -> int:
+    return _terminal(10_000).measure(table).maximum
+
+
+def _print_whole(table: Table) -> None:
+    """As wide as it is: rich would cut the columns where the terminal is narrower, which itself wraps lines."""
+    _terminal(_natural_width(table)).print(table)
+
+
+def _terminal(width: int) -> Console:
+    # Without a height rich takes a width of its own where TERM is `dumb`.
+    return Console(highlight=False, width=width, height=25)
+
+
+def _print_lines(lines: list[str]) -> None:
+    terminal = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        terminal.print(line)
+
+
+def _field(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+_AUDIT_ROWS = {
+    "total": "packs to give away",
+    "issued": "by the counter",
+    "remaining": "by the counter",
+    "claims": "counted one by one",
+    "identities": "different people among them",
+    "serials_contiguous": "serials are 1, 2, 3 … without a gap",
+    "oversold": "claims beyond the total",
+    "duplicates": "serials or people that appear twice",
+    "log_matches": "the log tells the same story",
+}
+
+
+def _broken(result: dict[str, Any]) -> list[str]:
+    checks = {
+        "oversold": result["oversold"] > 0,
+        "somebody holds two": result["duplicates"] > 0 or result["identities"] != result["claims"],
+        "serials have gaps": not result["serials_contiguous"],
+        "the counter does not match the claims": result["issued"] != result["claims"],
+        "the log tells another story": not result["log_matches"],
+    }
+    return [sentence for sentence, is_broken in checks.items() if is_broken] or ["the console says no"]

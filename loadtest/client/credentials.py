@@ -1,0 +1,126 @@
+"""What people show at the door: identities, passes for the crowd, bearer tokens for those who use the app.
+
+Passes of the crowd are minted here with the secret instead of being asked for one by one: asking is what the app
+users do, and 1.8 million JWTs would measure PyJWT. They are minted before the round exists, into one packed blob:
+as 1.8 million `bytes` objects they would take 175 MB and give the processor's caches nothing to hold on to; packed
+they are 115 MB, and minting takes 8 s of one core. Made at send time they would cost a fifth of what a request may.
+"""
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+import numpy as np
+import numpy.typing as npt
+
+from claimd.domain.claims import IDENTITY_BYTES
+from claimd.identity.keys import Keys, identity_digest
+from claimd.identity.passes import Passes
+from loadtest.crowd.schedule import Forgery, forgery_of
+
+# Digests as numpy byte strings, which compare and sort at C speed. numpy takes zeros at the end of such a string for
+# padding, so each digest has a byte that is not zero behind it.
+Identities = npt.NDArray[np.bytes_]
+IDENTITY: Final = np.dtype(f"S{IDENTITY_BYTES + 1}")
+IDENTITY_END: Final = b"\x01"
+
+_VALID_FOR_MS: Final = 12 * 3600 * 1000
+_EXPIRED_FOR_MS: Final = 60_000
+_BREATHE_EVERY: Final = 5_000
+
+
+def subject(seed: int, person: int) -> str:
+    """The `sub` of a person's bearer token."""
+    return f"person-{seed}-{person}"
+
+
+def identities(keys: Keys, seed: int, persons: Iterable[int], breathe: Callable[[], None] = lambda: None) -> Identities:
+    """The identity digests of `persons`, in their order. `breathe` is called now and then to let others run."""
+    packed = bytearray()
+    key = keys.identity_key
+    for count, person in enumerate(persons):
+        packed += identity_digest(key, subject(seed, person)) + IDENTITY_END
+        if count % _BREATHE_EVERY == 0:
+            breathe()
+    return np.frombuffer(bytes(packed), IDENTITY)
+
+
+def mint(
+    keys: Keys,
+    round_id: str,
+    seed: int,
+    persons: npt.NDArray[np.int32],
+    people: int,
+    breathe: Callable[[], None] = lambda: None,
+) -> bytes:
+    """The passes of `persons`, packed: 68 characters each, in their order. Numbers from `people` on are bad passes."""
+    passes = Passes(keys.pass_key)
+    key, issue = keys.identity_key, passes.issue
+    expires_at_ms = int(time.time() * 1000) + _VALID_FOR_MS
+    packed = bytearray()
+    for count, person in enumerate(persons.tolist()):
+        if person < people:
+            packed += issue(round_id, identity_digest(key, subject(seed, person)), expires_at_ms).encode()
+        else:
+            packed += _bad_pass(keys, round_id, seed, person - people).encode()
+        if count % _BREATHE_EVERY == 0:
+            breathe()
+    return bytes(packed)
+
+
+def _bad_pass(keys: Keys, round_id: str, seed: int, number: int) -> str:
+    """Bad pass `number`, for the identity of a real person: none of these may ever claim in somebody's place."""
+    passes = Passes(keys.pass_key)
+    identity = identity_digest(keys.identity_key, subject(seed, number))
+    now_ms = int(time.time() * 1000)
+    forgery = forgery_of(number)
+    if forgery is Forgery.EXPIRED:
+        return passes.issue(round_id, identity, now_ms - _EXPIRED_FOR_MS)
+    if forgery is Forgery.OTHER_ROUND:
+        return passes.issue(f"not-{round_id}", identity, now_ms + _VALID_FOR_MS)
+    good = passes.issue(round_id, identity, now_ms + _VALID_FOR_MS)
+    return good[:-1] + ("A" if good[-1] != "A" else "B")
+
+
+class TokenIssuer:
+    """Signs bearer tokens as the identity provider would, with the first HS256 key of a JWKS file.
+
+    Only a symmetric key can sign: of the other kinds a JWKS file holds the public half alone.
+    """
+
+    def __init__(
+        self, jwks: Path, issuer: str | None = None, audience: str | None = None, identity: str = "sub"
+    ) -> None:
+        """Of several issuers or audiences, comma-separated as claimd takes them, the first is used.
+
+        Raises ValueError where the file has no key that can sign.
+        """
+        self._identity = identity
+        for key in json.loads(jwks.read_text())["keys"]:
+            if key.get("kty") == "oct" and key.get("alg") == "HS256":
+                self._secret = base64.urlsafe_b64decode(key["k"] + "=" * (-len(key["k"]) % 4))
+                self._headers = {"kid": key["kid"]}
+                break
+        else:
+            raise ValueError(f"{jwks} has no oct key for HS256, so no token can be signed for the app users")
+        self._extra: dict[str, Any] = {}
+        if issuer:
+            self._extra["iss"] = issuer.partition(",")[0].strip()
+        if audience:
+            self._extra["aud"] = audience.partition(",")[0].strip()
+
+    def token(self, sub: str) -> str:
+        """A bearer token for `sub`, under the claim that names the person, good for an hour."""
+        claims = {self._identity: sub, "exp": int(time.time()) + 3600, **self._extra}
+        return jwt.encode(claims, self._secret, algorithm="HS256", headers=self._headers)
+
+
+def new_jwks() -> str:
+    """A JWKS file with one fresh HS256 key, for a drop that brings its own identity provider."""
+    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    return json.dumps({"keys": [{"kty": "oct", "alg": "HS256", "kid": "loadtest", "k": key}]})

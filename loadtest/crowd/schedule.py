@@ -1,0 +1,122 @@
+"""Who taps, and when: the whole crowd of a drop as one seeded schedule, decided before the first request leaves.
+
+People are numbered in the order of their arrival. Numbers from `people` on are not people but bad passes
+(`forgery_of` says which kind). The same pool, seconds, seed and app users always give the same schedule.
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from loadtest.crowd.arrivals import Floats, arrivals
+from loadtest.crowd.pace import Loop, loop_of
+
+LATECOMERS: Final = 0.20
+DOUBLE_TAPS: Final = 0.05
+DOUBLE_TAP_SECONDS: Final = (0.2, 3.0)
+EARLY_BIRDS: Final = 0.01
+EARLY_SECONDS: Final = (0.3, 5.0)  # the latter no more than the drop itself is long
+BAD_PASSES: Final = 0.005
+APP_SECONDS: Final = 2.0
+# A closed loop has no times: whatever the pool, its people stand in the order of a drop that takes as long as this.
+ORDER_SECONDS: Final = 105.0
+
+
+class Kind(IntEnum):
+    """What a request of the schedule is; the answer it must get follows from it."""
+
+    CLAIM = 0
+    AGAIN = 1
+    EARLY = 2
+    BAD = 3
+    APP = 4
+
+
+class Forgery(IntEnum):
+    """What is wrong with a bad pass."""
+
+    FORGED = 0
+    EXPIRED = 1
+    OTHER_ROUND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Requests in the order they are meant to be sent: seconds after the opening, whose, and of what kind."""
+
+    loop: Loop
+    people: int
+    offsets: Floats
+    persons: npt.NDArray[np.int32]
+    kinds: npt.NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def slice(self, index: int, count: int) -> "Schedule":
+        """The share of generator `index` of `count`: every count-th request, whoever else has the person's others."""
+        own = np.s_[index::count]
+        return replace(self, offsets=self.offsets[own], persons=self.persons[own], kinds=self.kinds[own])
+
+    def pick(self, chosen: npt.NDArray[np.bool_]) -> "Schedule":
+        """The chosen requests, still in order."""
+        return replace(self, offsets=self.offsets[chosen], persons=self.persons[chosen], kinds=self.kinds[chosen])
+
+
+def forgery_of(number: int) -> Forgery:
+    """What is wrong with bad pass `number` (counted from the first bad pass)."""
+    return Forgery(number % len(Forgery))
+
+
+def people_for(pool: int) -> int:
+    """How many people come for a pool: a fifth more than it has."""
+    return pool + max(1, round(pool * LATECOMERS))
+
+
+def earliest(seconds: float) -> float:
+    """How many seconds before the opening the first may tap."""
+    return min(EARLY_SECONDS[1], seconds)
+
+
+def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
+    """The crowd of a drop. `app_users` of the first to come use the app itself; they count like everybody else."""
+    if loop_of(seconds) is Loop.CLOSED:
+        return _all_at_once(gather(pool, ORDER_SECONDS, seed, app_users))
+    rng = np.random.default_rng(seed)
+    people = people_for(pool)
+    first = arrivals(pool, people, seconds, rng)
+    first_kinds = np.full(people, Kind.CLAIM, np.int8)
+    at_once = max(app_users, int(np.searchsorted(first, APP_SECONDS)))
+    first_kinds[rng.choice(min(at_once, people), min(app_users, people), replace=False)] = Kind.APP
+
+    again = rng.choice(people, max(2, round(people * DOUBLE_TAPS)), replace=False)
+    again_after = rng.uniform(*DOUBLE_TAP_SECONDS, len(again))
+    again_after[: len(again) // 2] = 0.0  # the same moment, so on another connection
+
+    early = rng.choice(people, max(1, round(people * EARLY_BIRDS)), replace=False)
+    bad = max(len(Forgery), round(people * BAD_PASSES))
+
+    offsets = np.concatenate([
+        first,
+        first[again] + again_after,
+        -rng.uniform(EARLY_SECONDS[0], earliest(seconds), len(early)),
+        rng.choice(first, bad),
+    ])  # fmt: skip
+    persons = np.concatenate([np.arange(people), again, early, people + np.arange(bad)]).astype(np.int32)
+    kinds = np.concatenate([
+        first_kinds,
+        np.full(len(again), Kind.AGAIN, np.int8),
+        np.full(len(early), Kind.EARLY, np.int8),
+        np.full(bad, Kind.BAD, np.int8),
+    ])  # fmt: skip
+    order = np.argsort(offsets, kind="stable")
+    return Schedule(Loop.OPEN, people, offsets[order], persons[order], kinds[order])
+
+
+def _all_at_once(schedule: Schedule) -> Schedule:
+    """The same crowd in the same order, all of it at the opening; before it there is nobody."""
+    staying = schedule.pick(schedule.kinds != Kind.EARLY)
+    return replace(staying, loop=Loop.CLOSED, offsets=np.zeros(len(staying)))

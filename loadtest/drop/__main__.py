@@ -1,0 +1,176 @@
+"""The whole drop in one command: claimd up in a fresh data directory, the crowd at its door, verdict and report.
+
+Everything it starts, it stops, however it ends. It never imports Locust: gevent's patches would reach in here.
+"""
+
+import json
+import os
+import select
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from loadtest import commandline
+from loadtest.crowd.pace import pace_of
+from loadtest.drop import sizes, terminal
+from loadtest.drop.verdict import Verdict
+from loadtest.target import children, claimd_up
+
+_EXIT_SECONDS: Final = 30.0
+# The crowd is not on the server's machine where it matters; here at least it must not be starved by it.
+_NICE: Final = ("nice", "-n", "5")
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+class DropError(Exception):
+    """The drop could not be run; the message says why."""
+
+
+@app.command()
+def drop(
+    pool: Annotated[int, typer.Option(help="Packs to give away.")] = 1_500_000,
+    seconds: Annotated[float, typer.Option(help="When the last pack should be gone; 0: as fast as it goes.")] = 105.0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Gateway processes.", show_default="cores, less one for the crowd")
+    ] = None,
+    connections: Annotated[
+        int | None, typer.Option(min=1, help="Keep-alive connections of the crowd.", show_default="by pool")
+    ] = None,
+    app_users: Annotated[
+        int | None, typer.Option(min=0, help="People who use the app.", show_default="by pool")
+    ] = None,
+    generators: Annotated[int, typer.Option(min=1, max=64, help="Locust processes that carry the crowd.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed brings the same crowd.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.", show_default="loadtest/out/TIME")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave claimd's data directory behind, and say where.")] = False,
+) -> None:
+    """Give away POOL packs in SECONDS to a crowd that is too large, and check every single answer.
+
+    Exit code: **0** it held, **1** it did not, or could not be run, **2** the load generator fell behind, so that the
+    figures mean nothing.
+    """
+    console = commandline.begin()
+    try:
+        sizes.check_size(pool, seconds)
+        gateways = workers or max(1, (os.cpu_count() or 1) - 1)
+        carriers = connections or sizes.connections_for(pool)
+        visitors = sizes.app_users_for(pool) if app_users is None else app_users
+        commandline.allow_connections(carriers + visitors)
+        folder = (out or commandline.new_folder()).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        console.print(
+            f"{pool:,} packs to give away {pace_of(seconds)}: {gateways} gateway workers, {carriers} connections"
+        )
+        size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
+        size += [f"--seed={seed}", *_distribution(generators)]
+        result = _run(folder, gateways, size, keep, console)
+    except (DropError, claimd_up.StartError, commandline.SizeError) as error:
+        console.print("[bold red]error[/]", error, soft_wrap=True)
+        raise typer.Exit(Verdict.FAIL.exit_code) from None
+    except KeyboardInterrupt:
+        console.print("interrupted: everything is stopped, there is no report")
+        raise typer.Exit(commandline.INTERRUPTED) from None
+    console.print(terminal.summary(result))
+    console.print(f"\n  report: {_shown(folder / 'report.html')}", soft_wrap=True)
+    raise typer.Exit(Verdict(result["verdict"]).exit_code)
+
+
+def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Console) -> dict[str, Any]:
+    """Start claimd, then the crowd; the report as read back. Raises DropError."""
+    claimd_log, locust_log = folder / "claimd.log", folder / "locust.log"
+    with ExitStack() as stack:
+        home = stack.enter_context(_temporary_folder(keep, console))
+        claimd = stack.enter_context(claimd_up.running(home, claimd_log, workers, _NICE))
+        locust = [
+            *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
+            *(f"--host={claimd.url}", f"--console-url={claimd.console_url}"),
+            *(f"--data-dir={claimd.data_dir}", f"--jwks={claimd.jwks}", f"--out={folder}", *size),
+        ]
+        _bring_the_crowd(locust, locust_log, console)
+    try:
+        result: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    except (OSError, ValueError):
+        raise DropError(f"the crowd left no report\n{children.tail(locust_log)}\n{children.tail(claimd_log)}") from None
+    return result
+
+
+def _bring_the_crowd(command: list[str], log: Path, console: Console) -> None:
+    """Run Locust to its end and show how it goes."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as news, ExitStack() as stack:
+        try:
+            command = [*command, f"--progress-fd={writing}"]
+            environment = claimd_up.inherited_environment()
+            locust = stack.enter_context(
+                children.running(command, environment, log, cwd=claimd_up.ROOT, pass_fds=(writing,))
+            )
+        finally:
+            os.close(writing)
+        with terminal.display(console) as display:
+            for piece in _lines(news.fileno(), locust):
+                if piece["phase"] == "failed":
+                    raise DropError(piece["error"])
+                display.show(piece)
+        locust.wait(_EXIT_SECONDS)
+
+
+def _lines(descriptor: int, child: children.Child) -> Iterator[dict[str, Any]]:
+    """JSON lines from a pipe until its other end is closed, or the child is gone though another still holds it."""
+    rest = b""
+    while True:
+        readable, _, _ = select.select([descriptor], [], [], 1.0)
+        if not readable:
+            if child.poll() is not None:
+                return
+            continue
+        data = os.read(descriptor, 65536)
+        if not data:
+            return
+        *whole, rest = (rest + data).split(b"\n")
+        yield from map(json.loads, whole)
+
+
+def _distribution(generators: int) -> list[str]:
+    """Locust's options for that many processes, and a port of their own to talk over."""
+    if generators == 1:
+        return []
+    (port,) = claimd_up.free_ports(1)
+    return [
+        f"--processes={generators}",
+        "--master-bind-host=127.0.0.1",
+        f"--master-bind-port={port}",
+        f"--master-port={port}",
+    ]
+
+
+@contextmanager
+def _temporary_folder(keep: bool, console: Console) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="claimd-drop-"))
+    try:
+        yield folder
+    finally:
+        if keep:
+            console.print(f"claimd's data directory is kept: {folder / 'data'}", soft_wrap=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shown(path: Path) -> Path:
+    """As short as it can be said from here."""
+    with suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path
+
+
+if __name__ == "__main__":
+    # A mistake in the arguments would be 2, which says something else here.
+    typer.BadParameter.exit_code = Verdict.FAIL.exit_code
+    app()

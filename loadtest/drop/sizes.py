@@ -1,0 +1,38 @@
+"""How large a drop may be, and how many carry it."""
+
+import math
+from typing import Final
+
+from loadtest.commandline import SizeError
+from loadtest.crowd.pace import Loop, loop_of
+
+MOST_CONNECTIONS: Final = 500
+MOST_APP_USERS: Final = 50
+_FEWEST_CONNECTIONS: Final = 20
+# Nothing worth the name of a capacity.
+_SLOWEST_PER_SECOND: Final = 1000
+_OVERTIME_SECONDS: Final = 120
+
+
+def check_size(pool: int, seconds: float) -> None:
+    """Raises SizeError for a drop that cannot be."""
+    if not 1 <= pool <= 2**31:
+        raise SizeError(f"POOL={pool} cannot be given away; name a number from 1 to 2^31")
+    if seconds and not (math.isfinite(seconds) and 1 <= seconds <= 86_400):
+        raise SizeError(f"SECONDS={seconds:g} cannot be run; name a number from 1 to 86400, or 0: as fast as it goes")
+
+
+def finish_seconds(requests: int, seconds: float) -> float:
+    """How long after the opening a crowd may take before something must be wrong."""
+    expected = seconds * 2 if loop_of(seconds) is Loop.OPEN else requests / _SLOWEST_PER_SECOND
+    return expected + _OVERTIME_SECONDS
+
+
+def connections_for(pool: int) -> int:
+    """How many connections carry the crowd: enough that nobody waits for one, no more than a core can serve."""
+    return max(_FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, pool // 20))
+
+
+def app_users_for(pool: int) -> int:
+    """How many of the people use the app: one in a hundred, up to a limit, for each costs as much as five others."""
+    return min(MOST_APP_USERS, pool // 100)

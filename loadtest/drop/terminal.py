@@ -1,0 +1,157 @@
+"""What a drop shows while it runs, and at its end. Drawn in the parent process, so that it never disturbs the crowd."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from loadtest.crowd.pace import Loop, loop_of, pace_of
+
+_LINE_EVERY_SECONDS: Final = 5.0
+_COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow"}
+
+
+class Display(Protocol):
+    """Takes the news of the Locust process one by one."""
+
+    def show(self, news: dict[str, Any]) -> None:
+        """Show one piece of news."""
+
+
+class _Rates:
+    """Rates a second, from totals."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Any] = {}
+
+    def of(self, news: dict[str, Any]) -> tuple[float, float]:
+        """Requests and grants a second since the news before."""
+        last, self._last = self._last, news
+        passed = news["offset"] - last.get("offset", news["offset"])
+        if passed <= 0:
+            return 0.0, 0.0
+        return (news["offered"] - last["offered"]) / passed, (news["granted"] - last["granted"]) / passed
+
+
+class _Lines:
+    """For a pipe or a log: a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._rates = console, _Rates()
+        self._next = float("-inf")
+
+    def show(self, news: dict[str, Any]) -> None:
+        if news["phase"] != "running":
+            if sentence := sentence_for(news):
+                self._console.print(sentence)
+            return
+        if news["offset"] < self._next:
+            return
+        self._next = news["offset"] + _LINE_EVERY_SECONDS
+        offered, granted = self._rates.of(news)
+        self._console.print(
+            f"{news['offset']:7.1f} s   {news['pool'] - news['granted']:>9,} left   {granted:>6,.0f} grants/s   "
+            f"{offered:>6,.0f} requests/s   p50 {news['p50_ms']:,.1f} ms   p99 {news['p99_ms']:,.1f} ms   "
+            f"{news['errors']:,} errors",
+            highlight=False,
+        )
+
+
+class _Picture:
+    """For a person at a terminal: one picture, redrawn."""
+
+    def __init__(self, live: Live) -> None:
+        self._live, self._rates = live, _Rates()
+
+    def show(self, news: dict[str, Any]) -> None:
+        if news["phase"] == "running":
+            self._live.update(self._draw(news))
+        elif sentence := sentence_for(news):
+            self._live.console.print(sentence, style="dim")
+
+    def _draw(self, news: dict[str, Any]) -> Group:
+        offered, granted = self._rates.of(news)
+        pool, left = news["pool"], news["pool"] - news["granted"]
+        offset, seconds = news["offset"], news["seconds"]
+        grid = Table.grid(padding=(0, 3))
+        for _ in range(4):
+            grid.add_column(justify="right")
+            grid.add_column(justify="left", style="dim")
+        grid.add_row(
+            f"{left:,}", f"of {pool:,} left", f"{granted:,.0f}", "grants/s", f"{offered:,.0f}", "requests/s",
+            f"{news['waiting']:,}", "waiting",
+        )  # fmt: skip
+        grid.add_row(
+            f"{news['p50_ms']:,.1f} ms", "p50", f"{news['p99_ms']:,.1f} ms", "p99", f"{news['sold_out']:,}", "sold out",
+            f"{news['errors']:,}", "errors",
+        )  # fmt: skip
+        clock = f"opens in {-offset:.0f} s" if offset < 0 else f"{offset:.0f} s"
+        style = "red" if news["errors"] else "green"
+        # A bar does not end its line; a row does.
+        bars = Table.grid()
+        bars.add_row(
+            ProgressBar(total=pool, completed=news["granted"], width=72, complete_style=style, finished_style=style)
+        )
+        if loop_of(seconds) is Loop.OPEN:
+            time_gone = min(max(offset, 0), seconds)
+            bars.add_row(ProgressBar(total=seconds, completed=time_gone, width=72, complete_style="dim"))
+        return Group(Text(f"{clock}, to be sold out {pace_of(seconds)}", style="bold"), bars, grid)
+
+
+def sentence_for(news: dict[str, Any]) -> str | None:
+    """What a phase of the run is called; None where the phase speaks for itself."""
+    return {
+        "preparing": "the crowd gathers and gets its passes …",
+        "auditing": "everyone has an answer: audit and recount …",
+    }.get(news["phase"])
+
+
+@contextmanager
+def display(console: Console) -> Iterator[Display]:
+    """The display that fits where the output goes."""
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        yield _Picture(live)
+
+
+def summary(report: dict[str, Any]) -> Group:
+    """The verdict and the figures behind it."""
+    colour = _COLOURS[report["verdict"]]
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    took = report["seconds_to_sellout"]
+    latency, generator = report["latency_ms"], report["generator"]
+    table.add_row("sold out in", "not sold out" if took is None else f"{took:.2f} s ({_against(report)})")
+    table.add_row("granted", f"{report['granted']:,} of {report['pool']:,}")
+    table.add_row("offered", f"{report['offered']:,} requests")
+    refusals = f"{report['sold_out']:,} sold out, {report['refused']:,} refused as they should be"
+    table.add_row("answers", f"{report['replayed']:,} replayed, {refusals}")
+    table.add_row("errors", f"{report['errors']:,}")
+    table.add_row("latency", "   ".join(f"{name} {value:,.1f} ms" for name, value in latency.items()))
+    table.add_row("audit", "ok" if report["audit"].get("ok") else "NOT OK")
+    table.add_row("recount", "ok" if report["recount"].get("ok") else "NOT OK")
+    lateness = f"{generator['late_fraction']:.3%} late" if report["loop"] == Loop.OPEN else "closed loop, never late"
+    table.add_row("generator", f"{lateness}, {generator['cpu_fraction']:.0%} of a core")
+    for name, process in report["processes"].items():
+        table.add_row(name, f"{process['cpu_fraction']:.0%} of a core, {process['rss_peak_mib']:,.0f} MiB")
+    if report["capacity"] and report["capacity"]["busiest"]:
+        share = report["capacity"]["busiest_cpu_fraction"]
+        table.add_row("busiest", f"{report['capacity']['busiest']}, {share:.0%} of a core in its busiest 5 s")
+    reasons = [Text(f"  {reason}", style=colour) for reason in report["reasons"]]
+    return Group(Text(report["verdict"].upper(), style=f"bold {colour}"), *reasons, table)
+
+
+def _against(report: dict[str, Any]) -> str:
+    """What the time to the sell-out is to be held against."""
+    if report["loop"] == Loop.OPEN:
+        return f"target {report['seconds_target']:g} s"
+    rate = report["capacity"]["packs_per_second"]
+    return pace_of(0) if rate is None else f"{pace_of(0)}: {rate:,} packs a second"

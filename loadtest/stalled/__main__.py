@@ -1,0 +1,209 @@
+"""`python -m loadtest.stalled`: what thousands of stalled connections cost those who claim, measured side by side.
+
+Everything it starts, it stops, however it ends.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import numpy as np
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from claimd.identity.passes import PASS_CHARACTERS
+from loadtest import commandline
+from loadtest.client import credentials
+from loadtest.client.connection import LoadError
+from loadtest.client.open_loop import OpenLoop
+from loadtest.target import children, claimd_up, console_client
+from loadtest.target.claimd_up import Claimd
+
+_HOUR_MS: Final = 3_600_000
+_ROUND: Final = "stalled"
+_SEED: Final = 1
+# Some are hung up on and come back all the time.
+_ENOUGH: Final = 0.9
+_SETTLE_SECONDS: Final = 120.0
+_WARM_UP_SECONDS: Final = 1.0
+
+# What is measured, in this order.
+_SIDES: Final = ("alone", "they stall elsewhere", "they stall at the gateway")
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+class MeasuringError(Exception):
+    """It could not be measured; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one measurement: latencies of claims, and what the gateway took."""
+
+    p50_ms: float
+    p99_ms: float
+    rss_mib: float
+    cpu_fraction: float
+    connections: int
+
+
+@app.command()
+def stalled(
+    connections: Annotated[int, typer.Option(min=8, max=50_000, help="How many stall.")] = 5_000,
+    rate: Annotated[float, typer.Option(min=10, max=50_000, help="Claims a second of the others.")] = 2_000.0,
+    carriers: Annotated[int, typer.Option(min=1, max=500, help="Keep-alive connections of the others.")] = 50,
+    seconds: Annotated[float, typer.Option(min=0.5, max=300, help="How long each measurement takes.")] = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="How often both are measured.")] = 5,
+) -> None:
+    """Latency of claims alone, with CONNECTIONS that stall elsewhere, and with them at the gateway; medians of ROUNDS.
+
+    Clients that stall take processor time themselves, on the same machine here. What they do to claims by that is seen
+    when they stall at a server that does nothing: what counts is the difference between there and the gateway.
+
+    A quarter each: sends half a request; drips a byte a second; sends headers without end; never reads its answers.
+    Half of them are on the way to each of the gateway's doors. Who is hung up on comes back. Latency counts from the
+    moment a claim was due, whatever was answered before. One gateway, an embedded Valkey, everything on this machine:
+    leave it alone meanwhile. Exit code: **0** measured, **1** it could not be.
+    """
+    console = commandline.begin()
+    try:
+        commandline.allow_connections(connections)
+        with tempfile.TemporaryDirectory(prefix="claimd-stalled-") as home:
+            log = Path(home) / "claimd.log"
+            with claimd_up.running(Path(home), log, workers=1) as claimd:
+                measured = _measure(claimd, connections, rate, carriers, seconds, rounds, console)
+    except (
+        MeasuringError,
+        LoadError,
+        OSError,
+        console_client.ApiError,
+        claimd_up.StartError,
+        commandline.SizeError,
+    ) as error:
+        console.print("[bold red]error[/]", error, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console.print("interrupted: everything is stopped")
+        raise typer.Exit(commandline.INTERRUPTED) from None
+    _show(measured, console)
+
+
+def _measure(
+    claimd: Claimd, connections: int, rate: float, carriers: int, seconds: float, rounds: int, console: Console
+) -> list[tuple[Figures, ...]]:
+    now_ms, count, warm_up = int(time.time() * 1000), int(rate * seconds), int(rate * _WARM_UP_SECONDS)
+    asking = _Asking(claimd, warm_up + len(_SIDES) * rounds * count)
+    operators = console_client.Console(claimd.console_url, claimd.admin_token)
+    operators.create_round(_ROUND, 2**31, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
+    gateway = psutil.Process(claimd.pid("gateway-0"))
+    measured: list[tuple[Figures, ...]] = []
+    with closing(OpenLoop(claimd.port, carriers)) as load:
+        load.run(asking.next(warm_up), rate)
+        quiet = gateway.num_fds()
+        for number in range(rounds):
+            alone = _figures(gateway, load, asking.next(count), rate, quiet)
+            with _sink(claimd) as (port, sink), _stallers(claimd, port, connections, sink):
+                elsewhere = _figures(gateway, load, asking.next(count), rate, quiet)
+            with _stallers(claimd, claimd.port, connections, gateway):
+                here = _figures(gateway, load, asking.next(count), rate, quiet)
+            measured.append((alone, elsewhere, here))
+            told = ", ".join(f"{side.p99_ms:.2f} ms {name}" for side, name in zip(measured[-1], _SIDES, strict=True))
+            console.print(f"round {number + 1}: p99 {told}")
+    return measured
+
+
+class _Asking:
+    """Claims of people who have not claimed yet."""
+
+    def __init__(self, claimd: Claimd, people: int) -> None:
+        self._packed = credentials.mint(claimd.keys, _ROUND, _SEED, np.arange(people, dtype=np.int32), people)
+        self._at = 0
+
+    def next(self, count: int) -> list[bytes]:
+        """The requests of the next `count`."""
+        start, self._at = self._at, self._at + count * PASS_CHARACTERS
+        line = f"POST /v1/rounds/{_ROUND}/claims HTTP/1.1\r\nHost: claimd\r\nAuthorization: Pass ".encode()
+        return [
+            line + self._packed[at : at + PASS_CHARACTERS] + b"\r\n\r\n"
+            for at in range(start, self._at, PASS_CHARACTERS)
+        ]
+
+
+def _figures(gateway: psutil.Process, load: OpenLoop, requests: list[bytes], rate: float, quiet: int) -> Figures:
+    load.latencies.clear()
+    load.statuses.clear()
+    began, before = time.perf_counter(), gateway.cpu_times()
+    load.run(requests, rate)
+    took, after = time.perf_counter() - began, gateway.cpu_times()
+    if load.statuses != {b"201"}:
+        raise MeasuringError(f"claims were answered {sorted(load.statuses)}, which should all be 201")
+    p50, p99 = np.percentile(np.array(load.latencies) * 1000, (50, 99))
+    used = after.user + after.system - before.user - before.system
+    rss_mib = gateway.memory_info().rss / 2**20
+    return Figures(float(p50), float(p99), rss_mib, used / took, gateway.num_fds() - quiet)
+
+
+@contextmanager
+def _sink(claimd: Claimd) -> Iterator[tuple[int, psutil.Process]]:
+    """A server to stall at that does nothing, and its port."""
+    (port,) = claimd_up.free_ports(1)
+    log = claimd.log.with_name("sink.log")
+    command = [sys.executable, "-m", "loadtest.stalled.idle_server", str(port)]
+    with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT) as child:
+        claimd_up.await_listening(port, child, log)
+        yield port, psutil.Process(child.pid)
+
+
+@contextmanager
+def _stallers(claimd: Claimd, port: int, connections: int, server: psutil.Process) -> Iterator[None]:
+    """As many stalled connections to a server's port, until it is left and they are gone."""
+    command = [sys.executable, "-m", "loadtest.stalled.slow_clients", str(port), str(connections)]
+    quiet = server.num_fds()
+    log = claimd.log.with_name("stallers.log")
+    with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT):
+        _await_connections(server, log, lowest=quiet + int(connections * _ENOUGH))
+        yield
+    _await_connections(server, log, highest=quiet + int(connections * (1 - _ENOUGH)))
+
+
+def _await_connections(server: psutil.Process, log: Path, lowest: int = 0, highest: int = 2**31) -> None:
+    give_up = time.monotonic() + _SETTLE_SECONDS
+    while not lowest <= (opened := server.num_fds()) <= highest:
+        if time.monotonic() > give_up:
+            raise MeasuringError(
+                f"the server has {opened} files open, after {_SETTLE_SECONDS:g} s\n{children.tail(log)}"
+            )
+        time.sleep(0.1)
+
+
+def _show(measured: list[tuple[Figures, ...]], console: Console) -> None:
+    table = Table(title="medians", title_justify="left")
+    for name in ("claims", "p50 ms", "p99 ms", "gateway MiB", "gateway CPU", "stalled"):
+        table.add_column(name, justify="left" if name == "claims" else "right")
+    for name, side in zip(_SIDES, zip(*measured, strict=True), strict=True):
+        table.add_row(
+            name,
+            f"{statistics.median(each.p50_ms for each in side):.2f}",
+            f"{statistics.median(each.p99_ms for each in side):.2f}",
+            # It grows with what was claimed, too, and never shrinks: how far it went says more than a median.
+            f"{min(each.rss_mib for each in side):.0f} to {max(each.rss_mib for each in side):.0f}",
+            f"{statistics.median(each.cpu_fraction for each in side):.0%}",
+            f"{statistics.median(each.connections for each in side):,.0f}",
+        )
+    console.print(table)
+    alone, elsewhere, here = (statistics.median(each.p99_ms for each in side) for side in zip(*measured, strict=True))
+    console.print(f"p99 with them at the gateway: {(here / elsewhere - 1) * 100:+.1f} % of that with them elsewhere")
+    console.print(f"                              {(here / alone - 1) * 100:+.1f} % of that alone")
+
+
+if __name__ == "__main__":
+    app()

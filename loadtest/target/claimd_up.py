@@ -1,0 +1,162 @@
+"""A `claimd up` of the harness's own: in a fresh data directory, on free ports, stopped when it is no longer needed."""
+
+import json
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from claimd.identity.keys import Keys
+from loadtest.client.credentials import new_jwks
+from loadtest.target import children
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_READY_SECONDS: Final = 60.0
+_PROBE_SECONDS: Final = 0.1
+
+
+class StartError(Exception):
+    """It did not start; the message says why, with the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimd:
+    """One that is ready. `secret_file` where the secret is not the one that its data directory keeps."""
+
+    port: int
+    console_port: int
+    data_dir: Path
+    jwks: Path
+    log: Path
+    secret_file: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the gateway."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def console_url(self) -> str:
+        """Of the console."""
+        return f"http://127.0.0.1:{self.console_port}"
+
+    @property
+    def redis_url(self) -> str:
+        """Of the embedded server."""
+        return str(self._record()["valkey"]["url"])
+
+    @property
+    def admin_token(self) -> str:
+        """The console's."""
+        return (self.data_dir / "admin-token").read_text().strip()
+
+    @property
+    def keys(self) -> Keys:
+        """Those of its secret."""
+        return Keys.derive((self.secret_file or self.data_dir / "secret").read_text().strip().encode())
+
+    def pid(self, name: str) -> int:
+        """Of `valkey`, `console`, `gateway-0` …"""
+        return int(self._record()[name]["pid"])
+
+    def _record(self) -> dict[str, dict[str, Any]]:
+        record: dict[str, dict[str, Any]] = json.loads((self.data_dir / "processes.json").read_text())
+        return record
+
+
+@contextmanager
+def running(
+    home: Path,
+    log: Path,
+    workers: int,
+    prefix: Sequence[str] = (),
+    flags: Sequence[str] = (),
+    secret_file: Path | None = None,
+) -> Iterator[Claimd]:
+    """Run one in the folder `home`, by a command that starts with `prefix` (`nice`, say). Raises StartError."""
+    claimd = replace(prepare(home, log), secret_file=secret_file)
+    with started(claimd, workers, prefix, flags):
+        yield claimd
+
+
+def prepare(home: Path, log: Path, data_dir: Path | None = None) -> Claimd:
+    """One that is still to be started, in the folder `home`; it may be started several times, on the same ports."""
+    port, console_port = free_ports(2)
+    claimd = Claimd(port, console_port, data_dir or home / "data", home / "jwks.json", log)
+    claimd.jwks.write_text(new_jwks())
+    return claimd
+
+
+@contextmanager
+def started(
+    claimd: Claimd, workers: int, prefix: Sequence[str] = (), flags: Sequence[str] = (), output: Path | None = None
+) -> Iterator[children.Child]:
+    """Run it, with more `flags` of `claimd up`, until both its sides can decide claims. Raises StartError.
+
+    What it says goes to its log, or to `output`, whose reader then fills the log.
+    """
+    command = [
+        *(*prefix, sys.executable, "-m", "claimd", "up"),
+        *(f"--data-dir={claimd.data_dir}", f"--workers={workers}", f"--jwks={claimd.jwks}"),
+        *("--host=127.0.0.1", f"--port={claimd.port}"),
+        *("--console-host=127.0.0.1", f"--console-port={claimd.console_port}", *flags),
+        *([f"--secret-file={claimd.secret_file}"] if claimd.secret_file else []),
+    ]
+    with children.running(command, inherited_environment(), output or claimd.log, cwd=ROOT) as up:
+        _await(lambda: all(map(_is_ready, (claimd.url, claimd.console_url))), up, claimd.log)
+        yield up
+
+
+def inherited_environment() -> dict[str, str]:
+    """This process's, without settings: those of a shell are for somebody's own claimd, and this one is fresh."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("CLAIMD_", "LOCUST_"))}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def await_listening(port: int, child: children.Child, log: Path) -> None:
+    """Wait until another server of the harness's own takes connections. Raises StartError."""
+    _await(lambda: _listens(port), child, log)
+
+
+def _await(ready: Callable[[], bool], child: children.Child, log: Path) -> None:
+    give_up = time.monotonic() + _READY_SECONDS
+    while not ready():
+        if child.poll() is not None:
+            raise StartError(f"{log.stem} ended with exit code {child.returncode}\n{children.tail(log)}")
+        if time.monotonic() > give_up:
+            raise StartError(f"{log.stem} is not ready after {_READY_SECONDS:g} s\n{children.tail(log)}")
+        time.sleep(_PROBE_SECONDS)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False

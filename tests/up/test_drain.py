@@ -1,0 +1,66 @@
+"""SIGTERM in the middle of a claim, on a real gateway: what is being decided is answered before it leaves."""
+
+import http.client
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from claimd.identity.keys import Keys, identity_digest
+from claimd.identity.passes import Passes
+from tests.up.running import Up, eventually
+
+HOUR_MS = 3_600_000
+
+
+def _claim(up: Up, person: str) -> bytes:
+    keys = Keys.derive((up.data_dir / "secret").read_text().strip().encode())
+    digest = identity_digest(keys.identity_key, person)
+    text = Passes(keys.pass_key).issue("r", digest, time.time_ns() // 1_000_000 + HOUR_MS)
+    return f"POST /v1/rounds/r/claims HTTP/1.1\r\nHost: x\r\nAuthorization: Pass {text}\r\n\r\n".encode()
+
+
+@contextmanager
+def _connected(up: Up) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", up.record()["gateway"]["port"]), timeout=20) as client:
+        yield client
+
+
+def _answer(client: socket.socket) -> tuple[int, bytes]:
+    response = http.client.HTTPResponse(client, method="POST")
+    response.begin()
+    return response.status, response.read()
+
+
+@pytest.mark.parametrize("extra", [b"", b"X: y\r\nX: z\r\n"], ids=["lane", "aiohttp"])
+def test_a_claim_in_flight_is_answered_on_sigterm(tmp_path: Path, extra: bytes) -> None:
+    """The gateway hangs up on who asks nothing at once, answers who waits, and then leaves by itself."""
+    with Up(tmp_path / "data").until_ready() as up:
+        up.create_round("r")
+        server = redis.Redis.from_url(up.record()["valkey"]["url"])
+        with _connected(up) as idle, _connected(up) as waiting:
+            idle.sendall(_claim(up, "ann"))
+            assert _answer(idle)[0] == 201
+            server.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+            waiting.sendall(_claim(up, "bob").replace(b"Host: x\r\n", b"Host: x\r\n" + extra))
+            eventually(
+                lambda: any(client["cmd"] == "evalsha" and "b" in client["flags"] for client in server.client_list()),
+                "the claim is on the server",
+                seconds=3,
+            )
+            # Twice, as an orchestrator or a process group may send it.
+            up.process.send_signal(signal.SIGTERM)
+            up.process.send_signal(signal.SIGTERM)
+            assert idle.recv(1) == b""
+            server.execute_command("CLIENT", "UNPAUSE")
+            status, body = _answer(waiting)
+            assert status == 201, body
+            assert b'"serial":2' in body
+            assert waiting.recv(1) == b""
+        assert up.process.wait(30) == 0
+        assert "killed" not in up.output

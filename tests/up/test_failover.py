@@ -1,0 +1,176 @@
+"""A primary that dies and a replica that takes its place, under a gateway: what was acknowledged, and what is there.
+
+First that an acknowledged claim is lost where nobody waits for the replica; then that it is not where somebody does.
+"""
+
+import asyncio
+import itertools
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from claimd.audit.audit import audit_round
+from claimd.identity.keys import Keys
+from claimd.identity.passes import Passes
+from claimd.store.redis.store import RedisStore
+from tests.conftest import Pair
+from tests.rounds import definition, identity
+from tests.servers import Server, free_port
+from tests.up.alone import ADMIN_TOKEN, SECRET, alone
+from tests.up.running import eventually
+
+CROWD = 100
+FOREVER_MS = 2**42
+
+Told = dict[int, set[int]]
+
+
+def post(url: str, authorization: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+    """A request and its answer."""
+    headers = {"Authorization": authorization, "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode() if body else b"", headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def pass_of(person: int) -> str:
+    """What a person shows."""
+    return f"Pass {Passes(Keys.derive(SECRET.encode()).pass_key).issue('r1', identity(person), FOREVER_MS)}"
+
+
+async def make_round(url: str) -> None:
+    """With a pack for everybody who may come."""
+    store = RedisStore.connect(url)
+    await store.round_create(definition(total=2**31), "")
+    await store.close()
+
+
+async def on(server: Server) -> tuple[dict[int, int], bool]:
+    """Who holds which serial there, and whether its books are in order."""
+    store = RedisStore.connect(server.url)
+    held = {int.from_bytes(person, "big"): claim.serial async for person, claim in store.claims("r1")}
+    checked = await audit_round(store, "r1")
+    await store.close()
+    return held, checked is not None and checked.ok
+
+
+@pytest.mark.parametrize("durability", ["local", "replica"])
+def test_a_claim_that_only_the_primary_has_dies_with_it(pair: Pair, tmp_path: Path, durability: str) -> None:
+    """With `local` it was acknowledged all the same; with `replica` it was not, and asking again gives one for good."""
+    asyncio.run(make_round(pair.url))
+    with alone("gateway", tmp_path, pair.url, durability) as gateway, ExitStack() as stack:
+        claims = f"{gateway.address}/v1/rounds/r1/claims"
+        assert post(claims, pass_of(1))[0] == 201
+        pair.cut()
+        status, answer = post(claims, pass_of(2))
+        assert (status, answer.get("code")) == ((201, None) if durability == "local" else (503, "unavailable"))
+        pair.fail_over()
+        assert asyncio.run(on(pair.replica)) == ({1: 1}, True)
+        add_replica(pair.replica, stack)
+        status = eventually(lambda: s if (s := post(claims, pass_of(2))[0]) < 300 else None, "a claim")
+        assert status in (200, 201)
+        assert asyncio.run(on(pair.replica)) == ({1: 1, 2: 2}, True)
+
+
+@pytest.mark.parametrize("durability", ["local", "replica"])
+def test_nothing_acknowledged_is_missing_after_a_failover_under_load(
+    pair: Pair, tmp_path: Path, durability: str
+) -> None:
+    """With `replica`; with `local` the same drop loses what was acknowledged after the replica had fallen behind."""
+    asyncio.run(make_round(pair.url))
+    with alone("gateway", tmp_path, pair.url, durability) as gateway, ExitStack() as stack:
+        told: Told = {}
+
+        def fail_over() -> dict[int, int]:
+            eventually(lambda: len(told) >= CROWD, "claims before")
+            pair.cut()
+            cut_at = issued_on(pair.primary)
+            if durability == "local":
+                eventually(lambda: len(told) > cut_at + CROWD // 4, "acknowledgements of what the replica has not")
+            else:
+                # Nobody is told any more: each of the crowd comes to stand there with a claim that was not confirmed.
+                eventually(lambda: issued_on(pair.primary) >= len(told) + CROWD // 2, "grants that are not confirmed")
+            pair.fail_over()
+            before = {person: min(serials) for person, serials in list(told.items())}
+            add_replica(pair.replica, stack)
+            return before
+
+        before = asyncio.run(drop(f"{gateway.address}/v1/rounds/r1/claims", told, fail_over))
+        held, ok = asyncio.run(on(pair.replica))
+    assert ok
+    lost = {person for person, serial in before.items() if held.get(person) != serial}
+    assert bool(lost) == (durability == "local")
+    if durability == "replica":
+        assert told == {person: {serial} for person, serial in held.items()}
+
+
+def test_an_edit_is_acknowledged_once_a_replica_has_it(pair: Pair, tmp_path: Path) -> None:
+    """A pause that a failover could undo is answered 503; asked again when the replica is back, it is done."""
+    asyncio.run(make_round(pair.url))
+    with alone("console", tmp_path, pair.url, "replica") as console:
+
+        def pause() -> tuple[int, dict[str, Any]]:
+            return post(f"{console.address}/admin/v1/rounds/r1/pause", f"Bearer {ADMIN_TOKEN}", {"reason": "stop"})
+
+        pair.replica.freeze()
+        status, answer = pause()
+        assert (status, answer["code"]) == (503, "unavailable")
+        pair.replica.thaw()
+        assert eventually(lambda: a if (a := pause())[0] == 200 else None, "a pause")[1]["paused"]
+
+
+def add_replica(primary: Server, stack: ExitStack) -> None:
+    """Without one, the new primary could acknowledge nothing."""
+    server = Server.start(primary.kind, free_port())
+    stack.callback(server.close)
+    server.replicate(primary)
+
+
+def issued_on(server: Server) -> int:
+    """How many claims it has granted."""
+    with server.client() as client:
+        return int(client.hget("claimd:1:{r1.0}:round:r1", "issued") or 0)  # type: ignore[arg-type]
+
+
+async def drop(claims: str, told: Told, disaster: Callable[[], dict[int, int]]) -> dict[int, int]:
+    """People come until the disaster is over, and each asks until they are told a serial: `told` has all they heard."""
+    people, over = itertools.count(), asyncio.Event()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CROWD)) as session:
+        crowd = [asyncio.create_task(_ask(session, claims, people, over, told)) for _ in range(CROWD)]
+        try:
+            before = await asyncio.to_thread(disaster)
+        except BaseException:
+            # Without a server they would ask for ever.
+            for person in crowd:
+                person.cancel()
+            raise
+        over.set()
+        await asyncio.gather(*crowd)
+        return before
+
+
+async def _ask(
+    session: aiohttp.ClientSession, claims: str, people: Iterator[int], over: asyncio.Event, told: Told
+) -> None:
+    for person in people:
+        while True:
+            async with session.post(claims, headers={"Authorization": pass_of(person)}) as answer:
+                status, document = answer.status, await answer.json(content_type=None)
+            if status < 300:
+                told.setdefault(person, set()).add(document["claim"]["serial"])
+                break
+            assert status in (429, 503), document
+            # As the answer says: at once it would be too many requests.
+            await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+        if over.is_set():
+            return
