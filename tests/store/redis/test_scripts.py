@@ -11,7 +11,7 @@ from claimd.store.redis.scripts import Script, ScriptError, load_script, parse_s
 
 SCRIPTS = sorted(path.stem for path in script_folder().glob("*.lua"))
 _STRICT_CALL = re.compile(r"redis\.call\('(TIME'\)|[A-Z]+', KEYS\[\d+\]\s*[,)])")
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 
 def test_there_are_the_scripts_that_the_store_calls() -> None:
