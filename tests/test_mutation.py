@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.mutants import CHECKOUT, MUTANTS, Mutant
+from tests.mutation import CHECKOUT, Mutant, load_mutants
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", load_mutants(), ids=lambda mutant: mutant.name)
 def test_every_mutant_still_fits(mutant: Mutant) -> None:
     """What it replaces is there, once; and so are the tests that must notice."""
     assert (CHECKOUT / mutant.file).read_text().count(mutant.old) == 1

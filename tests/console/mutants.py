@@ -1,0 +1,62 @@
+"""Changes that `tests/console/` must notice; `python -m tests.mutation` tries each."""
+
+from tests.mutation import Mutant
+
+MUTANTS = (
+    Mutant(
+        "operators' routes open by default",
+        "claimd/console/access.py",
+        'resource.canonical in _OPEN if resource is not None else not request.path.startswith("/admin/")',
+        'not request.path.startswith("/admin/")',
+        "tests/console/test_access.py",
+    ),
+    Mutant(
+        "operators' routes closed by spelling",
+        "claimd/console/access.py",
+        "resource.canonical in _OPEN if resource is not None else",
+        'not request.raw_path.startswith("/admin/") if resource is not None else',
+        "tests/console/test_access.py",
+    ),
+    Mutant(
+        "operators' routes on the public port",
+        "claimd/gateway/app.py",
+        'web.get("/readyz", readyz),',
+        'web.get("/readyz", readyz), web.get("/admin/v1/rounds", list_rounds),',
+        "tests/console/test_access.py",
+    ),
+    Mutant(
+        "no metrics while the server is away",
+        "claimd/console/metrics.py",
+        "    trouble.failed(error, unexpected=not isinstance(error, StoreError))\n    return None",
+        "    raise error",
+        "tests/console/test_metrics.py",
+    ),
+    Mutant(
+        "archived without an audit",
+        "claimd/console/archive.py",
+        "if not file.audit.ok:",
+        "if False:",
+        "tests/console/test_archive.py",
+    ),
+    Mutant(
+        "the archive of an unknown outcome removed",
+        "claimd/console/archive.py",
+        "except (ProblemError, StoreRefused):",
+        "except Exception:",
+        "tests/console/test_archive.py",
+    ),
+    Mutant(
+        "one archive in another's place",
+        "claimd/console/archive_folder.py",
+        "{self.round_id}.{self.sha256[:16]}{SUFFIX}",
+        "{self.round_id}{SUFFIX}",
+        "tests/console/test_archive.py",
+    ),
+    Mutant(
+        "half a log taken for the whole",
+        "claimd/store/redis/store.py",
+        "            if not page:\n",
+        "            if not page:\n                return\n",
+        "tests/console/test_archive.py",
+    ),
+)

@@ -1,0 +1,91 @@
+"""Changes that `tests/engine/` must notice; `python -m tests.mutation` tries each."""
+
+from tests.mutation import Mutant
+
+MUTANTS = (
+    Mutant(
+        "deadline not checked",
+        "claimd/engine/batcher.py",
+        "while waiting and waiting[0][2] <= too_old:",
+        "while waiting and waiting[0][2] < 0 * too_old:",
+        "tests/engine",
+    ),
+    Mutant(
+        "answers in the wrong order",
+        "claimd/engine/batcher.py",
+        "in zip(claims, decisions, strict=True)",
+        "in zip(claims, decisions[::-1], strict=True)",
+        "tests/engine",
+    ),
+    Mutant("bounded queue", "claimd/engine/batcher.py", "if ahead >= limits.max_waiting or (", "if (", "tests/engine"),
+    Mutant(
+        "anyone let in, whatever the wait",
+        "claimd/engine/batcher.py",
+        "self._expected_wait.seconds(ahead, now) > limits.max_wait_seconds",
+        "False",
+        "tests/engine",
+    ),
+    Mutant(
+        "nobody let in to find out",
+        "claimd/engine/batcher.py",
+        "ahead and self._expected_wait.",
+        "self._expected_wait.",
+        "tests/engine",
+    ),
+    Mutant(
+        "an average believed while a call hangs",
+        "claimd/engine/expected_wait.py",
+        "turn_seconds = now - self._waiting_since",
+        "turn_seconds = 0.0",
+        "tests/engine",
+    ),
+    Mutant(
+        "a call that hangs stops the rest",
+        "claimd/engine/batcher.py",
+        " or bool(self._hanging)",
+        "",
+        "tests/engine",
+    ),
+    Mutant(
+        "one call that hangs shuts the door",
+        "claimd/engine/expected_wait.py",
+        "max(self._begun.values()) if all_busy else inf",
+        "min(self._begun.values(), default=inf)",
+        "tests/engine",
+    ),
+    Mutant(
+        "a lost batch given up at once",
+        "claimd/engine/batcher.py",
+        "while attempt.claims and not await self._ask(attempt):",
+        "if attempt.claims and not await self._ask(attempt):",
+        "tests/engine",
+    ),
+    Mutant(
+        "asked again past the deadline",
+        "claimd/engine/batcher.py",
+        "if claim[2] <= too_old]",
+        "if claim[2] <= 0 * too_old]",
+        "tests/engine",
+    ),
+    Mutant(
+        "told a refusal that may be a grant",
+        "claimd/engine/batcher.py",
+        "self.may_be_granted |= not isinstance(error, StoreRefused)",
+        "pass",
+        "tests/engine",
+    ),
+    Mutant(
+        "a call for every few claims",
+        "claimd/engine/batcher.py",
+        "return waiting >= MAX_BATCH or ",
+        "return waiting > 0 or ",
+        "tests/engine",
+    ),
+    Mutant(
+        "a batch that is expected for ever",
+        "claimd/engine/batcher.py",
+        "self._expected_wait.end(number)",
+        "pass",
+        "tests/engine",
+    ),
+)

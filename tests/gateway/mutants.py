@@ -1,0 +1,120 @@
+"""Changes that `tests/gateway/` must notice; `python -m tests.mutation` tries each."""
+
+from tests.mutation import Mutant
+
+MUTANTS = (
+    Mutant(
+        "eligibility before the claim that is held",
+        "claimd/gateway/claims.py",
+        "        eligible = is_admitted(item, asking)\n",
+        "        eligible = is_admitted(item, asking)\n"
+        "        if not eligible:\n"
+        '            raise refused(HTTPStatus.FORBIDDEN, "not_eligible")\n',
+        "tests/gateway/test_answers.py",
+    ),
+    Mutant(
+        "half-closed clients not answered by the lane",
+        "claimd/gateway/lane/connection.py",
+        "        return self._waiting\n",
+        "        return False\n",
+        "tests/gateway/test_half_closed.py",
+    ),
+    Mutant(
+        "half-closed clients kept by the lane",
+        "claimd/gateway/lane/connection.py",
+        "        if not self._unread:\n            self._closing = True\n",
+        "",
+        "tests/gateway/test_half_closed.py",
+    ),
+    Mutant(
+        "half-closed clients not answered by aiohttp",
+        "claimd/http/server.py",
+        "if not self._messages and not self._being_answered:",
+        "if True:",
+        "tests/gateway/test_half_closed.py",
+    ),
+    Mutant(
+        "half-closed clients kept by aiohttp",
+        "claimd/http/server.py",
+        "if self._ended and not self._messages:",
+        "if False:",
+        "tests/gateway/test_half_closed.py",
+    ),
+    Mutant(
+        "a cut body waited for",
+        "claimd/http/server.py",
+        "if not body.is_eof():",
+        "if False:",
+        "tests/gateway/test_half_closed.py",
+    ),
+    Mutant(
+        "anything taken for a pass",
+        "claimd/gateway/lane/request.py",
+        "if round_id is not None and _is_pass(data, start, end):",
+        "if round_id is not None:",
+        "tests/gateway/lane/test_request.py",
+    ),
+    Mutant(
+        "the rest of a head not looked at",
+        "claimd/gateway/lane/request.py",
+        "shape = data[:start] + data[end:]",
+        "shape = data[:start]",
+        "tests/gateway/lane/test_request.py",
+    ),
+    Mutant(
+        "a head may take for ever",
+        "claimd/gateway/lane/connection.py",
+        "REQUEST_SECONDS if self._part else self._lane.idle_seconds",
+        "self._lane.idle_seconds",
+        "tests/gateway/test_stalled.py",
+    ),
+    Mutant(
+        "a head dripped for ever",
+        "claimd/gateway/lane/connection.py",
+        "if not self._part:\n            self._begun_at",
+        "if True:\n            self._begun_at",
+        "tests/gateway/test_stalled.py",
+    ),
+    Mutant(
+        "a turn without end",
+        "claimd/gateway/lane/budget.py",
+        "elif not left:",
+        "elif left < -1e9:",
+        "tests/gateway/lane/test_budget.py",
+    ),
+    Mutant(
+        "those who left still ask",
+        "claimd/gateway/lane/connection.py",
+        "        if self._transport is None:\n            # Nobody waits any more",
+        "        if False:\n            # Nobody waits any more",
+        "tests/gateway/lane/test_budget.py",
+    ),
+    Mutant(
+        "a refused token without its reason",
+        "claimd/http/problems.py",
+        "counts.unauthenticated[self.reason] += 1",
+        "pass",
+        "tests/gateway/test_tokens.py",
+    ),
+    Mutant(
+        "the limit only by the lane",
+        "claimd/gateway/credentials.py",
+        "if not context.rate_limit.admit(asking.identity):",
+        "if False:",
+        "tests/gateway/test_rate_limit.py",
+    ),
+    Mutant(
+        "a limit that never forgets",
+        "claimd/gateway/rate_limit.py",
+        "self._asked.clear()",
+        "pass",
+        "tests/gateway/test_rate_limiter.py",
+    ),
+    Mutant(
+        "granted without a pass",
+        "claimd/gateway/lane/connection.py",
+        "            self._refuse(unauthenticated(verified))\n            return",
+        "            verified = bytes(16), 0",
+        "tests/gateway/test_fuzz.py",
+    ),
+)

@@ -1,0 +1,55 @@
+"""Changes that `tests/http/` must notice; `python -m tests.mutation` tries each."""
+
+from tests.mutation import Mutant
+
+MUTANTS = (
+    Mutant(
+        "connections handed over not counted",
+        "claimd/http/admission.py",
+        "self._doors: Collection[Door] = {front, behind}",
+        "self._doors: Collection[Door] = {front}",
+        "tests/http/test_admission.py",
+    ),
+    Mutant(
+        "a line for each rejected connection",
+        "claimd/http/admission.py",
+        "call_later(_REPORT_SECONDS, self._report)",
+        "call_soon(self._report)",
+        "tests/http/test_admission.py",
+    ),
+    Mutant(
+        "all sent away for the same time",
+        "claimd/http/replies.py",
+        "int(random.random() * len(spread))",
+        "0",
+        "tests/http/test_refusals.py",
+    ),
+    Mutant(
+        "a cache may keep an answer",
+        "claimd/http/caching.py",
+        "response.headers.setdefault(hdrs.CACHE_CONTROL, NO_STORE)",
+        "pass",
+        "tests/http/test_caching.py",
+    ),
+    Mutant(
+        "a cache may keep what the library refuses",
+        "claimd/http/server.py",
+        "            forbid_caching(answer)\n",
+        "            pass\n",
+        "tests/http/test_caching.py",
+    ),
+    Mutant(
+        "a cache may keep a claim of the lane",
+        "claimd/http/raw_answers.py",
+        'f"Cache-Control: {NO_STORE}\\r\\n"',
+        '""',
+        "tests/http/test_caching.py",
+    ),
+    Mutant(
+        "a list read by each who asks",
+        "claimd/gateway/round_lists.py",
+        "self._clock() - page[0] >= _FRESH_SECONDS",
+        "self._clock() - page[0] >= 0",
+        "tests/http/test_round_pages.py",
+    ),
+)
