@@ -45,7 +45,7 @@ def passes(tests: str, mutant: Mutant | None = None) -> bool:
 
 
 def _passes(tests: str, mutant: Mutant | None, folder: Path) -> bool:
-    ignore = shutil.ignore_patterns(".git", ".venv", "out", "__pycache__", ".*_cache", "*.egg-info", ".hypothesis")
+    ignore = shutil.ignore_patterns(".git", ".venv*", "out", "__pycache__", ".*_cache", "*.egg-info", ".hypothesis")
     copy = folder / "claimd"
     shutil.copytree(CHECKOUT, copy, ignore=ignore)
     if mutant is not None:
