@@ -1,4 +1,4 @@
-"""Servers: one of each kind for each test process, emptied before each test, shared with no other."""
+"""Fixtures of servers: each test process starts one of each kind and empties it before each test that uses it."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from tests.servers import Server, binary, free_port
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how to run more seeds where some were run: the suite has only so much time for them."""
+    """Print how to run more seeds of the simulation after a run that had some: the suite has time for a few only."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     if any(report.nodeid.startswith("tests/simulation/") for report in reports):
         terminalreporter.write_line("more seeds of the simulation: python -m tests.simulation --seeds 10000")
@@ -35,7 +35,7 @@ def _redis_process() -> Iterator[Server]:
 
 
 def emptied(server: Server) -> Server:
-    """The server without a single key, started again if a test had killed it."""
+    """Remove all keys and scripts from the server, which is started again if a test killed it; return it."""
     if server.process is None or server.process.poll() is not None:
         server.run()
     with server.client() as client:
@@ -46,19 +46,19 @@ def emptied(server: Server) -> Server:
 
 @pytest.fixture
 def valkey(_valkey_process: Server) -> Server:
-    """The embedded Valkey, empty."""
+    """An empty Valkey of the version that claimd embeds."""
     return emptied(_valkey_process)
 
 
 @pytest.fixture(params=["valkey", "redis"])
 def server(request: pytest.FixtureRequest) -> Server:
-    """Each kind of server there is, empty."""
+    """An empty server; the test runs once for Valkey and once for Redis."""
     return emptied(request.getfixturevalue(f"_{request.param}_process"))
 
 
 @pytest.fixture
 async def store(server: Server) -> AsyncIterator[RedisStore]:
-    """The real store, on each kind of server."""
+    """A store on an empty server, of each kind in turn."""
     store = RedisStore.connect(server.url)
     yield store
     await store.close()
@@ -66,7 +66,7 @@ async def store(server: Server) -> AsyncIterator[RedisStore]:
 
 @dataclass
 class Pair:
-    """A primary with a replica that may be frozen, and an address that may be pointed at either."""
+    """A primary and its replica, and an address that may point to either: a symbolic link to a unix socket."""
 
     primary: Server
     replica: Server
@@ -74,23 +74,23 @@ class Pair:
 
     @property
     def url(self) -> str:
-        """Where `link` points to."""
+        """The address that does not change in a failover."""
         return f"unix://{self.link}"
 
     def point_at(self, server: Server) -> None:
-        """Whoever connects from now on is at this one."""
+        """Make the address lead to this server, for connections from now on."""
         fresh = self.link.with_name("fresh")
         fresh.symlink_to(server.folder / "s")
         fresh.replace(self.link)
 
     def cut(self) -> None:
-        """The replica hears nothing any more; not even what was sent to it already will be read."""
+        """Cut the replica off: it receives no more writes, and does not read those that were sent before."""
         self.replica.freeze()
         with self.primary.client() as client:
             client.client_kill_filter(_type="replica")
 
     def fail_over(self) -> None:
-        """The primary dies, the replica takes its place and its address."""
+        """Kill the primary; the replica becomes primary and gets the address."""
         self.primary.kill()
         self.replica.thaw()
         with self.replica.client() as client:
@@ -100,7 +100,7 @@ class Pair:
 
 @pytest.fixture(params=["valkey", "redis"])
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    """Of each kind of server there is, used by one test only."""
+    """A primary with a replica, of each kind of server in turn, for this test alone."""
     if binary(request.param) is None:
         pytest.skip("no redis-server is installed")
     with ExitStack() as stack:

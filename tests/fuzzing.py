@@ -1,6 +1,7 @@
-"""How much is tried of what cannot be tried in full: in the suite a little, and always the same.
+"""How many examples the fuzz tests try: in the suite a few hundred, the same in every run.
 
-`FUZZ=20000` tries as many examples of each, and others every time. What fails is printed, to become an `@example`.
+The variable `FUZZ=20000` makes each of them try that many, and others in each run. Hypothesis prints an example that
+fails; add it to the test as an `@example`.
 """
 
 import os
@@ -11,7 +12,7 @@ _EXAMPLES = int(os.environ.get("FUZZ", "0"))
 
 
 def tried(few: int) -> settings:
-    """For `@given`: `few` examples in the suite."""
+    """Settings for a `@given` test that tries `few` examples in the suite."""
     return settings(
         max_examples=_EXAMPLES or few,
         derandomize=not _EXAMPLES,

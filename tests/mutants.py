@@ -1,4 +1,4 @@
-"""What the tests of settings and health check must notice. `python -m tests.mutation` tries each."""
+"""Mutants that the tests of settings and health check must notice; `python -m tests.mutation` tries each."""
 
 from tests.mutation import Mutant
 

@@ -1,7 +1,8 @@
-"""`python -m tests.mutation`: breaks claimd on purpose, one way at a time, and shows that the suite notices each.
+"""`python -m tests.mutation [WORD]`: breaks the code in one way at a time, and checks that the tests notice.
 
-The mutants stand beside the tests that must notice them, in `tests/<area>/mutants.py`. Works on copies in a temporary
-folder; nothing here is changed. Exit 0 if every mutant was killed.
+The mutants of an area are in `tests/<area>/mutants.py`, beside the tests that must notice them. The runner works on a
+copy in a temporary folder and leaves the checkout as it is. Exit code 0: the tests noticed each mutant; 1: a mutant
+survived, or tests failed without one.
 """
 
 import argparse
@@ -20,7 +21,11 @@ CHECKOUT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`old` in `file` becomes `new`; `tests` are the ones that must notice."""
+    """One way to break the code: in `file`, `old` becomes `new`; at least one test of `tests` must fail then.
+
+    `file` and `tests` are paths from the root of the checkout; `tests` may name one test (`file::test`). `old` occurs in
+    the file exactly once.
+    """
 
     name: str
     file: str
@@ -30,7 +35,7 @@ class Mutant:
 
 
 def load_mutants() -> list[Mutant]:
-    """All mutants, area by area, in the order of their files."""
+    """The mutants of all areas, in the order of their files."""
     found: list[Mutant] = []
     for file in sorted((CHECKOUT / "tests").rglob("mutants.py")):
         module = importlib.import_module(".".join(file.relative_to(CHECKOUT).with_suffix("").parts))
@@ -39,7 +44,7 @@ def load_mutants() -> list[Mutant]:
 
 
 def passes(tests: str, mutant: Mutant | None = None) -> bool:
-    """Whether these tests pass on a copy, with the mutant in it if there is one."""
+    """Whether these tests pass on a copy of the checkout, with the mutant applied if one is given."""
     with tempfile.TemporaryDirectory() as folder:
         return _passes(tests, mutant, Path(folder))
 
@@ -56,28 +61,30 @@ def _passes(tests: str, mutant: Mutant | None, folder: Path) -> bool:
         path.write_text(source.replace(mutant.old, mutant.new))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", tests]
     done = subprocess.run(command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True)
-    # 1 is "tests failed"; anything else is a suite that did not even run.
+    # pytest's 1 is "tests failed"; any other code than 0 and 1 means that the tests did not run.
     if done.returncode not in (0, 1):
         sys.exit(f"the tests in {tests} did not run:\n{done.stdout.decode()[-2000:]}")
     return done.returncode == 0
 
 
 def main() -> None:
-    """Try the mutants whose names contain the word that was given, or all."""
+    """Run the mutants whose names contain the word on the command line, or all without one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("word", nargs="?", default="", help="only mutants whose name contains this")
     word = parser.parse_args().word
     chosen = [mutant for mutant in load_mutants() if word in mutant.name]
     for tests in sorted({mutant.tests for mutant in chosen}):
-        # Tests that fail by themselves would kill anything.
+        # Tests that fail without a mutant would seem to notice each one.
         if not passes(tests):
             sys.exit(f"{tests} fails without any mutant")
     survivors = 0
     for mutant in chosen:
-        begun = time.monotonic()
-        dead = not passes(mutant.tests, mutant)
-        survivors += not dead
-        print(f"{'killed  ' if dead else 'SURVIVED'}  {mutant.name:46} {time.monotonic() - begun:5.1f} s", flush=True)
+        started = time.monotonic()
+        killed = not passes(mutant.tests, mutant)
+        survivors += not killed
+        print(
+            f"{'killed  ' if killed else 'SURVIVED'}  {mutant.name:46} {time.monotonic() - started:5.1f} s", flush=True
+        )
     sys.exit(survivors > 0)
 
 

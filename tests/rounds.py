@@ -1,4 +1,4 @@
-"""Rounds and people for the tests."""
+"""Definitions of rounds and digests of identities for the tests."""
 
 import time
 from collections.abc import Collection
@@ -11,19 +11,19 @@ HOUR_MS = 3_600_000
 
 
 def now_ms() -> int:
-    """This machine's clock, which is the servers' too."""
+    """Milliseconds since the epoch by this machine's clock, which the test servers share."""
     return time.time_ns() // 1_000_000
 
 
 def definition(round_id: str = "r1", total: int = 3, **changes: Any) -> Definition:
-    """A round that has been open for an hour and stays so for another."""
+    """A round that opened an hour ago and closes in an hour; `changes` are fields of `Definition`."""
     now = now_ms()
     window: dict[str, Any] = {"opens_at_ms": now - HOUR_MS, "closes_at_ms": now + HOUR_MS}
     return Definition(round_id, "A round", total, **{**window, **changes})
 
 
 async def listed(store: Store, statuses: Collection[Status] = ANY_STATUS, limit: int = 100) -> list[Round]:
-    """The rounds of these statuses, from all pages."""
+    """The rounds of these statuses, read page by page, `limit` rounds a page."""
     found: list[Round] = []
     after: Position | None = None
     while True:
@@ -36,10 +36,10 @@ async def listed(store: Store, statuses: Collection[Status] = ANY_STATUS, limit:
 
 
 def identity(number: int) -> bytes:
-    """The digest of the person of that number."""
+    """A 16-byte identity digest that stands for person `number`."""
     return number.to_bytes(16, "big")
 
 
 def identities(*numbers: int) -> list[bytes]:
-    """Several of them."""
+    """The digests of several people, in the order of the numbers."""
     return [identity(number) for number in numbers]

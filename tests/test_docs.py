@@ -1,4 +1,4 @@
-"""What the pages name is there: pages rot unseen where files and tests are renamed."""
+"""Files, tests, links and headings that the pages name exist, also after a rename."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ TESTS = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 
 
 def _found(name: str) -> bool:
-    # Of the package, pages name the part without the package's own name.
+    # Pages may leave out the name of the package: `lua/claim.lua`, `identity/passes.py`.
     return any((CHECKOUT / start / name).exists() for start in ("", "claimd"))
 
 
@@ -26,7 +26,7 @@ def _anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
-    """Also folders, and tests by name. What a drop leaves behind is not in the checkout."""
+    """Files, folders, and tests by name; except what a drop leaves in loadtest/out/."""
     text = page.read_text()
     names = set(NAMED.findall(text)) | set(FOLDERS.findall(text))
     assert sorted(name for name in names if not name.startswith("loadtest/out/") and not _found(name)) == []
@@ -36,7 +36,7 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_within_the_checkout_leads_somewhere(page: Path) -> None:
-    """To a file, and to a heading in it where it names one."""
+    """A link leads to a file, and to a heading of that file where it names one."""
     for target, anchor in LINKED.findall(page.read_text()):
         if "://" in target:
             continue
@@ -46,7 +46,7 @@ def test_every_link_within_the_checkout_leads_somewhere(page: Path) -> None:
 
 
 def test_names_are_found_at_all() -> None:
-    """A pattern that finds nothing would prove nothing."""
+    """The pattern above finds names: without this test it could match nothing, unnoticed."""
     text = (CHECKOUT / "docs/threats.md").read_text()
     assert {"lua/claim.lua", "identity/passes.py", "tests/identity/test_bearer.py"} <= set(NAMED.findall(text))
     assert not _found("identity/tickets.py")

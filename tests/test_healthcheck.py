@@ -1,4 +1,4 @@
-"""The container's health check: whatever role runs there, wherever its flags and variables have it listen."""
+"""The container's health check: it finds the role that runs, and where its flags and variables make it listen."""
 
 import socket
 import subprocess
@@ -44,12 +44,12 @@ PUBLIC, OPERATORS = ("127.0.0.1", 8080), ("127.0.0.1", 8081)
 def test_it_looks_where_the_role_listens(
     command: Sequence[str], environment: dict[str, str], expected: list[tuple[str, int]]
 ) -> None:
-    """A flag counts more than a variable; what stands for every address is this machine."""
+    """A flag wins over a variable; a role that listens on every address is asked on the loopback address."""
     assert addresses(command, environment) == expected
 
 
 def test_it_knows_the_flags_and_the_defaults() -> None:
-    """It does not import the settings, so this holds it to them."""
+    """The health check does not import the settings; this test compares its flags and defaults with theirs."""
     flags = {"host": options.Host, "port": options.Port}
     flags |= {"console-host": options.ConsoleHost, "console-port": options.ConsolePort}
     sides = [pair for side in healthcheck._SIDES.values() for pair in side]
@@ -61,7 +61,7 @@ def test_it_knows_the_flags_and_the_defaults() -> None:
 
 @contextmanager
 def answering(data: bytes) -> Iterator[tuple[str, int]]:
-    """A listener that answers everybody with these bytes."""
+    """A listener that answers one connection with these bytes; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -87,20 +87,20 @@ def answering(data: bytes) -> Iterator[tuple[str, int]]:
     ],
 )
 def test_only_200_is_an_answer(data: bytes, good: bool) -> None:
-    """Nothing else is healthy, whoever answers."""
+    """Any other status, half a status line and another protocol are unhealthy."""
     with answering(data) as address:
         assert answers(address) is good
 
 
-def test_nobody_is_no_answer() -> None:
-    """A port that is closed."""
+def test_a_closed_port_is_no_answer() -> None:
+    """A connection that is refused counts as unhealthy and raises nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
     assert not answers(address)
 
 
 def _container(proc: Path, processes: dict[int, tuple[str, ...]], environment: dict[str, str]) -> None:
-    """What /proc has of a container's first process and its children."""
+    """Write a /proc with a container's first process and its children: their commands and their environment."""
     (proc / "1" / "task" / "1").mkdir(parents=True)
     (proc / "1" / "task" / "1" / "children").write_text(" ".join(str(pid) for pid in processes if pid != 1))
     for pid, command in processes.items():
@@ -112,7 +112,7 @@ def _container(proc: Path, processes: dict[int, tuple[str, ...]], environment: d
 def test_a_running_claimd_is_healthy_until_it_stops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By its flags, with a proxy in the environment, as the first process or behind an init or a shell."""
+    """Found by its flags, with a proxy in the environment: as the first process, behind an init, behind a shell."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with Up(tmp_path / "data").until_ready() as up:
@@ -136,7 +136,7 @@ def test_a_running_claimd_is_healthy_until_it_stops(
 def test_another_program_is_named_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
-    """A container that runs no role is not healthy."""
+    """A container that runs no role of claimd is unhealthy, and the output says why."""
     if command:
         _container(tmp_path, {1: command}, {})
     monkeypatch.setattr(healthcheck, "_PROC", str(tmp_path))
@@ -145,12 +145,14 @@ def test_another_program_is_named_as_that(
 
 
 def test_it_imports_next_to_nothing() -> None:
-    """It runs every five seconds in every container: the settings alone took 0.3 s of a core."""
+    """The check runs every five seconds in each container, and the import of the settings takes 0.3 s of a core."""
     program = (
         "import sys; before = set(sys.modules); import claimd.healthcheck; "
         "print(*sorted(name for name in set(sys.modules) - before if '.' not in name))"
     )
     environment = clean_environment()
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-    assert set(told.stdout.split()) - {"claimd"} <= set(sys.stdlib_module_names)
-    assert not {"asyncio", "json", "ssl", "urllib", "http", "pathlib", "typing"} & set(told.stdout.split())
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
+    assert set(printed.stdout.split()) - {"claimd"} <= set(sys.stdlib_module_names)
+    assert not {"asyncio", "json", "ssl", "urllib", "http", "pathlib", "typing"} & set(printed.stdout.split())

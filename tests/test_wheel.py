@@ -41,7 +41,7 @@ def test_a_wheel_has_the_scripts_and_no_tests(wheel: zipfile.ZipFile) -> None:
     assert {name.split("/")[0] for name in names} == {"claimd", f"claimd-{__version__}.dist-info"}
 
 
-def test_a_wheel_says_which_pythons_it_runs_on(wheel: zipfile.ZipFile) -> None:
+def test_a_wheel_names_the_pythons_it_runs_on(wheel: zipfile.ZipFile) -> None:
     """The lower bound that the Makefile checks, and each version on which the tests were run."""
     metadata = email.message_from_bytes(wheel.read(f"claimd-{__version__}.dist-info/METADATA"))
     assert metadata["Version"] == __version__
