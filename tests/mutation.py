@@ -23,8 +23,8 @@ CHECKOUT = Path(__file__).parents[1]
 class Mutant:
     """One way to break the code: in `file`, `old` becomes `new`; at least one test of `tests` must fail then.
 
-    `file` and `tests` are paths from the root of the checkout; `tests` may name one test (`file::test`). `old` occurs in
-    the file exactly once.
+    `file` and `tests` are paths from the root of the checkout; `tests` may name one test (`file::test`). The file has
+    `old` exactly once.
     """
 
     name: str
