@@ -9,11 +9,11 @@ import numpy as np
 import psutil
 from redis import Redis
 
-from claimd.identity.passes import PASS_CHARACTERS
 from loadtest.bench.contenders import Contender, Field
 from loadtest.bench.rounds import AuditError, Rounds, serial_told
 from loadtest.client.closed_loop import ClosedLoop
 from loadtest.client.credentials import mint
+from loadtest.client.requests import claim_requests
 
 WIN, REPLAY, SOLD_OUT = "win", "replay", "sold_out"
 WORKLOADS = (WIN, REPLAY, SOLD_OUT)
@@ -54,8 +54,7 @@ class Visit:
         # Other people for each: claimd counts what one identity asks, whatever round or door it is for.
         seed = crc32(self._round_id.encode())
         packed = mint(field.keys, self._round_id, seed, np.arange(people, dtype=np.int32), people)
-        shown = (packed[at : at + PASS_CHARACTERS] for at in range(0, len(packed), PASS_CHARACTERS))
-        requests = [self._request(each) for each in shown]
+        requests = claim_requests(self._round_id, f"127.0.0.1:{contender.port}", packed, contender.header)
         self._fresh, self._late = requests[:come], requests[come:]
         self._held: dict[bytes, int] = {}
 
@@ -125,13 +124,6 @@ class Visit:
 
     def _read(self) -> "Reading":
         return Reading.take(self._contender.gateway, self._field.server, self._field.redis)
-
-    def _request(self, shown: bytes) -> bytes:
-        return (
-            b"POST /v1/rounds/%b/claims HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\n"
-            b"Content-Length: 0\r\n%bAuthorization: Pass %b\r\n\r\n"
-            % (self._round_id.encode(), self._contender.port, self._contender.header, shown)
-        )
 
 
 @dataclass(frozen=True, slots=True)

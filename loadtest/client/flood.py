@@ -5,26 +5,19 @@ free leaves late, and says so. With everything due at once, it is a closed loop 
 """
 
 import gc
-import re
 import select
 from array import array
 from collections import deque
-from functools import lru_cache
 from time import monotonic, process_time
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from claimd.domain.times import from_rfc3339
 from claimd.identity.passes import PASS_CHARACTERS
+from loadtest.client.answers import Answer, Reader
 from loadtest.client.connection import Connection, LoadError
-
-GRANTED: Final = 201
-TRY_AGAIN: Final = 503
-# What the answer means for a claim is unknown: it may have been granted.
-UNAVAILABLE: Final = 1503
-LOST: Final = 1
+from loadtest.client.requests import CLAIM_END, claim_head
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -33,17 +26,15 @@ _SILENCE_SECONDS: Final = 20.0
 # As long as a core takes for them, requests that are due wait.
 _READ_AT_ONCE: Final = 256
 _TICK_SECONDS: Final = 0.001
-_CLAIM: Final = re.compile(rb'"serial":([1-9][0-9]*),"claimed_at":"([^"]{24})"')
-
-# The claims of one batch share their instant.
-_instant = lru_cache(maxsize=1024)(from_rfc3339)
 
 
-class Answers:
-    """One row for each request that left, in that order. Moments in seconds since the load began.
+class LoadRows:
+    """One row for each request that was sent, in that order. Moments in seconds since the load began.
 
-    `told` is a status, or UNAVAILABLE, or LOST (the connection, and the answer with it). `due` says when it was meant
-    to leave; `starved` whether it, or one before it that was still waiting, found no connection free.
+    `due` is when a request was meant to be sent, `answered` when its answer came or its connection was lost. `answer`
+    holds values of `Answer`. `serials` and `claimed_at_ms` come with a claim, 0 without one. `starved` is 1 where the
+    request, or an earlier one that was still waiting, found no connection free. `began_at` is the monotonic time of
+    the load's beginning, `cpu_fraction` the share of a core that this process used.
     """
 
     def __init__(
@@ -51,7 +42,7 @@ class Answers:
         due: Floats,
         sent: Floats,
         answered: Floats,
-        told: Ints,
+        answer: Ints,
         serials: Ints,
         claimed_at_ms: Ints,
         starved: Ints,
@@ -59,7 +50,7 @@ class Answers:
         self.due = due
         self.sent = sent
         self.answered = answered
-        self.told = told
+        self.answer = answer
         self.serials = serials
         self.claimed_at_ms = claimed_at_ms
         self.starved = starved
@@ -71,15 +62,16 @@ class Answers:
 
     def granted_at(self) -> Floats:
         """When each grant was answered, ascending."""
-        return np.sort(self.answered[self.told == GRANTED])
+        return np.sort(self.answered[self.answer == Answer.GRANTED])
 
 
 class Flood:
     """The connections to 127.0.0.1, kept over several loads."""
 
-    def __init__(self, port: int, connections: int, path: str) -> None:
-        """Connects; claims are of `path`. Raises LoadError."""
-        self._head = f"POST {path} HTTP/1.1\r\nHost: claimd\r\nAuthorization: Pass ".encode()
+    def __init__(self, port: int, connections: int, round_id: str) -> None:
+        """Connect `connections` times, for claims of one round. Raises LoadError."""
+        self._head = claim_head(round_id, f"127.0.0.1:{port}")
+        self._read = Reader(round_id).read
         self._epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._free: deque[Connection] = deque()
@@ -94,7 +86,7 @@ class Flood:
             self.close()
             raise LoadError(f"{len(self._connections)} of {connections} connections could be made: {error}") from None
 
-    def run(self, due: Floats, passes: bytes, seconds: float, connections: int | None = None) -> Answers:
+    def run(self, due: Floats, passes: bytes, seconds: float, connections: int | None = None) -> LoadRows:
         """Send a claim for each moment in `due`, which ascend, and take every answer. Raises LoadError.
 
         `passes` are packed, in that order. After `seconds` nothing more is sent. At most `connections` are used.
@@ -126,7 +118,7 @@ class Flood:
         rows = len(due)
         self._due, self._passes = array("d", due.tobytes()), passes
         self._sent, self._answered = array("d", bytes(8 * rows)), array("d", bytes(8 * rows))
-        self._told, self._serials = array("q", bytes(8 * rows)), array("q", bytes(8 * rows))
+        self._answer, self._serials = array("q", bytes(8 * rows)), array("q", bytes(8 * rows))
         self._claimed_at_ms = array("q", bytes(8 * rows))
         self._starved = bytearray(rows)
         self._next = self._taken = 0
@@ -172,7 +164,7 @@ class Flood:
         connection.row = row
         self._starved[row] = self._starving
         self._sent[row] = monotonic() - self._origin
-        if not connection.send(self._head + self._passes[start : start + PASS_CHARACTERS] + b"\r\n\r\n"):
+        if not connection.send(self._head + self._passes[start : start + PASS_CHARACTERS] + CLAIM_END):
             self._on_lost(connection)
 
     def _on_answer(self, connection: Connection, status: bytes, body: bytes, closing: bool) -> None:
@@ -180,15 +172,7 @@ class Flood:
         connection.row = -1
         self._answered[row] = monotonic() - self._origin
         self._taken += 1
-        told = int(status)
-        if told == GRANTED:
-            found = _CLAIM.search(body)
-            if found is not None:
-                self._serials[row] = int(found[1])
-                self._claimed_at_ms[row] = _instant(found[2].decode())
-        elif told == TRY_AGAIN and b'"unavailable"' in body:
-            told = UNAVAILABLE
-        self._told[row] = told
+        self._answer[row], self._serials[row], self._claimed_at_ms[row], _ = self._read(status, body)
         if closing:
             connection.close()
             self._forget(connection)
@@ -199,7 +183,7 @@ class Flood:
         self._forget(connection)
         if connection.row >= 0:
             self._answered[connection.row] = monotonic() - self._origin
-            self._told[connection.row] = LOST
+            self._answer[connection.row] = Answer.DROPPED
             self._taken += 1
             connection.row = -1
 
@@ -207,13 +191,13 @@ class Flood:
         # Closing its socket has taken it out of the epoll.
         self._connections.pop(connection.fd, None)
 
-    def _rows(self) -> Answers:
+    def _rows(self) -> LoadRows:
         rows = self._next
         due, sent, answered = (
             np.frombuffer(each, np.float64)[:rows].copy() for each in (self._due, self._sent, self._answered)
         )
-        told, serials, claimed_at_ms = (
-            np.frombuffer(each, np.int64)[:rows].copy() for each in (self._told, self._serials, self._claimed_at_ms)
+        answer, serials, claimed_at_ms = (
+            np.frombuffer(each, np.int64)[:rows].copy() for each in (self._answer, self._serials, self._claimed_at_ms)
         )
         starved = np.frombuffer(self._starved, np.uint8)[:rows].astype(np.int64)
-        return Answers(due, sent, answered, told, serials, claimed_at_ms, starved)
+        return LoadRows(due, sent, answered, answer, serials, claimed_at_ms, starved)

@@ -23,7 +23,7 @@ ROW: Final = np.dtype([
     ("sent", "f8"),
     ("free_since", "f8"),
     ("done", "f8"),
-    ("told", "u1"),
+    ("answer", "u1"),
     ("serial", "i8"),
     ("claimed_at_ms", "i8"),
 ])  # fmt: skip
@@ -41,7 +41,7 @@ class Records:
     sent: "array[float]" = field(init=False)
     free_since: "array[float]" = field(init=False)
     done: "array[float]" = field(init=False)
-    told: bytearray = field(init=False)
+    answer: bytearray = field(init=False)
     serial: "array[int]" = field(init=False)
     claimed_at_ms: "array[int]" = field(init=False)
     completed: "array[int]" = field(default_factory=lambda: array("i"))
@@ -51,13 +51,13 @@ class Records:
         count = len(self.schedule)
         nan = array("d", [float("nan")])
         self.sent, self.free_since, self.done = nan * count, nan * count, nan * count
-        self.told = bytearray(count)
+        self.answer = bytearray(count)
         self.serial, self.claimed_at_ms = array("q", [0]) * count, array("q", [0]) * count
 
-    def note(self, row: int, done: float, told: int, serial: int, claimed_at_ms: int) -> None:
+    def note(self, row: int, done: float, answer: int, serial: int, claimed_at_ms: int) -> None:
         """The answer to a request."""
         self.done[row] = done
-        self.told[row] = told
+        self.answer[row] = answer
         self.serial[row] = serial
         self.claimed_at_ms[row] = claimed_at_ms
         self.completed.append(row)
@@ -79,7 +79,7 @@ class Records:
         rows["sent"] = self.sent
         rows["free_since"] = self.free_since
         rows["done"] = self.done
-        rows["told"] = np.frombuffer(self.told, np.uint8)
+        rows["answer"] = np.frombuffer(self.answer, np.uint8)
         rows["serial"] = self.serial
         rows["claimed_at_ms"] = self.claimed_at_ms
         return rows

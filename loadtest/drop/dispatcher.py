@@ -20,8 +20,9 @@ import gevent.event
 import gevent.monkey
 
 from claimd.identity.passes import PASS_CHARACTERS
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.client.connection import Connection
+from loadtest.client.requests import CLAIM_END
 from loadtest.crowd.lateness import LATE_SECONDS, BlindSpell
 from loadtest.crowd.records import Records
 from loadtest.drop.judge import Judge
@@ -151,7 +152,7 @@ class Dispatcher:
         connection.row = row
         self._had_been_free_since[row] = self._free_since
         self._sent_at[row] = monotonic() - self._origin
-        if not connection.send(self._head + self._passes[start : start + PASS_CHARACTERS] + b"\r\n\r\n"):
+        if not connection.send(self._head + self._passes[start : start + PASS_CHARACTERS] + CLAIM_END):
             self.on_lost(connection)
 
     def on_answer(self, connection: Connection, status: bytes, body: bytes, closing: bool) -> None:
@@ -173,7 +174,7 @@ class Dispatcher:
         """A connection is gone. With a request under way its outcome is unknown, which is an error, never a refusal."""
         self._forget(connection)
         if connection.row >= 0:
-            self._note(connection.row, monotonic() - self._origin, Told.DROPPED, 0, 0)
+            self._note(connection.row, monotonic() - self._origin, Answer.DROPPED, 0, 0)
             self._records.errors["connection dropped with a request under way"] += 1
             connection.row = -1
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.client.answers import UNKNOWN, Told, is_told
+from loadtest.client.answers import UNKNOWN, Answer, is_one_of
 from loadtest.crowd.arrivals import Floats
 from loadtest.crowd.records import Rows
 from loadtest.drop.judge import REFUSED
@@ -39,15 +39,15 @@ def percentiles(values: Floats) -> dict[str, float]:
 
 def outcomes(rows: Rows) -> dict[str, int]:
     """How many requests left, and what became of them."""
-    told = np.bincount(rows["told"], minlength=len(Told))
+    told = np.bincount(rows["answer"], minlength=len(Answer))
     sent = ~np.isnan(rows["sent"])
     return {
         "offered": int(np.count_nonzero(sent)),
-        "granted": int(told[Told.GRANTED]),
-        "replayed": int(told[Told.REPLAYED]),
-        "sold_out": int(told[Told.SOLD_OUT]),
+        "granted": int(told[Answer.GRANTED]),
+        "replayed": int(told[Answer.REPLAYED]),
+        "sold_out": int(told[Answer.SOLD_OUT]),
         "refused": int(sum(told[code] for code in REFUSED)),
-        "errors": int(np.count_nonzero(is_told(rows["told"], UNKNOWN))),
+        "errors": int(np.count_nonzero(is_one_of(rows["answer"], UNKNOWN))),
     }
 
 
@@ -96,7 +96,7 @@ def series(rows: Rows, export: Export, pool: int, seconds: float, server_ms_at_z
     """What the report draws: for each stretch of the run its middle, the stock left at its end, rates and latencies."""
     buckets = Buckets.over(rows, seconds)
     heard = answered(rows)
-    told, done = heard["told"], heard["done"]
+    told, done = heard["answer"], heard["done"]
     granted_at = np.sort((export.claimed_at_ms - server_ms_at_zero) / 1000)
     waits = latency_ms(heard)
     sent = rows[~np.isnan(rows["sent"])]
@@ -106,11 +106,11 @@ def series(rows: Rows, export: Export, pool: int, seconds: float, server_ms_at_z
         "remaining": [pool - int(count) for count in np.searchsorted(granted_at, buckets.edges[1:], side="right")],
         "intended": buckets.rate(rows["intended"]),
         "offered": buckets.rate(sent["sent"]),
-        "granted": buckets.rate(done[told == Told.GRANTED]),
-        "replayed": buckets.rate(done[told == Told.REPLAYED]),
-        "sold_out": buckets.rate(done[told == Told.SOLD_OUT]),
-        "refused": buckets.rate(done[is_told(told, REFUSED)]),
-        "errors": buckets.rate(done[is_told(told, UNKNOWN)]),
+        "granted": buckets.rate(done[told == Answer.GRANTED]),
+        "replayed": buckets.rate(done[told == Answer.REPLAYED]),
+        "sold_out": buckets.rate(done[told == Answer.SOLD_OUT]),
+        "refused": buckets.rate(done[is_one_of(told, REFUSED)]),
+        "errors": buckets.rate(done[is_one_of(told, UNKNOWN)]),
         "p50": buckets.percentile(heard["intended"], waits, 50),
         "p90": buckets.percentile(heard["intended"], waits, 90),
         "p99": buckets.percentile(heard["intended"], waits, 99),

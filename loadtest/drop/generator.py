@@ -22,9 +22,10 @@ from locust.env import Environment
 from locust.runners import LocalRunner, WorkerRunner
 
 from claimd.identity.passes import PASS_CHARACTERS
-from loadtest.client.answers import UNKNOWN, Told
+from loadtest.client.answers import UNKNOWN, Answer
 from loadtest.client.connection import Connection
 from loadtest.client.credentials import TokenIssuer, mint
+from loadtest.client.requests import claim_head
 from loadtest.crowd import lateness
 from loadtest.crowd.records import Records, pack
 from loadtest.crowd.schedule import Kind, Schedule, gather
@@ -177,10 +178,7 @@ class Generator:
         # Nobody may knock too early by a mistake of ours: offsets count from when the round is open for sure.
         self._server_ms_at_zero = opens.opens_at_ms + clock.error_ms + OPENING_MARGIN_SECONDS * 1000
         self._origin = clock.monotonic(self._server_ms_at_zero)
-        head = (
-            f"POST /v1/rounds/{plan.round_id}/claims HTTP/1.1\r\nHost: {urlsplit(host).netloc}\r\n"
-            "Accept: application/json\r\nContent-Length: 0\r\nAuthorization: Pass "
-        ).encode()
+        head = claim_head(plan.round_id, urlsplit(host).netloc)
         if (
             len(self.records.schedule)
             and self.since_opening() > self.records.schedule.offsets[0] - _BEFORE_FIRST_SECONDS
@@ -218,7 +216,9 @@ class Generator:
     def _hand_over(self, meter: "_Meter", clock: Clock) -> None:
         errors = self.records.errors + self.app_records.errors
         crowd, app = self.records.rows(), self.app_records.rows()
-        silent = int(np.count_nonzero(crowd["told"] == Told.NOTHING) + np.count_nonzero(app["told"] == Told.NOTHING))
+        silent = int(
+            np.count_nonzero(crowd["answer"] == Answer.NO_ANSWER) + np.count_nonzero(app["answer"] == Answer.NO_ANSWER)
+        )
         if silent:
             errors["never answered"] = silent
         for chunk in pack(np.concatenate([crowd, app])):
@@ -241,21 +241,21 @@ class Generator:
         self._runner.send_message(DONE, done.dump())
 
     def progress(self, fresh: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]) -> Progress:
-        """How the run stands. `fresh`: rows answered since the last time; `totals`: answers before those, by `Told`."""
+        """How the run stands. `fresh`: rows answered since the last call; `totals`: earlier answers, by `Answer`."""
         records, app = self.records, self.app_records
-        done, told = np.frombuffer(records.done), np.frombuffer(records.told, np.uint8)
+        done, told = np.frombuffer(records.done), np.frombuffer(records.answer, np.uint8)
         latency = done[fresh] - records.intended(fresh)
         locust_stats.feed(self._environment, records.schedule.kinds[fresh], told[fresh], latency)
-        totals += np.bincount(told[fresh], minlength=len(Told))
-        counts = totals + np.bincount([app.told[row] for row in app.completed], minlength=len(Told))
+        totals += np.bincount(told[fresh], minlength=len(Answer))
+        counts = totals + np.bincount([app.answer[row] for row in app.completed], minlength=len(Answer))
         p50, p99 = np.percentile(latency, [50, 99]) * 1000 if len(latency) else (0.0, 0.0)
         return Progress(
             index=self.plan.index,
             offset=self.since_opening(),
             offered=self._dispatcher.sent + len(app.completed),
-            granted=int(counts[Told.GRANTED]),
-            replayed=int(counts[Told.REPLAYED]),
-            sold_out=int(counts[Told.SOLD_OUT]),
+            granted=int(counts[Answer.GRANTED]),
+            replayed=int(counts[Answer.REPLAYED]),
+            sold_out=int(counts[Answer.SOLD_OUT]),
             refused=int(sum(counts[code] for code in REFUSED)),
             errors=int(sum(counts[code] for code in UNKNOWN)),
             waiting=self._dispatcher.waiting,
@@ -275,7 +275,7 @@ class _Meter:
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
         self._seen = 0
-        self._totals = np.zeros(len(Told), np.int64)
+        self._totals = np.zeros(len(Answer), np.int64)
         self.wall: list[float] = []
         self.cpu: list[float] = []
         self._runqueue: list[float | None] = []

@@ -6,17 +6,17 @@ Only the app users (`users.py`) retry, as an app would.
 
 from typing import Final
 
-from loadtest.client.answers import Finding, Reader, Told
+from loadtest.client.answers import Answer, Finding, Reader
 from loadtest.crowd.schedule import Kind
 
 # What may be told rightly to somebody of the crowd who gets no claim, beside "sold out".
-REFUSED: Final = (Told.NOT_OPEN, Told.UNAUTHENTICATED)
+REFUSED: Final = (Answer.NOT_OPEN, Answer.UNAUTHENTICATED)
 
-_ANSWERS_TO_A_CLAIM: Final = frozenset({Told.GRANTED, Told.REPLAYED, Told.SOLD_OUT})
-_ALLOWED: Final[dict[int, frozenset[Told]]] = {
+_ANSWERS_TO_A_CLAIM: Final = frozenset({Answer.GRANTED, Answer.REPLAYED, Answer.SOLD_OUT})
+_ALLOWED: Final[dict[int, frozenset[Answer]]] = {
     **dict.fromkeys((Kind.CLAIM, Kind.AGAIN, Kind.APP), _ANSWERS_TO_A_CLAIM),
-    Kind.EARLY: frozenset({Told.NOT_OPEN}),
-    Kind.BAD: frozenset({Told.UNAUTHENTICATED}),
+    Kind.EARLY: frozenset({Answer.NOT_OPEN}),
+    Kind.BAD: frozenset({Answer.UNAUTHENTICATED}),
 }
 
 
@@ -29,8 +29,8 @@ class Judge:
     def judge(self, kind: int, status: bytes, body: bytes) -> Finding:
         """What this answer to a request of `kind` says. Never raises."""
         finding = self._read(status, body)
-        told = finding.told
-        if told in _ALLOWED[kind] or told is Told.WRONG:
+        told = finding.answer
+        if told in _ALLOWED[kind] or told is Answer.WRONG:
             return finding
         misplaced = f"{told.name.lower()} told to a request of kind {Kind(kind).name.lower()}"
-        return Finding(Told.WRONG, error=finding.error or misplaced)
+        return Finding(Answer.WRONG, error=finding.error or misplaced)

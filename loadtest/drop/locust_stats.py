@@ -12,7 +12,7 @@ import numpy.typing as npt
 from locust.env import Environment
 from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
 
-from loadtest.client.answers import UNKNOWN, is_told
+from loadtest.client.answers import UNKNOWN, is_one_of
 from loadtest.crowd.arrivals import Floats
 from loadtest.crowd.schedule import Kind
 
@@ -31,7 +31,7 @@ _NAMES: Final = {
 def feed(environment: Environment, kinds: Codes, told: Codes, latency_seconds: Floats) -> None:
     """Add answers to Locust's statistics: what kind of request each was, what it was told, and how long it took."""
     stats = environment.stats
-    wrong = is_told(told, UNKNOWN)
+    wrong = is_one_of(told, UNKNOWN)
     for kind, name in _NAMES.items():
         mine = kinds == kind
         if mine.any():

@@ -9,7 +9,7 @@ from typing import Any, Final
 import jinja2
 import numpy as np
 
-from loadtest.commandline import OUT
+from loadtest import commandline
 from loadtest.crowd import lateness
 from loadtest.crowd.arrivals import Floats
 from loadtest.crowd.pace import Loop, loop_of, pace_of
@@ -137,11 +137,11 @@ def write(report: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     (folder / "report.html").write_text(render(report))
-    if folder.parent == OUT:
-        fresh = OUT / ".latest"
+    if folder.parent == commandline.OUT:
+        fresh = commandline.OUT / ".latest"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(folder.name, target_is_directory=True)
-        fresh.replace(OUT / "latest")
+        fresh.replace(commandline.OUT / "latest")
 
 
 def render(report: dict[str, Any]) -> str:

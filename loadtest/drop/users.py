@@ -8,7 +8,7 @@ import gevent
 from locust import FastHttpUser, User, task
 
 from claimd.domain.times import from_rfc3339
-from loadtest.client.answers import UNKNOWN, Finding, Told
+from loadtest.client.answers import UNKNOWN, Answer, Finding
 from loadtest.client.credentials import subject
 from loadtest.crowd.schedule import Kind
 from loadtest.drop.generator import Generator
@@ -56,7 +56,7 @@ class AppUser(FastHttpUser):
             try:
                 finding = self._claim_as_a_person_would(slot)
             except (_Unexpected, KeyError, TypeError, ValueError) as error:
-                finding = Finding(Told.WRONG, error=f"app: {error}")
+                finding = Finding(Answer.WRONG, error=f"app: {error}")
             self._note(slot, finding)
         gevent.sleep(float("inf"))
 
@@ -75,7 +75,7 @@ class AppUser(FastHttpUser):
         self.generator.app_records.sent[slot] = self.generator.since_opening()
         finding = self._claim(f"{path}/claims", f"Pass {shown}")
         self.generator.app_records.done[slot] = self.generator.since_opening()
-        if finding.told not in UNKNOWN:
+        if finding.answer not in UNKNOWN:
             self._look_again(f"{path}/claims/me", f"Pass {shown}", finding)
         return finding
 
@@ -102,12 +102,12 @@ class AppUser(FastHttpUser):
 
     def _look_again(self, path: str, credentials: str, finding: Finding) -> None:
         """`claims/me` must say what the claim said."""
-        held = finding.told in {Told.GRANTED, Told.REPLAYED}
+        held = finding.answer in {Answer.GRANTED, Answer.REPLAYED}
         mine = self._ask("GET", path, "app: my claim", {200} if held else {404}, credentials)
         if held and (mine["claim"]["serial"], from_rfc3339(mine["claim"]["claimed_at"])) != finding[1:3]:
             raise _Unexpected(f"claims/me shows another claim: {mine['claim']}")
         if not held and mine["code"] != "not_claimed":
-            raise _Unexpected(f"claims/me says {mine['code']} after {finding.told.name.lower()}")
+            raise _Unexpected(f"claims/me says {mine['code']} after {finding.answer.name.lower()}")
 
     def _ask(self, method: str, path: str, name: str, expected: set[int], credentials: str | None = None) -> Any:
         """A request whose answer must have one of the `expected` statuses; retried like a claim."""
@@ -134,7 +134,7 @@ class AppUser(FastHttpUser):
         done = records.done[slot]
         if done != done:
             done = self.generator.since_opening()
-        records.note(slot, done, finding.told, finding.serial, finding.claimed_at_ms)
+        records.note(slot, done, finding.answer, finding.serial, finding.claimed_at_ms)
 
 
 class _Unexpected(Exception):

@@ -14,7 +14,8 @@ from typing import Final, Self
 
 from claimd.identity.keys import Keys
 from claimd.identity.passes import Passes
-from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Finding, Reader, Told
+from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Answer, Finding, Reader
+from loadtest.client.requests import claim_request
 from loadtest.faults.waiting import PATIENCE_SECONDS
 from loadtest.history.operations import Operation
 
@@ -39,13 +40,12 @@ class People:
 
     def __init__(self, port: int, keys: Keys, round_id: str, connections: int = 40, seed: int = 1) -> None:
         self.operations: list[Operation] = []
-        self.told: Counter[Told] = Counter()
+        self.told: Counter[Answer] = Counter()
         self.impatience = 0.0
         """The share of requests whose client hangs up instead of waiting for the answer."""
         self._port = port
         self._connections = connections
         self._passes = Passes(keys.pass_key)
-        self._line = f"POST /v1/rounds/{round_id}/claims HTTP/1.1\r\nHost: claimd\r\nAuthorization: Pass "
         self._round_id = round_id
         # It is fair to be told of an opening that was moved.
         self._read = Reader(round_id).read
@@ -139,16 +139,18 @@ class People:
         identity = person.to_bytes(16, "big")
         text = self._passes.issue(self._round_id, identity, _FOREVER_MS)
         leaves = self._random.random() < self.impatience
-        start, finding = time.monotonic(), Finding(Told.DROPPED)
+        start, finding = time.monotonic(), Finding(Answer.DROPPED)
         try:
-            finding = await self._answer(connection, f"{self._line}{text}\r\n\r\n".encode(), leaves)
+            finding = await self._answer(
+                connection, claim_request(self._round_id, f"127.0.0.1:{self._port}", text), leaves
+            )
         finally:
             self._note(person, Operation(start, time.monotonic(), identity, *finding[:3]))
-            if finding.told is Told.DROPPED:
+            if finding.answer is Answer.DROPPED:
                 connection.close()
-        if finding.told in UNKNOWN or finding.told is Told.RATE_LIMITED:
+        if finding.answer in UNKNOWN or finding.answer is Answer.RATE_LIMITED:
             await asyncio.sleep(_PAUSE_SECONDS)
-        return None if finding.told is Told.DROPPED else connection
+        return None if finding.answer is Answer.DROPPED else connection
 
     async def _answer(self, connection: "_Connection", request: bytes, leaves: bool) -> Finding:
         with suppress(OSError, EOFError, ValueError, TimeoutError):
@@ -156,9 +158,9 @@ class People:
                 connection.writer.write(request)
                 if leaves:
                     await asyncio.sleep(self._random.random() * 0.005)
-                    return Finding(Told.DROPPED)
+                    return Finding(Answer.DROPPED)
                 return self._read(*await connection.answer())
-        return Finding(Told.DROPPED)
+        return Finding(Answer.DROPPED)
 
     def _note(self, person: int, operation: Operation) -> None:
         self.operations.append(operation)

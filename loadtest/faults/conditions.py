@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from claimd.domain.times import to_rfc3339
 from claimd.store.redis import keys
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.faults.claimants import People
 from loadtest.faults.scenario import ROUND, Scene
 from loadtest.faults.strangers import Strangers
@@ -41,7 +41,7 @@ async def run_out_of_memory(scene: Scene, times: int) -> None:
             used: Any = redis.info("memory")
             redis.config_set("maxmemory", used["used_memory"] + _LITTLE_BYTES)
             await until(lambda: scene.readiness.newest == 503, "readiness says that it is full")
-            await scene.told_from_now(Told.UNAVAILABLE)
+            await scene.told_from_now(Answer.UNAVAILABLE, Answer.OVERLOADED)
             _nothing_half_written(redis)
             redis.config_set("maxmemory", 0)
             await scene.recovered(time.monotonic())
@@ -99,23 +99,23 @@ async def set_clock_back(scene: Scene, times: int) -> None:
     scene.console.create_round(_LATER, 1_000_000, opens_at_ms, opens_at_ms + 100 * _HOUR_MS)
     later = People(claimd.port, claimd.keys, _LATER)
     # Before the first grant a round follows the clock wherever it goes.
-    for hours, told in ((-1, Told.NOT_OPEN), (0, Told.NOT_OPEN), (1, Told.GRANTED)):
+    for hours, told in ((-1, Answer.NOT_OPEN), (0, Answer.NOT_OPEN), (1, Answer.GRANTED)):
         await _set_clock(scene, server, hours)
         await _expect(later, told, hours)
     for _ in range(times):
         for hours in (0, 1):
             await _set_clock(scene, server, hours)
-            await _expect(later, Told.GRANTED, hours)
+            await _expect(later, Answer.GRANTED, hours)
             await scene.some_time(0.2)
         scene.done_once()
     await _set_clock(scene, server, -1)
-    await _expect(later, Told.NOT_OPEN, -1)
-    for opens_at, told in ((long_ago, Told.GRANTED), (to_rfc3339(opens_at_ms), Told.NOT_OPEN)):
+    await _expect(later, Answer.NOT_OPEN, -1)
+    for opens_at, told in ((long_ago, Answer.GRANTED), (to_rfc3339(opens_at_ms), Answer.NOT_OPEN)):
         scene.console.edit_round(_LATER, {"opens_at": opens_at, "reason": "an edit counts"})
         await _expect(later, told, -1)
     await _set_clock(scene, server, 0)
-    if scene.people.told[Told.NOT_OPEN]:
-        raise BrokenPromiseError(f"an open round told NOT_OPEN {scene.people.told[Told.NOT_OPEN]} times")
+    if scene.people.told[Answer.NOT_OPEN]:
+        raise BrokenPromiseError(f"an open round told NOT_OPEN {scene.people.told[Answer.NOT_OPEN]} times")
 
 
 async def _set_clock(scene: Scene, server: Server, hours: int) -> None:
@@ -125,7 +125,7 @@ async def _set_clock(scene: Scene, server: Server, hours: int) -> None:
     await scene.recovered(time.monotonic())
 
 
-async def _expect(people: People, told: Told, hours: int) -> None:
+async def _expect(people: People, told: Answer, hours: int) -> None:
     """Somebody new is told that."""
     operation = await people.ask_once(len(people.operations) + 1)
     if operation.told is not told:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.faults import proxy
 from loadtest.faults.claimants import People
 from loadtest.faults.scenario import Play, Scene
@@ -40,7 +40,7 @@ def on_the_way(fault: proxy.Fault, share: float = 0.1) -> Play:
 async def clients_gone(scene: Scene, times: int) -> None:
     """Almost a third of the clients hang up within milliseconds of asking."""
     scene.people.impatience = _IMPATIENT
-    await until(lambda: scene.tried_so_far(scene.people.told[Told.DROPPED]) >= times, "enough of them hung up")
+    await until(lambda: scene.tried_so_far(scene.people.told[Answer.DROPPED]) >= times, "enough of them hung up")
     scene.people.impatience = 0.0
     await scene.recovered(time.monotonic())
 
@@ -74,7 +74,7 @@ async def silence(scene: Scene, times: int) -> None:
 
 async def _grant(crowd: People, person: int) -> None:
     """One more person of a crowd claims until they are granted a pack."""
-    while (await crowd.ask_once(person)).told not in (Told.GRANTED, Told.REPLAYED):
+    while (await crowd.ask_once(person)).told not in (Answer.GRANTED, Answer.REPLAYED):
         pass
 
 

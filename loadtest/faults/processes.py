@@ -9,7 +9,7 @@ from typing import Final
 
 import psutil
 
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.faults.scenario import Scene, new_server
 from loadtest.faults.waiting import BrokenPromiseError, until
 from loadtest.target import claimd_up
@@ -78,7 +78,7 @@ async def fail_over(scene: Scene, times: int) -> None:
         world.replica = await asyncio.to_thread(world.stack.enter_context, new_server(folder))
         await asyncio.to_thread(world.replica.replicate, replica)
         await scene.recovered(time.monotonic())
-        await scene.told_from_now(Told.GRANTED)
+        await scene.told_from_now(Answer.GRANTED)
         scene.done_once()
 
 

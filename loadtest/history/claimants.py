@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Told, is_told
+from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Answer, is_one_of
 from loadtest.history.columns import Floats, Ints, Mask
 from loadtest.history.operations import Operations
 
@@ -46,8 +46,8 @@ class People:
         def latest(moments: Floats, which: Mask) -> Floats:
             return -earliest(-moments, which)
 
-        granted, replayed = told == Told.GRANTED, told == Told.REPLAYED
-        unknown, refused = is_told(told, UNKNOWN), is_told(told, REFUSALS)
+        granted, replayed = told == Answer.GRANTED, told == Answer.REPLAYED
+        unknown, refused = is_one_of(told, UNKNOWN), is_one_of(told, REFUSALS)
         told_by = earliest(operations.end, granted | replayed)
         refused_from = latest(operations.start, refused)
         # A 201 was granted by that very request. Without one it was any that was told 200, as a gateway may have asked
@@ -59,9 +59,9 @@ class People:
         return cls(
             grants=counted(granted),
             replays=counted(replayed),
-            sold_out=counted(told == Told.SOLD_OUT) > 0,
+            sold_out=counted(told == Answer.SOLD_OUT) > 0,
             in_doubt=counted(unknown) > 0,
-            unsettled=(latest(operations.start, unknown) > refused_from) & (counted(is_told(told, HOLDING)) == 0),
+            unsettled=(latest(operations.start, unknown) > refused_from) & (counted(is_one_of(told, HOLDING)) == 0),
             refused_from=refused_from,
             told_by=told_by,
             granted_from=np.where(never, -np.inf, np.maximum(granted_from, refused_from)),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.client.answers import HOLDING, Told, is_told
+from loadtest.client.answers import HOLDING, Answer, is_one_of
 from loadtest.client.credentials import Identities
 from loadtest.crowd.records import Rows
 from loadtest.history.columns import Floats, Ints, unpack_identities
@@ -25,7 +25,7 @@ class Operation(NamedTuple):
     start: float
     end: float
     identity: bytes
-    told: Told
+    told: Answer
     serial: int = 0
     claimed_at_ms: int = 0
 
@@ -70,11 +70,11 @@ class Operations:
         """From the rows of a drop. Person p is `identities[p]`; rows of bad passes have higher numbers."""
         people = len(identities)
         # Whatever somebody without an identity was told says nothing, unless it is that he holds a claim.
-        heard = (rows["person"] < people) | is_told(rows["told"], HOLDING)
+        heard = (rows["person"] < people) | is_one_of(rows["answer"], HOLDING)
         rows = rows[heard]
         person = np.minimum(rows["person"], people)
         return cls._made(
-            identities, person, rows["sent"], rows["done"], rows["told"], rows["serial"], rows["claimed_at_ms"]
+            identities, person, rows["sent"], rows["done"], rows["answer"], rows["serial"], rows["claimed_at_ms"]
         )
 
     @classmethod
@@ -83,7 +83,7 @@ class Operations:
         told, serial, claimed_at_ms = (
             np.asarray(column, kind) for column, kind in zip(rest, (np.uint8, np.int64, np.int64), strict=True)
         )
-        left = ~np.isnan(start) | is_told(told, HOLDING)
+        left = ~np.isnan(start) | is_one_of(told, HOLDING)
         return cls(
             np.append(everyone, np.array([b""], everyone.dtype)),
             np.asarray(person, np.int64)[left],

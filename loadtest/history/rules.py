@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from loadtest.client.answers import HOLDING, Told, is_told
+from loadtest.client.answers import HOLDING, Answer, is_one_of
 from loadtest.history.claimants import People
 from loadtest.history.columns import Ints, Mask, count, find
 from loadtest.history.export import Export
@@ -13,10 +13,10 @@ def totals(operations: Operations, people: People) -> dict[str, int]:
     """How many were told what."""
     told = operations.told
     return {
-        "told_granted": count(told == Told.GRANTED),
-        "told_replayed": count(told == Told.REPLAYED),
+        "told_granted": count(told == Answer.GRANTED),
+        "told_replayed": count(told == Answer.REPLAYED),
         "unsettled": count(people.unsettled),
-        "not_understood": count(told == Told.WRONG),
+        "not_understood": count(told == Answer.WRONG),
     }
 
 
@@ -25,7 +25,7 @@ def told_and_exported(export: Export, operations: Operations, people: People, ow
 
     `owners[c]` is the person who holds claim c of the export, -1 for a stranger.
     """
-    holding = is_told(operations.told, HOLDING)
+    holding = is_one_of(operations.told, HOLDING)
     serials, person = operations.serial[holding], operations.person[holding]
     at = find(export.serials, serials)
     found = at >= 0
@@ -58,7 +58,7 @@ def told_twice(people: People, holders: Mask, total_rose: bool, gateways_repeat:
 
 def _disagreements(operations: Operations) -> int:
     """People who were told more than one serial or time."""
-    holding = is_told(operations.told, HOLDING)
+    holding = is_one_of(operations.told, HOLDING)
     person = operations.person[holding]
     order = np.argsort(person, kind="stable")
     person, serial, at_ms = person[order], operations.serial[holding][order], operations.claimed_at_ms[holding][order]

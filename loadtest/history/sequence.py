@@ -5,7 +5,7 @@ Clock-free: it compares moments of the operations with each other alone. Moments
 
 import numpy as np
 
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.history.claimants import People
 from loadtest.history.clock import ServerClock
 from loadtest.history.columns import Floats, Ints, Mask, count
@@ -41,7 +41,7 @@ def too_early(
     skew: float,
 ) -> int:
     """Answers of "sold out" by whose end not even the smallest stock there ever was can have been granted."""
-    ended = operations.end[operations.told == Told.SOLD_OUT]
+    ended = operations.end[operations.told == Answer.SOLD_OUT]
     early = _reached(possible, ended + skew) < smallest_total
     if clock is not None:
         early |= _reached(export.claimed_at_ms, clock.ms(ended) + clock.error_ms) < smallest_total
@@ -51,7 +51,7 @@ def too_early(
 def refused_untruly(operations: Operations, course: Course, clock: ServerClock | None) -> dict[str, int]:
     """Refusals for a reason the log does not know of. The window counts as far as the server's clock is known."""
     told = operations.told
-    not_open, paused, closed = told == Told.NOT_OPEN, told == Told.PAUSED, told == Told.CLOSED
+    not_open, paused, closed = told == Answer.NOT_OPEN, told == Answer.PAUSED, told == Answer.CLOSED
     return {
         "not_open_untruly": count(not_open & _opened_before(operations.start, course, clock)),
         "paused_untruly": 0 if course.ever_paused else count(paused),

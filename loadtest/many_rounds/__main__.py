@@ -5,6 +5,7 @@ claim at an even pace while another one lists the rounds without a pause. Everyt
 """
 
 import http.client
+import itertools
 import select
 import subprocess
 import sys
@@ -20,11 +21,11 @@ import numpy as np
 import psutil
 import typer
 
-from claimd.identity.passes import PASS_CHARACTERS
 from loadtest import commandline
 from loadtest.client import credentials
 from loadtest.client.connection import Connection, LoadError
 from loadtest.client.open_loop import OpenLoop
+from loadtest.client.requests import claim_requests
 from loadtest.target import claimd_up, console_client
 from loadtest.target.claimd_up import Claimd
 
@@ -180,10 +181,8 @@ def _requests(claimd: Claimd, names: list[str], count: int) -> list[bytes]:
         name: credentials.mint(claimd.keys, name, _SEED, part, people.size)
         for name, part in zip(names, people, strict=True)
     }
-    line = "POST /v1/rounds/{}/claims HTTP/1.1\r\nHost: claimd\r\nAuthorization: Pass "
-    lines = {name: line.format(name).encode() for name in names}
-    starts = range(0, each * PASS_CHARACTERS, PASS_CHARACTERS)
-    return [lines[name] + packed[name][at : at + PASS_CHARACTERS] + b"\r\n\r\n" for at in starts for name in names]
+    requests = [claim_requests(name, f"127.0.0.1:{claimd.port}", packed[name]) for name in names]
+    return list(itertools.chain.from_iterable(zip(*requests, strict=True)))
 
 
 @contextmanager

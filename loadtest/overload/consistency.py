@@ -4,8 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from loadtest.client.answers import Told
-from loadtest.client.flood import GRANTED, LOST, TRY_AGAIN, UNAVAILABLE
+from loadtest.client.answers import Answer
 from loadtest.history.checker import check
 from loadtest.history.export import read_export
 from loadtest.history.operations import Operations
@@ -15,15 +14,6 @@ from loadtest.target.console_client import Console
 
 # More than anybody can ask for.
 STOCK: Final = 2**31
-
-_TOLD: Final = {
-    GRANTED: Told.GRANTED,
-    TRY_AGAIN: Told.UNAVAILABLE,
-    UNAVAILABLE: Told.UNAVAILABLE,
-    LOST: Told.DROPPED,
-    401: Told.UNAUTHENTICATED,
-    429: Told.RATE_LIMITED,
-}
 
 
 def differences(books: Console, round_id: str, people: People, asked: list[Asked]) -> list[str]:
@@ -39,9 +29,11 @@ def _operations(people: People, asked: list[Asked]) -> Operations:
     persons = np.concatenate([each.first_person + np.arange(len(each.answers)) for each in asked])
     return Operations.of_columns(
         np.concatenate([each.began_at + each.sent for each in rows]),
-        np.concatenate([np.where(each.told == LOST, np.nan, each.began_at + each.answered) for each in rows]),
+        np.concatenate(
+            [np.where(each.answer == Answer.DROPPED, np.nan, each.began_at + each.answered) for each in rows]
+        ),
         people.identities(persons),
-        [_TOLD.get(told, Told.WRONG) for each in rows for told in each.told.tolist()],
+        np.concatenate([each.answer for each in rows]),
         np.concatenate([each.serials for each in rows]),
         np.concatenate([each.claimed_at_ms for each in rows]),
     )

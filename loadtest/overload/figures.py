@@ -6,7 +6,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.client.flood import GRANTED, TRY_AGAIN, UNAVAILABLE, Answers, Floats
+from loadtest.client.answers import Answer, is_one_of
+from loadtest.client.flood import Floats, LoadRows
 from loadtest.crowd.lateness import LATE_SECONDS
 from loadtest.overload import observed
 from loadtest.overload.measuring import SETTLE_SECONDS, Load, Round, per_second
@@ -70,7 +71,7 @@ def figures(measured: Round) -> Figures:
     load, answers = measured.load, measured.overload.answers
     begin, end = load.begins + SETTLE_SECONDS, load.ends
     overload = (answers.due >= load.begins) & (answers.due < load.ends)
-    granted, refused = answers.told == GRANTED, answers.told == TRY_AGAIN
+    granted, refused = answers.answer == Answer.GRANTED, answers.answer == Answer.OVERLOADED
     since_due, since_sent = answers.answered - answers.due, answers.answered - answers.sent
     late = answers.sent - answers.due > LATE_SECONDS
     took = float(answers.answered.max(initial=1.0))
@@ -82,7 +83,7 @@ def figures(measured: Round) -> Figures:
         granted_per_second=granted_per_second,
         share_of_capacity=granted_per_second / max(measured.capacity_per_second, 1.0),
         refused_per_second=_rate(answers.answered[refused], begin, end),
-        unavailable=int(np.count_nonzero(answers.told == UNAVAILABLE)),
+        unavailable=int(np.count_nonzero(answers.answer == Answer.UNAVAILABLE)),
         wrong=_wrong(answers) + _wrong(measured.capacity.answers),
         grants=_latency(since_due[overload & granted]),
         ordinary_grants=_latency(since_due[granted & (answers.due < load.begins)]),
@@ -102,9 +103,9 @@ def figures(measured: Round) -> Figures:
     )
 
 
-def _wrong(answers: Answers) -> int:
+def _wrong(answers: LoadRows) -> int:
     """What was answered neither "yours" nor "ask again"."""
-    return int(np.count_nonzero(~np.isin(answers.told, (GRANTED, TRY_AGAIN, UNAVAILABLE))))
+    return int(np.count_nonzero(~is_one_of(answers.answer, (Answer.GRANTED, Answer.OVERLOADED, Answer.UNAVAILABLE))))
 
 
 def _latency(seconds: Floats) -> Latency:
@@ -121,7 +122,7 @@ def _share(mask: Mask, among: Mask) -> float:
     return float(np.mean(mask[among])) if among.any() else 0.0
 
 
-def _longest_gap_ms(answers: Answers, begin: float, end: float) -> float:
+def _longest_gap_ms(answers: LoadRows, begin: float, end: float) -> float:
     granted = answers.granted_at()
     within = granted[(granted >= begin) & (granted < end)]
     return float(np.diff(within, prepend=begin, append=end).max() * 1000)
@@ -132,9 +133,9 @@ def _each_step(moments: Floats) -> list[int]:
     return [int(count) for count in np.bincount(steps)]
 
 
-def _recovery_seconds(answers: Answers, load: Load) -> float | None:
+def _recovery_seconds(answers: LoadRows, load: Load) -> float | None:
     """Step by step of when claims were due, after the overload: the end of the last step that was not as before."""
-    since_due, granted = answers.answered - answers.due, answers.told == GRANTED
+    since_due, granted = answers.answered - answers.due, answers.answer == Answer.GRANTED
     ordinary = since_due[granted & (answers.due < load.begins)]
     if not len(ordinary):
         return None

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import psutil
 
-from loadtest.client.flood import Answers, Floats, Flood
+from loadtest.client.flood import Floats, Flood, LoadRows
 from loadtest.overload import probes
 from loadtest.overload.claimants import People
 from loadtest.overload.environment import Stage
@@ -65,7 +65,7 @@ class Load:
 class Asked:
     """One load, and the number of the first person who asked; `cpu` is each process's processor time in seconds."""
 
-    answers: Answers
+    answers: LoadRows
     first_person: int
     cpu: dict[str, float]
 
@@ -90,7 +90,7 @@ class Measuring:
         self._stage, self._round_id, self._plan = stage, round_id, plan
         self._people = People(stage.claimd.keys, round_id)
         self._quiet_rss = stage.gateway.memory_info().rss
-        self._flood = Flood(stage.claimd.port, plan.connections, f"/v1/rounds/{round_id}/claims")
+        self._flood = Flood(stage.claimd.port, plan.connections, round_id)
 
     @property
     def people(self) -> People:
@@ -133,7 +133,7 @@ class Measuring:
         return {"gateway": _cpu_seconds(self._stage.gateway), "server": _cpu_seconds(self._stage.server)}
 
 
-def per_second(answers: Answers, begin: float, end: float) -> float:
+def per_second(answers: LoadRows, begin: float, end: float) -> float:
     """Grants a second between two moments of a load."""
     granted = answers.granted_at()
     return float(np.count_nonzero((granted >= begin) & (granted < end)) / (end - begin))

@@ -24,6 +24,7 @@ from loadtest import commandline
 from loadtest.client import credentials
 from loadtest.client.connection import LoadError
 from loadtest.client.open_loop import OpenLoop
+from loadtest.client.requests import claim_requests
 from loadtest.target import children, claimd_up, console_client
 from loadtest.target.claimd_up import Claimd
 
@@ -126,16 +127,13 @@ class _Asking:
 
     def __init__(self, claimd: Claimd, people: int) -> None:
         self._packed = credentials.mint(claimd.keys, _ROUND, _SEED, np.arange(people, dtype=np.int32), people)
+        self._host = f"127.0.0.1:{claimd.port}"
         self._at = 0
 
     def next(self, count: int) -> list[bytes]:
         """The requests of the next `count`."""
         start, self._at = self._at, self._at + count * PASS_CHARACTERS
-        line = f"POST /v1/rounds/{_ROUND}/claims HTTP/1.1\r\nHost: claimd\r\nAuthorization: Pass ".encode()
-        return [
-            line + self._packed[at : at + PASS_CHARACTERS] + b"\r\n\r\n"
-            for at in range(start, self._at, PASS_CHARACTERS)
-        ]
+        return claim_requests(_ROUND, self._host, self._packed[start : self._at])
 
 
 def _figures(gateway: psutil.Process, load: OpenLoop, requests: list[bytes], rate: float, quiet: int) -> Figures:

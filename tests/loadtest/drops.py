@@ -9,7 +9,7 @@ import numpy as np
 from claimd.domain.claims import claim_id
 from claimd.domain.times import to_rfc3339
 from claimd.identity.keys import Keys
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.client.credentials import identities
 from loadtest.crowd.records import ROW
 from loadtest.crowd.schedule import Kind
@@ -45,20 +45,20 @@ class SmallDrop:
         rows["person"][:PEOPLE] = persons
         rows["intended"][:PEOPLE] = persons / 10
         winners = rows[:POOL]
-        winners["told"], winners["serial"] = Told.GRANTED, persons[:POOL] + 1
+        winners["answer"], winners["serial"] = Answer.GRANTED, persons[:POOL] + 1
         winners["claimed_at_ms"] = OPENS_AT_MS + persons[:POOL] * 100 + 2
-        rows["told"][POOL:PEOPLE] = Told.SOLD_OUT
+        rows["answer"][POOL:PEOPLE] = Answer.SOLD_OUT
         # Persons 3 and 4 tapped again; an early bird; a bad pass.
         again = rows[PEOPLE : PEOPLE + 2]
-        again["kind"], again["person"], again["told"] = Kind.AGAIN, [3, 4], Told.REPLAYED
+        again["kind"], again["person"], again["answer"] = Kind.AGAIN, [3, 4], Answer.REPLAYED
         again["serial"], again["intended"] = [4, 5], [2.0, 2.0]
         again["claimed_at_ms"] = rows["claimed_at_ms"][[3, 4]]
-        rows[PEOPLE + 2]["kind"], rows[PEOPLE + 2]["told"], rows[PEOPLE + 2]["intended"] = (
+        rows[PEOPLE + 2]["kind"], rows[PEOPLE + 2]["answer"], rows[PEOPLE + 2]["intended"] = (
             Kind.EARLY,
-            Told.NOT_OPEN,
+            Answer.NOT_OPEN,
             -1.0,
         )
-        rows[PEOPLE + 3]["kind"], rows[PEOPLE + 3]["told"] = Kind.BAD, Told.UNAUTHENTICATED
+        rows[PEOPLE + 3]["kind"], rows[PEOPLE + 3]["answer"] = Kind.BAD, Answer.UNAUTHENTICATED
         rows[PEOPLE + 3]["person"] = PEOPLE
         rows = rows[np.argsort(rows["intended"], kind="stable")]
         rows["sent"], rows["free_since"], rows["done"] = rows["intended"], -2.0, rows["intended"] + 0.005

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from claimd.domain.log import EditEntry, GrantsEntry
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.history.checker import check
 from loadtest.history.clock import ServerClock
 from loadtest.history.columns import unpack_identities
@@ -70,7 +70,7 @@ class History:
     def ask(self, person, start, end, told):
         """A request, its times, and what it was told; of a claim, what the export says of it."""
         held = next((claim for claim in self.claims if claim[1] == person), (0, person, 0))
-        serial, at_ms = (held[0], held[2]) if told in {Told.GRANTED, Told.REPLAYED} else (0, 0)
+        serial, at_ms = (held[0], held[2]) if told in {Answer.GRANTED, Answer.REPLAYED} else (0, 0)
         self.asked.append(Operation(start, end, digest(person), told, serial, at_ms))
         return self
 
@@ -94,31 +94,31 @@ def whole_round():
     """A round in which everything happened: overlaps, lost answers, a pause, more stock after a sell-out, the close."""
     return (
         History()
-        .ask(4, -1.0, -0.9, Told.NOT_OPEN)
+        .ask(4, -1.0, -0.9, Answer.NOT_OPEN)
         # Two at once: the one who came later was served first.
         .grant(1.0, 2, 1)
-        .ask(1, 0.8, 1.3, Told.GRANTED)
-        .ask(2, 0.9, 1.1, Told.GRANTED)
+        .ask(1, 0.8, 1.3, Answer.GRANTED)
+        .ask(2, 0.9, 1.1, Answer.GRANTED)
         # The answer was lost; asking again told.
         .grant(2.0, 3)
-        .ask(3, 1.9, 2.1, Told.DROPPED)
-        .ask(3, 2.2, 2.3, Told.REPLAYED)
+        .ask(3, 1.9, 2.1, Answer.DROPPED)
+        .ask(3, 2.2, 2.3, Answer.REPLAYED)
         .edit(3.0, paused="1")
-        .ask(4, 3.1, 3.2, Told.PAUSED)
-        .ask(1, 3.1, 3.2, Told.REPLAYED)
+        .ask(4, 3.1, 3.2, Answer.PAUSED)
+        .ask(1, 3.1, 3.2, Answer.REPLAYED)
         .edit(4.0, paused="0")
         # Granted long after the client had given up, when it had been told "paused" elsewhere meanwhile.
-        .ask(4, 2.9, 3.0, Told.UNAVAILABLE)
+        .ask(4, 2.9, 3.0, Answer.UNAVAILABLE)
         .grant(5.0, 4)
-        .ask(5, 5.5, 5.6, Told.SOLD_OUT)
+        .ask(5, 5.5, 5.6, Answer.SOLD_OUT)
         .edit(6.0, total="6")
         .grant(6.1, 5)
-        .ask(5, 6.05, 6.2, Told.GRANTED)
-        .ask(5, 6.15, 6.25, Told.REPLAYED)
-        .ask(6, 6.3, float("nan"), Told.NOTHING)
-        .ask(7, 6.4, 6.5, Told.RATE_LIMITED)
-        .ask(7, 6.4, 6.5, Told.UNAUTHENTICATED)
+        .ask(5, 6.05, 6.2, Answer.GRANTED)
+        .ask(5, 6.15, 6.25, Answer.REPLAYED)
+        .ask(6, 6.3, float("nan"), Answer.NO_ANSWER)
+        .ask(7, 6.4, 6.5, Answer.RATE_LIMITED)
+        .ask(7, 6.4, 6.5, Answer.UNAUTHENTICATED)
         .edit(8.0, closed="1")
-        .ask(8, 8.1, 8.2, Told.CLOSED)
-        .ask(1, 8.1, 8.2, Told.REPLAYED)
+        .ask(8, 8.1, 8.2, Answer.CLOSED)
+        .ask(1, 8.1, 8.2, Answer.REPLAYED)
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from histories import BASE_MS, CLOCK, columns, digest
 
 from claimd.domain.log import EditEntry, GrantsEntry
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.history.checker import check
 from loadtest.history.log import Log
 from loadtest.history.operations import Operation, Operations
@@ -70,11 +70,11 @@ class Round:
     def refusal(self, now_ms):
         """Why nothing is granted, or None."""
         if self.closed or now_ms >= self.closes_at_ms:
-            return None if self.bug == "grants after the closing" else Told.CLOSED
+            return None if self.bug == "grants after the closing" else Answer.CLOSED
         if now_ms < self.opens_at_ms:
-            return None if self.bug == "grants before the opening" else Told.NOT_OPEN
+            return None if self.bug == "grants before the opening" else Answer.NOT_OPEN
         if self.paused:
-            return None if self.bug == "grants in a pause" else Told.PAUSED
+            return None if self.bug == "grants in a pause" else Answer.PAUSED
         return None
 
     def decide(self, now_ms, people):
@@ -83,18 +83,18 @@ class Round:
             now_ms = max(now_ms, self.last_ms)
         reason, first, decisions = self.refusal(now_ms), len(self.exported) + 1, []
         stock = self.total + (self.bug == "sells one more") - (self.bug == "sells one less")
-        sold_out = Told.PAUSED if self.bug == "says paused when sold out" else Told.SOLD_OUT
+        sold_out = Answer.PAUSED if self.bug == "says paused when sold out" else Answer.SOLD_OUT
         for person in people:
             held = self.held.get(person)
-            if held and not (self.bug == "refuses a replay when closed" and reason is Told.CLOSED):
+            if held and not (self.bug == "refuses a replay when closed" and reason is Answer.CLOSED):
                 at_ms = now_ms if self.bug == "tells the time of the replay" else held[1]
-                decisions.append((Told.REPLAYED, held[0], at_ms))
+                decisions.append((Answer.REPLAYED, held[0], at_ms))
             elif reason is not None or len(self.exported) >= stock:
                 decisions.append((reason or sold_out, 0, 0))
             else:
                 self.held[person] = held = (len(self.exported) + 1, now_ms)
                 self.exported.append((held[0], person, now_ms))
-                decisions.append((Told.GRANTED, *held))
+                decisions.append((Answer.GRANTED, *held))
         fresh = self.exported[first - 1 :]
         if fresh and not (self.bug == "logs only whole batches" and len(fresh) == 1):
             self.entries.append(GrantsEntry(first, now_ms, b"".join(digest(person) for _, person, _ in fresh)))
@@ -117,7 +117,7 @@ class Asking:
     start: float
     decided: list[float]
     end: float
-    lost: Told | None
+    lost: Answer | None
     decision: tuple = ()
 
     @classmethod
@@ -130,11 +130,11 @@ class Asking:
         lost = None
         end = decided[-1] + rng.expovariate(4)
         if rng.random() < 0.25:
-            lost = rng.choice([Told.DROPPED, Told.UNAVAILABLE, Told.NOTHING, Told.WRONG])
+            lost = rng.choice([Answer.DROPPED, Answer.UNAVAILABLE, Answer.OVERLOADED, Answer.NO_ANSWER, Answer.WRONG])
             end = rng.choice([float("nan"), start + rng.expovariate(4)])
             decided = rng.choice([[], decided, [decided[0] + rng.uniform(0, SECONDS)]])
         elif rng.random() < 0.05:
-            lost, decided = rng.choice([Told.RATE_LIMITED, Told.UNAUTHENTICATED]), []
+            lost, decided = rng.choice([Answer.RATE_LIMITED, Answer.UNAUTHENTICATED]), []
         return cls(rng.randrange(people), start, decided, end, lost)
 
     def operation(self):

@@ -9,7 +9,7 @@ import pytest
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import to_rfc3339
-from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Finding, Reader, Told, is_told
+from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Answer, Finding, Reader, is_one_of
 
 AT = 1_585_857_600_123
 
@@ -21,15 +21,15 @@ def problem(code, **more):
 @pytest.mark.parametrize(
     ("status", "code", "told"),
     [
-        (b"409", "sold_out", Told.SOLD_OUT),
-        (b"409", "paused", Told.PAUSED),
-        (b"409", "closed", Told.CLOSED),
-        (b"429", "rate_limited", Told.RATE_LIMITED),
-        (b"401", "unauthenticated", Told.UNAUTHENTICATED),
-        (b"503", "unavailable", Told.UNAVAILABLE),
-        (b"503", "overloaded", Told.UNAVAILABLE),
-        (b"500", "unavailable", Told.WRONG),
-        (b"404", "round_not_found", Told.WRONG),
+        (b"409", "sold_out", Answer.SOLD_OUT),
+        (b"409", "paused", Answer.PAUSED),
+        (b"409", "closed", Answer.CLOSED),
+        (b"429", "rate_limited", Answer.RATE_LIMITED),
+        (b"401", "unauthenticated", Answer.UNAUTHENTICATED),
+        (b"503", "unavailable", Answer.UNAVAILABLE),
+        (b"503", "overloaded", Answer.OVERLOADED),
+        (b"500", "unavailable", Answer.WRONG),
+        (b"404", "round_not_found", Answer.WRONG),
     ],
 )
 def test_each_code_says_one_thing(status, code, told):
@@ -45,24 +45,24 @@ def test_a_claim_is_read():
     """Status, serial and time."""
     held = {"round": "r", "id": claim_id("r", 5), "serial": 5, "claimed_at": to_rfc3339(AT)}
     assert Reader("r").read(b"201", json.dumps({"claim": held, "replayed": False}).encode()) == Finding(
-        Told.GRANTED, 5, AT
+        Answer.GRANTED, 5, AT
     )
 
 
 def test_an_opening_that_may_move_is_only_a_time():
     """Where the reader was told no opening, any time will do, and nothing that is none."""
     reader = Reader("r")
-    assert reader.read(b"409", problem("not_open", opens_at=to_rfc3339(AT))) == Finding(Told.NOT_OPEN)
-    assert reader.read(b"409", problem("not_open", opens_at="soon")).told is Told.WRONG
-    assert reader.read(b"409", problem("not_open")).told is Told.WRONG
+    assert reader.read(b"409", problem("not_open", opens_at=to_rfc3339(AT))) == Finding(Answer.NOT_OPEN)
+    assert reader.read(b"409", problem("not_open", opens_at="soon")).answer is Answer.WRONG
+    assert reader.read(b"409", problem("not_open")).answer is Answer.WRONG
 
 
 def test_what_may_be_told_falls_into_kinds():
     """A claim, a refusal, unknown; and two that say nothing about the claim."""
-    silent = set(Told) - {*HOLDING, *REFUSALS, *UNKNOWN}
-    assert silent == {Told.RATE_LIMITED, Told.UNAUTHENTICATED}
-    told = np.array([Told.NOTHING, Told.GRANTED, Told.UNAVAILABLE], np.uint8)
-    assert is_told(told, UNKNOWN).tolist() == [True, False, True]
+    silent = set(Answer) - {*HOLDING, *REFUSALS, *UNKNOWN}
+    assert silent == {Answer.RATE_LIMITED, Answer.UNAUTHENTICATED}
+    told = np.array([Answer.NO_ANSWER, Answer.GRANTED, Answer.UNAVAILABLE], np.uint8)
+    assert is_one_of(told, UNKNOWN).tolist() == [True, False, True]
 
 
 def test_reading_and_checking_need_no_gevent():

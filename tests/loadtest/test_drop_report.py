@@ -7,7 +7,7 @@ import pytest
 from drops import OPENS_AT_MS, POOL, ROUND, SmallDrop
 
 from loadtest import commandline
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.crowd.records import Records
 from loadtest.crowd.schedule import gather
 from loadtest.drop import figures, report
@@ -96,7 +96,7 @@ def test_a_broken_promise_fails_whatever_the_generator_did():
 def test_an_error_fails():
     """One is enough."""
     drop = SmallDrop()
-    drop.row(45)["told"] = Told.WRONG
+    drop.row(45)["answer"] = Answer.WRONG
     built = build(drop, errors={"503 unavailable": 1})
     assert built["verdict"] == "fail"
     assert "503 unavailable" in built["reasons"][0]
@@ -167,7 +167,7 @@ def test_a_closed_loop_says_who_was_busiest(own_share, busiest):
 
 
 @pytest.mark.parametrize(
-    "corrupt", [lambda row: row.__setitem__("told", Told.WRONG), lambda row: row.__setitem__("serial", 9)]
+    "corrupt", [lambda row: row.__setitem__("answer", Answer.WRONG), lambda row: row.__setitem__("serial", 9)]
 )
 def test_a_closed_loop_forgives_no_answer(corrupt):
     """Wrong, or of another claim."""
@@ -192,7 +192,7 @@ def test_latency_of_a_closed_loop_counts_from_sending():
     records = Records(gather(POOL, 0, 1, 0))
     for row in range(len(records.schedule) - 1):
         records.sent[row] = row / 10
-        records.note(row, row / 10 + 0.005, Told.SOLD_OUT, 0, 0)
+        records.note(row, row / 10 + 0.005, Answer.SOLD_OUT, 0, 0)
     rows = records.rows()
     assert figures.latency_ms(figures.answered(rows)) == pytest.approx(np.full(len(rows) - 1, 5.0))
     assert records.intended()[-1] == 0.0
@@ -206,7 +206,7 @@ def test_exit_codes():
 
 def test_both_files_are_written_and_latest_points_to_them(tmp_path, monkeypatch):
     """Also the second time."""
-    monkeypatch.setattr(report, "OUT", tmp_path)
+    monkeypatch.setattr(commandline, "OUT", tmp_path)
     built = build(SmallDrop())
     for _ in range(2):
         folder = commandline.new_folder()
@@ -228,7 +228,7 @@ def test_the_page_needs_no_network():
 def test_the_page_of_a_failure_says_why_and_escapes_it():
     """An answer quoted in the report must not become part of it."""
     drop = SmallDrop()
-    drop.row(45)["told"] = Told.WRONG
+    drop.row(45)["answer"] = Answer.WRONG
     page = report.render(build(drop, errors={"500 with <script>alert(1)</script>": 1}))
     assert "&lt;script&gt;alert" in page
     assert "<script>alert" not in page

@@ -5,7 +5,7 @@ import pytest
 from histories import CLOCK, History, digest, ms, whole_round
 from typer.testing import CliRunner
 
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.history.__main__ import app
 from loadtest.history.checker import check
 from loadtest.history.columns import unpack_identities
@@ -60,7 +60,7 @@ def lose_the_first_claim(history):
 
 
 def give_two_to_one(history):
-    one_more(history, 1).ask(1, 6.4, 6.6, Told.GRANTED)
+    one_more(history, 1).ask(1, 6.4, 6.6, Answer.GRANTED)
 
 
 def lose_a_claim_that_was_told(history):
@@ -68,8 +68,8 @@ def lose_a_claim_that_was_told(history):
 
 
 def invent_an_answer(history):
-    history.ask(9, 6.0, 6.1, Told.GRANTED)
-    history.answer(9, Told.GRANTED, serial=9, claimed_at_ms=ms(6.0))
+    history.ask(9, 6.0, 6.1, Answer.GRANTED)
+    history.answer(9, Answer.GRANTED, serial=9, claimed_at_ms=ms(6.0))
 
 
 def swap_two_people(history):
@@ -78,24 +78,24 @@ def swap_two_people(history):
 
 
 def tell_another_time(history):
-    history.answer(2, Told.GRANTED, claimed_at_ms=ms(0.5))
+    history.answer(2, Answer.GRANTED, claimed_at_ms=ms(0.5))
 
 
 def tell_another_time_again(history):
-    history.answer(1, Told.REPLAYED, claimed_at_ms=ms(1.001))
+    history.answer(1, Answer.REPLAYED, claimed_at_ms=ms(1.001))
 
 
 def tell_another_serial_again(history):
-    history.answer(1, Told.REPLAYED, serial=3)
+    history.answer(1, Answer.REPLAYED, serial=3)
 
 
 def grant_twice(history):
-    history.answer(1, Told.REPLAYED, told=Told.GRANTED)
+    history.answer(1, Answer.REPLAYED, told=Answer.GRANTED)
 
 
 def refuse_the_only_asking(history):
-    history.answer(5, Told.GRANTED, told=Told.SOLD_OUT)
-    history.answer(5, Told.REPLAYED, told=Told.SOLD_OUT)
+    history.answer(5, Answer.GRANTED, told=Answer.SOLD_OUT)
+    history.answer(5, Answer.REPLAYED, told=Answer.SOLD_OUT)
 
 
 def grant_to_one_who_was_limited(history):
@@ -107,7 +107,7 @@ def grant_to_one_who_never_asked(history):
 
 
 def grant_to_one_whose_request_never_left(history):
-    one_more(history, 99).ask(99, float("nan"), float("nan"), Told.NOTHING)
+    one_more(history, 99).ask(99, float("nan"), float("nan"), Answer.NO_ANSWER)
 
 
 def refuse(told):
@@ -121,20 +121,20 @@ def ask_for_the_third_after_the_fourth_was_told(history):
     for at, item in enumerate(history.asked):
         if item.identity == digest(3):
             history.asked[at] = item._replace(start=item.start + 4, end=item.end + 4)
-    history.ask(4, 5.0, 5.1, Told.REPLAYED)
+    history.ask(4, 5.0, 5.1, Answer.REPLAYED)
 
 
 def tell_a_claim_before_it_can_have_been_granted(history):
-    history.asked.append(Operation(0.1, 0.2, digest(5), Told.REPLAYED, 5, ms(6.1)))
+    history.asked.append(Operation(0.1, 0.2, digest(5), Answer.REPLAYED, 5, ms(6.1)))
 
 
 def sell_out_before_the_last_could_be_granted(history):
-    history.ask(9, 0.1, 0.2, Told.SOLD_OUT)
+    history.ask(9, 0.1, 0.2, Answer.SOLD_OUT)
 
 
 def sell_out_before_the_last_was_granted(history):
     """All had asked by then, but the server's times say otherwise."""
-    history.ask(9, 3.5, 4.9, Told.SOLD_OUT)
+    history.ask(9, 3.5, 4.9, Answer.SOLD_OUT)
 
 
 def pause_it_never(history):
@@ -150,7 +150,7 @@ def open_it_long_before(history):
 
 
 def not_open_after_the_opening(history):
-    history.ask(9, 0.01, 0.1, Told.NOT_OPEN)
+    history.ask(9, 0.01, 0.1, Answer.NOT_OPEN)
 
 
 def grant_before_the_opening(history):
@@ -250,10 +250,10 @@ CORRUPTIONS = [
     (grant_to_one_who_was_limited, "exported_but_untold"),
     (grant_to_one_who_never_asked, "strangers"),
     (grant_to_one_whose_request_never_left, "exported_but_untold"),
-    (refuse(Told.SOLD_OUT), "refused_after_told"),
-    (refuse(Told.NOT_OPEN), "refused_after_told"),
-    (refuse(Told.PAUSED), "refused_after_told"),
-    (refuse(Told.CLOSED), "refused_after_told"),
+    (refuse(Answer.SOLD_OUT), "refused_after_told"),
+    (refuse(Answer.NOT_OPEN), "refused_after_told"),
+    (refuse(Answer.PAUSED), "refused_after_told"),
+    (refuse(Answer.CLOSED), "refused_after_told"),
     (ask_for_the_third_after_the_fourth_was_told, "out_of_order"),
     (tell_a_claim_before_it_can_have_been_granted, "out_of_order"),
     (sell_out_before_the_last_could_be_granted, "sold_out_too_early"),
@@ -308,7 +308,7 @@ def test_a_round_in_which_everything_happened_is_in_order():
 
 def test_without_a_log_nothing_is_said_of_it():
     """What was not looked at is not counted as kept."""
-    counted = History(total=1).grant(1, 1).ask(1, 0, 2, Told.GRANTED).check(log=None, pool=1, gateways_repeat=False)
+    counted = History(total=1).grant(1, 1).ask(1, 0, 2, Answer.GRANTED).check(log=None, pool=1, gateways_repeat=False)
     assert counted.ok
     by_the_log = {name for name in VIOLATIONS if getattr(counted, name) is None}
     assert {"log_disagrees", "granted_while_paused", "paused_untruly"} <= by_the_log
@@ -322,11 +322,11 @@ def test_somebody_must_know_the_stock():
         whole_round().check(log=None)
 
 
-@pytest.mark.parametrize("person_told", [Told.NOTHING, Told.WRONG, Told.DROPPED, Told.UNAVAILABLE])
+@pytest.mark.parametrize("person_told", [Answer.NO_ANSWER, Answer.WRONG, Answer.DROPPED, Answer.UNAVAILABLE])
 @pytest.mark.parametrize("end", [0.5, float("nan"), float("inf")])
 def test_what_is_unknown_may_have_been_granted_at_any_time_after(person_told, end):
     """Long after the client gave up, and after others who came later."""
-    history = History().grant(1, 2).ask(2, 0.9, 1.1, Told.GRANTED).grant(9, 1).ask(1, 0.2, end, person_told)
+    history = History().grant(1, 2).ask(2, 0.9, 1.1, Answer.GRANTED).grant(9, 1).ask(1, 0.2, end, person_told)
     counted = history.check()
     assert counted.violations() == {}
     assert (counted.unknown, counted.unsettled) == (1, 1)
@@ -334,28 +334,28 @@ def test_what_is_unknown_may_have_been_granted_at_any_time_after(person_told, en
 
 def test_what_is_unknown_may_never_have_happened():
     """Asking again then decides it."""
-    history = History(total=1).ask(1, 0.1, 0.2, Told.DROPPED).grant(1, 2).ask(2, 0.9, 1.1, Told.GRANTED)
+    history = History(total=1).ask(1, 0.1, 0.2, Answer.DROPPED).grant(1, 2).ask(2, 0.9, 1.1, Answer.GRANTED)
     assert history.check().unsettled == 1
-    counted = history.ask(1, 2.0, 2.1, Told.SOLD_OUT).check()
+    counted = history.ask(1, 2.0, 2.1, Answer.SOLD_OUT).check()
     assert (counted.violations(), counted.unsettled) == ({}, 0)
 
 
 def test_a_refusal_before_the_doubt_settles_nothing():
     """Whoever was too early, and then never got an answer, does not know."""
-    history = History().ask(1, -1.0, -0.9, Told.NOT_OPEN).ask(1, 0.1, 0.2, Told.DROPPED)
+    history = History().ask(1, -1.0, -0.9, Answer.NOT_OPEN).ask(1, 0.1, 0.2, Answer.DROPPED)
     assert history.check().unsettled == 1
 
 
 def test_a_gateway_may_have_asked_twice():
     """The first answer there is says "replayed": in order where gateways repeat, else nobody was told of the grant."""
-    history = History().grant(1, 1).ask(1, 0.9, 1.5, Told.REPLAYED)
+    history = History().grant(1, 1).ask(1, 0.9, 1.5, Answer.REPLAYED)
     assert history.check().violations() == {}
     assert history.check(gateways_repeat=False).violations() == {"never_granted": 1}
 
 
 def test_sold_out_is_final_unless_there_is_more_stock():
     """Refused and granted after all: with a total that rose it may well be, else never, also where nobody was told."""
-    history = History(total=1).ask(2, 0.5, 1.1, Told.SOLD_OUT).ask(2, 0.2, 0.3, Told.DROPPED).grant(1, 2)
+    history = History(total=1).ask(2, 0.5, 1.1, Answer.SOLD_OUT).ask(2, 0.2, 0.3, Answer.DROPPED).grant(1, 2)
     assert history.check().violations() == {"refused_and_granted": 1}
     history.edit(2, total="2")
     assert history.check().violations() == {}
@@ -365,26 +365,26 @@ def test_overlapping_requests_may_be_served_in_any_order():
     """Also where the one who came last was told first."""
     history = History().grant(1, 3, 2, 1)
     for person, start, end in [(1, 0.1, 1.5), (2, 0.2, 1.4), (3, 0.3, 1.3)]:
-        history.ask(person, start, end, Told.GRANTED)
+        history.ask(person, start, end, Answer.GRANTED)
     assert history.check().violations() == {}
 
 
 def test_order_is_judged_by_what_can_have_granted():
     """A request that was refused, or limited, is not the one; nor is a replay where somebody was told 201."""
-    history = History().grant(1, 1).ask(1, 0.9, 1.1, Told.GRANTED).grant(3, 2).ask(2, 2.9, 3.1, Told.GRANTED)
+    history = History().grant(1, 1).ask(1, 0.9, 1.1, Answer.GRANTED).grant(3, 2).ask(2, 2.9, 3.1, Answer.GRANTED)
     history.claims[0], history.claims[1] = (2, 1, ms(3)), (1, 2, ms(3))
     for at in range(2):
         history.asked[at] = history.asked[at]._replace(serial=2 - at, claimed_at_ms=ms(3))
-    for told in (Told.PAUSED, Told.RATE_LIMITED, Told.DROPPED):
+    for told in (Answer.PAUSED, Answer.RATE_LIMITED, Answer.DROPPED):
         history.ask(2, 0.1, 0.2, told)
     assert history.check(log=None, clock=None, pool=4).violations() == {"out_of_order": 1}
 
 
 def test_whoever_was_refused_held_nothing_until_then():
     """A late grant is later than the last refusal; a claim with a higher serial cannot have been told before."""
-    history = History().grant(6, 1, 2).ask(1, 0.1, 0.2, Told.DROPPED).ask(2, 2.9, 3.1, Told.GRANTED)
+    history = History().grant(6, 1, 2).ask(1, 0.1, 0.2, Answer.DROPPED).ask(2, 2.9, 3.1, Answer.GRANTED)
     assert history.check().violations() == {}
-    history.edit(7, paused="1").ask(1, 5.0, 5.1, Told.PAUSED)
+    history.edit(7, paused="1").ask(1, 5.0, 5.1, Answer.PAUSED)
     assert history.check().violations() == {"out_of_order": 1}
 
 
@@ -408,15 +408,15 @@ def test_one_broken_promise_does_not_look_like_many(corrupt, found):
 
 def test_a_claim_nobody_can_have_been_granted_spoils_no_order():
     """It may have come at any time."""
-    history = History().grant(1, 7).ask(7, 0.5, 0.6, Told.RATE_LIMITED).grant(2, 1).ask(1, 1.9, 2.1, Told.GRANTED)
+    history = History().grant(1, 7).ask(7, 0.5, 0.6, Answer.RATE_LIMITED).grant(2, 1).ask(1, 1.9, 2.1, Answer.GRANTED)
     assert history.check().violations() == {"exported_but_untold": 1}
 
 
 def test_the_first_and_the_last_moment_of_a_round():
     """It opens at the opening, and closes at the closing."""
-    history = History(closes=5.0).grant(0.0, 1).ask(1, -0.1, 0.1, Told.GRANTED)
-    assert history.grant(4.999, 2).ask(2, 4.9, 5.1, Told.GRANTED).check().violations() == {}
-    assert history.grant(5.0, 3).ask(3, 4.9, 5.1, Told.GRANTED).check().violations() == {"granted_while_closed": 1}
+    history = History(closes=5.0).grant(0.0, 1).ask(1, -0.1, 0.1, Answer.GRANTED)
+    assert history.grant(4.999, 2).ask(2, 4.9, 5.1, Answer.GRANTED).check().violations() == {}
+    assert history.grant(5.0, 3).ask(3, 4.9, 5.1, Answer.GRANTED).check().violations() == {"granted_while_closed": 1}
 
 
 def test_an_export_may_come_in_any_order():
@@ -428,28 +428,28 @@ def test_an_export_may_come_in_any_order():
 
 def test_sold_out_is_judged_without_a_clock():
     """By who can have been granted anything when it was told; the same moment is not before."""
-    history = History(total=1).grant(1, 1).ask(1, 0.5, 1.1, Told.GRANTED).ask(2, 0.3, 0.5, Told.SOLD_OUT)
+    history = History(total=1).grant(1, 1).ask(1, 0.5, 1.1, Answer.GRANTED).ask(2, 0.3, 0.5, Answer.SOLD_OUT)
     assert history.check(clock=None).violations() == {}
-    history.ask(3, 0.3, 0.499, Told.SOLD_OUT)
+    history.ask(3, 0.3, 0.499, Answer.SOLD_OUT)
     assert history.check(clock=None).violations() == {"sold_out_too_early": 1}
 
 
 def test_not_open_is_believed_as_long_as_it_may_be_true():
     """Until the clocks' error after the latest opening there ever was, also when that was then brought forward."""
-    history = History(opens=5.0).ask(1, 4.0, 4.1, Told.NOT_OPEN).edit(4.5, opens_at_ms=str(ms(1)))
-    history.ask(2, 5.001, 5.1, Told.NOT_OPEN)
+    history = History(opens=5.0).ask(1, 4.0, 4.1, Answer.NOT_OPEN).edit(4.5, opens_at_ms=str(ms(1)))
+    history.ask(2, 5.001, 5.1, Answer.NOT_OPEN)
     assert history.check().violations() == {}
-    history.ask(2, 5.003, 5.1, Told.NOT_OPEN)
+    history.ask(2, 5.003, 5.1, Answer.NOT_OPEN)
     assert history.check().violations() == {"not_open_untruly": 1}
 
 
 def test_clocks_of_several_processes_may_be_apart():
     """By the skew and no more."""
-    history = History().grant(1, 1, 2).ask(1, 1.5, 1.6, Told.GRANTED).ask(2, 0.9, 1.4, Told.GRANTED)
-    history.ask(1, 1.7, 1.8, Told.REPLAYED).ask(1, 1.65, 1.9, Told.REPLAYED)
+    history = History().grant(1, 1, 2).ask(1, 1.5, 1.6, Answer.GRANTED).ask(2, 0.9, 1.4, Answer.GRANTED)
+    history.ask(1, 1.7, 1.8, Answer.REPLAYED).ask(1, 1.65, 1.9, Answer.REPLAYED)
     assert history.check().violations() == {"out_of_order": 1}
     assert history.check(skew_seconds=0.11).violations() == {}
-    history.ask(2, 1.5, 1.6, Told.PAUSED).edit(2, paused="1")
+    history.ask(2, 1.5, 1.6, Answer.PAUSED).edit(2, paused="1")
     assert history.check(skew_seconds=0.11).violations() == {}
     assert history.check(skew_seconds=0.09).violations()["refused_after_told"] == 1
 
@@ -458,18 +458,18 @@ def test_closing_by_the_hour_needs_a_clock():
     """Without one nobody can say that it was too early; with one, a moment before the hour is believed."""
     history = History(closes=5.0)
     for start, end in [(4.9, 4.999), (5.0, 5.1)]:
-        history.ask(1, start, end, Told.CLOSED)
+        history.ask(1, start, end, Answer.CLOSED)
     assert history.check().violations() == {}
-    history.ask(1, 4.0, 4.9, Told.CLOSED)
+    history.ask(1, 4.0, 4.9, Answer.CLOSED)
     assert history.check(clock=None).violations() == {}
     assert history.check().violations() == {"closed_untruly": 1}
 
 
 def test_a_window_that_moves():
     """Put off and brought forward: each answer was true at its time."""
-    history = History(opens=5.0).ask(1, 1.0, 1.1, Told.NOT_OPEN).edit(2, opens_at_ms=str(ms(2)))
-    history.grant(3, 1).ask(1, 2.5, 3.1, Told.GRANTED).edit(4, opens_at_ms=str(ms(8)), closes_at_ms=str(ms(9)))
-    history.ask(2, 6.0, 6.1, Told.NOT_OPEN).ask(2, 9.0, 9.1, Told.CLOSED)
+    history = History(opens=5.0).ask(1, 1.0, 1.1, Answer.NOT_OPEN).edit(2, opens_at_ms=str(ms(2)))
+    history.grant(3, 1).ask(1, 2.5, 3.1, Answer.GRANTED).edit(4, opens_at_ms=str(ms(8)), closes_at_ms=str(ms(9)))
+    history.ask(2, 6.0, 6.1, Answer.NOT_OPEN).ask(2, 9.0, 9.1, Answer.CLOSED)
     assert history.check().violations() == {}
 
 
@@ -506,14 +506,14 @@ def test_operations_as_columns():
 def test_an_identity_is_sixteen_bytes():
     """Anything else would be taken for somebody else's."""
     with pytest.raises(ValueError, match="16 bytes"):
-        Operations.of([Operation(0, 1, b"short", Told.DROPPED), Operation(0, 1, bytes(27), Told.DROPPED)])
+        Operations.of([Operation(0, 1, b"short", Answer.DROPPED), Operation(0, 1, bytes(27), Answer.DROPPED)])
 
 
 def test_an_answer_to_a_bad_pass_that_grants():
     """A claim told to somebody who has no identity is another's."""
-    rows = np.zeros(1, [("person", "i4"), ("sent", "f8"), ("done", "f8"), ("told", "u1"), ("serial", "i8"),
+    rows = np.zeros(1, [("person", "i4"), ("sent", "f8"), ("done", "f8"), ("answer", "u1"), ("serial", "i8"),
                         ("claimed_at_ms", "i8")])  # fmt: skip
-    rows["person"], rows["told"], rows["serial"], rows["claimed_at_ms"] = 7, Told.GRANTED, 1, 5
+    rows["person"], rows["answer"], rows["serial"], rows["claimed_at_ms"] = 7, Answer.GRANTED, 1, 5
     export = Export(np.array([1]), unpack_identities(digest(0)), np.array([5]))
     counted = check(export, Operations.of_rows(rows, unpack_identities(digest(0))), pool=1, clock=CLOCK)
     assert counted.violations() == {"told_anothers": 1, "exported_but_untold": 1}

@@ -10,7 +10,7 @@ from claimd.domain.log import EditEntry, GrantsEntry
 from claimd.domain.outcomes import Outcome
 from claimd.store.redis.keys import log_key
 from claimd.store.redis.store import RedisStore
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.history.checker import check
 from loadtest.history.clock import read_clock
 from loadtest.history.log import Log, read_log
@@ -18,8 +18,8 @@ from loadtest.history.operations import Operation, Operations
 from tests.rounds import definition, identities, now_ms
 from tests.servers import Server
 
-TOLD = {Outcome.GRANTED: Told.GRANTED, Outcome.REPLAYED: Told.REPLAYED, Outcome.SOLD_OUT: Told.SOLD_OUT,
-        Outcome.PAUSED: Told.PAUSED, Outcome.CLOSED: Told.CLOSED}  # fmt: skip
+TOLD = {Outcome.GRANTED: Answer.GRANTED, Outcome.REPLAYED: Answer.REPLAYED, Outcome.SOLD_OUT: Answer.SOLD_OUT,
+        Outcome.PAUSED: Answer.PAUSED, Outcome.CLOSED: Answer.CLOSED}  # fmt: skip
 
 
 def read(server: Server, round_id: str = "r1") -> Log:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from round_model import BUGS, play
 
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 
 
 @settings(max_examples=300, deadline=None)
@@ -29,7 +29,7 @@ def test_the_model_plays_all_there_is():
         counted = played.check()
         told.update(item.told for item in played.asked)
         totals.update(unknown=counted.unknown, unsettled=counted.unsettled, steady=played.steady, edited=played.edited)
-    assert set(told) == set(Told)
+    assert set(told) == set(Answer)
     assert min(totals.values()) >= 10
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import to_rfc3339
-from loadtest.client.answers import Finding, Reader, Told
+from loadtest.client.answers import Answer, Finding, Reader
 from loadtest.crowd.schedule import Kind
 from loadtest.drop.judge import Judge
 
@@ -33,16 +33,16 @@ def problem(code, **more):
 @pytest.mark.parametrize("kind", [Kind.CLAIM, Kind.AGAIN, Kind.APP])
 def test_a_claim_is_understood(judge, kind, compact):
     """In whatever spelling of JSON it comes."""
-    assert judge.judge(kind, b"201", claim(False, compact)) == Finding(Told.GRANTED, 5, AT)
-    assert judge.judge(kind, b"200", claim(True, compact)) == Finding(Told.REPLAYED, 5, AT)
+    assert judge.judge(kind, b"201", claim(False, compact)) == Finding(Answer.GRANTED, 5, AT)
+    assert judge.judge(kind, b"200", claim(True, compact)) == Finding(Answer.REPLAYED, 5, AT)
 
 
 def test_right_refusals_are_successes(judge):
     """Sold out to a late comer, not open to an early bird, unauthenticated to a bad pass."""
-    assert judge.judge(Kind.CLAIM, b"409", problem("sold_out")) == Finding(Told.SOLD_OUT)
+    assert judge.judge(Kind.CLAIM, b"409", problem("sold_out")) == Finding(Answer.SOLD_OUT)
     early = problem("not_open", opens_at=to_rfc3339(OPENS_AT))
-    assert judge.judge(Kind.EARLY, b"409", early) == Finding(Told.NOT_OPEN)
-    assert judge.judge(Kind.BAD, b"401", problem("unauthenticated")) == Finding(Told.UNAUTHENTICATED)
+    assert judge.judge(Kind.EARLY, b"409", early) == Finding(Answer.NOT_OPEN)
+    assert judge.judge(Kind.BAD, b"401", problem("unauthenticated")) == Finding(Answer.UNAUTHENTICATED)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_anything_else_is_an_error(judge, kind, status, body):
     """Twice, because what was seen before is not looked at again."""
     for _ in range(2):
         finding = judge.judge(kind, status, body)
-        assert finding.told is Told.WRONG
+        assert finding.answer is Answer.WRONG
         assert finding.error
 
 
@@ -87,5 +87,5 @@ def test_a_server_that_varies_its_refusals_does_not_fill_the_memory():
     """What is remembered is bounded."""
     reader = Reader("r")
     for number in range(3000):
-        assert reader.read(b"409", problem("sold_out", detail=str(number))).told is Told.SOLD_OUT
+        assert reader.read(b"409", problem("sold_out", detail=str(number))).answer is Answer.SOLD_OUT
     assert len(reader._known) <= 1024

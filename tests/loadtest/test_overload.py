@@ -15,7 +15,8 @@ import pytest
 from claimd.domain.claims import claim_id_prefix
 from claimd.domain.times import from_rfc3339
 from claimd.identity.keys import Keys
-from loadtest.client.flood import GRANTED, LOST, TRY_AGAIN, Answers
+from loadtest.client.answers import Answer
+from loadtest.client.flood import LoadRows
 from loadtest.overload import consistency, rules
 from loadtest.overload.claimants import People
 from loadtest.overload.consistency import STOCK
@@ -88,10 +89,10 @@ def made_up(refused_after=0.001, late=0.0, every_nth_granted=5, last_refused_at=
         [np.arange(0, BEGINS, 1 / 50), np.arange(BEGINS, ENDS, 1 / 1000), np.arange(ENDS, AFTER, 1 / 50)]
     )
     overload = (due >= BEGINS) & (due < last_refused_at)
-    told = np.where(overload & (np.arange(len(due)) % every_nth_granted > 0), TRY_AGAIN, GRANTED)
-    took = np.where(told == TRY_AGAIN, refused_after, np.where(overload, 0.9, 0.1))
+    told = np.where(overload & (np.arange(len(due)) % every_nth_granted > 0), Answer.OVERLOADED, Answer.GRANTED)
+    took = np.where(told == Answer.OVERLOADED, refused_after, np.where(overload, 0.9, 0.1))
     sent = due + late
-    answers = Answers(due, sent, sent + took, told, np.arange(len(due)), *np.zeros((2, len(due)), np.int64))
+    answers = LoadRows(due, sent, sent + took, told, np.arange(len(due)), *np.zeros((2, len(due)), np.int64))
     asked = Asked(answers, 0, {"gateway": 1.0, "server": 0.1})
     looks = {name: [(at / 10, 0.02, 200) for at in range(100)] for name in (READYZ, CONSOLE_READYZ, CONSOLE_ROUND)}
     return Round(200.0, asked, asked, load, Seen(looks, [(at / 10, 2**26) for at in range(100)]), 2**25)
@@ -136,7 +137,7 @@ def test_a_late_generator_makes_the_figures_invalid():
 def test_answers_that_are_lost_or_something_else_are_wrong():
     """Only 201 and 503 may be told in an overload."""
     measured = made_up()
-    measured.overload.answers.told[:3] = (LOST, 500, 401)
+    measured.overload.answers.answer[:3] = (Answer.DROPPED, Answer.WRONG, Answer.UNAUTHENTICATED)
     found = figures(replace(measured, capacity=made_up().capacity))
     assert found.wrong == 3
     assert rules.wrong([found]) == ["3 answers were neither 201 nor 503"]
@@ -177,11 +178,11 @@ class Books:
         return self.kept
 
 
-def told_in_order(told=(GRANTED,) * 5, serials=(1, 2, 3, 4, 5)):
+def told_in_order(told=(Answer.GRANTED,) * 5, serials=(1, 2, 3, 4, 5)):
     """Five people who asked, and what they were told."""
     moments = np.arange(5.0)
-    claimed_at_ms = np.where(np.array(told) == GRANTED, from_rfc3339(CLAIMED_AT), 0)
-    answers = Answers(
+    claimed_at_ms = np.where(np.array(told) == Answer.GRANTED, from_rfc3339(CLAIMED_AT), 0)
+    answers = LoadRows(
         moments, moments, moments, np.array(told), np.array(serials), claimed_at_ms, np.zeros(5, np.int64)
     )
     return [Asked(answers, 0, {})]
@@ -195,8 +196,8 @@ def people():
 def test_books_that_say_what_people_were_told_are_in_order(people):
     """Every 201 is in the export; a claim whose answer was lost, or was "ask again", may be, too."""
     assert consistency.differences(Books(people), "r1", people, told_in_order()) == []
-    for told in (LOST, TRY_AGAIN):
-        unknown = told_in_order(told=(GRANTED,) * 4 + (told,), serials=(1, 2, 3, 4, 0))
+    for told in (Answer.DROPPED, Answer.OVERLOADED):
+        unknown = told_in_order(told=(Answer.GRANTED,) * 4 + (told,), serials=(1, 2, 3, 4, 0))
         assert consistency.differences(Books(people), "r1", people, unknown) == []
 
 
@@ -208,7 +209,7 @@ def test_books_that_say_what_people_were_told_are_in_order(people):
         ({}, {"serials": (1, 2, 3, 5, 4)}, "2 told anothers"),
         ({}, {"serials": (1, 2, 3, 4, 4)}, "1 told anothers"),
         ({}, {"serials": (1, 2, 3, 4, 9)}, "1 told but not exported"),
-        ({}, {"told": (GRANTED,) * 4 + (401,)}, "1 exported but untold"),
+        ({}, {"told": (Answer.GRANTED,) * 4 + (Answer.UNAUTHENTICATED,)}, "1 exported but untold"),
     ],
 )
 def test_books_that_differ_are_found(people, kept, asked, told):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drops import PEOPLE, POOL, ROUND, SmallDrop
 
-from loadtest.client.answers import Told
+from loadtest.client.answers import Answer
 from loadtest.crowd.schedule import Kind
 from loadtest.history.export import read_export
 
@@ -72,15 +72,15 @@ def replay_another_serial(drop):
 
 
 def grant_twice(drop):
-    drop.row(3, Kind.AGAIN)["told"] = Told.GRANTED
+    drop.row(3, Kind.AGAIN)["answer"] = Answer.GRANTED
 
 
 def replay_what_was_never_granted(drop):
-    drop.row(3)["told"] = Told.REPLAYED
+    drop.row(3)["answer"] = Answer.REPLAYED
 
 
 def refuse_a_winner(drop):
-    drop.row(3, Kind.AGAIN)["told"] = Told.SOLD_OUT
+    drop.row(3, Kind.AGAIN)["answer"] = Answer.SOLD_OUT
 
 
 def refuse_while_packs_are_left(drop):
@@ -89,7 +89,7 @@ def refuse_while_packs_are_left(drop):
 
 def keep_a_grant_secret(drop):
     row = drop.row(12)
-    row["told"], row["serial"], row["claimed_at_ms"] = Told.SOLD_OUT, 0, 0
+    row["answer"], row["serial"], row["claimed_at_ms"] = Answer.SOLD_OUT, 0, 0
 
 
 def export_nonsense(drop):
@@ -149,7 +149,7 @@ def test_a_lost_answer_leaves_a_grant_unknown_not_wrong():
     """A connection that dropped may have been granted: that is an error of the run, not a broken promise."""
     drop = SmallDrop()
     row = drop.row(12)
-    row["told"], row["serial"], row["claimed_at_ms"] = Told.DROPPED, 0, 0
+    row["answer"], row["serial"], row["claimed_at_ms"] = Answer.DROPPED, 0, 0
     counted = drop.recount()
     assert counted.ok
     assert counted.unknown == 1
@@ -158,7 +158,7 @@ def test_a_lost_answer_leaves_a_grant_unknown_not_wrong():
 def test_a_replay_after_a_lost_grant_is_in_order():
     """The first answer was lost, the second tap showed the claim."""
     drop = SmallDrop()
-    drop.row(3)["told"] = Told.DROPPED
+    drop.row(3)["answer"] = Answer.DROPPED
     assert drop.recount().ok
 
 
