@@ -22,7 +22,7 @@ from claimd.domain.times import to_rfc3339
 from claimd.http.bodies import read_object
 from claimd.http.problems import ProblemError, refused
 from claimd.http.replies import archived_json
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.ports import Reading
 
 # A rewrite of the embedded server's file takes seconds and competes for the disk: none begins so shortly before a drop.
@@ -82,7 +82,7 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
             try:
                 held = _Held(item.version, item.issued, file.sha256, str(path))
                 archived = await _stub(context, item.id, held, reason)
-            except (ProblemError, StoreRefused):
+            except (ProblemError, StoreRejected):
                 file.withdraw()
                 raise
             # Where it is not known what became of the call, the round may have left for this very file.

@@ -44,7 +44,7 @@ async def _try_everything(store: RedisStore) -> None:
     await store.ping()
     await store.round_edit(_NOWHERE, {"paused": True}, "tried by claimd doctor")
     await store.rounds_page(ANY_STATUS, None, 1)
-    await store.held(_NOWHERE, bytes(IDENTITY_BYTES))
+    await store.find_claim(_NOWHERE, bytes(IDENTITY_BYTES))
     await _read(store.log(_NOWHERE))
     await _read(store.claims(_NOWHERE))
     await store.counts.load()

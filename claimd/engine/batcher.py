@@ -19,7 +19,7 @@ from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.expected_wait import ExpectedWait
 from claimd.metrics.counts import Counts
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.ports import MAX_BATCH, Store
 
 CALLS_IN_FLIGHT = 2
@@ -233,7 +233,7 @@ class _Attempts:
     def failed(self, error: StoreUnavailable) -> None:
         """A call has no answer."""
         self.failures += 1
-        self.may_be_granted |= not isinstance(error, StoreRefused)
+        self.may_be_granted |= not isinstance(error, StoreRejected)
 
     def backoff_seconds(self) -> float:
         """How long to wait before the next call: a reply that was lost on the way costs hardly any time."""

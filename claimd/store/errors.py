@@ -9,7 +9,7 @@ class StoreUnavailable(StoreError):
     """The server is gone, stalls, or refuses to serve: the outcome is unknown, and asking again is safe."""
 
 
-class StoreRefused(StoreUnavailable):
+class StoreRejected(StoreUnavailable):
     """As unavailable, but certain: it could not be asked, or said no before it began, so nothing happened."""
 
 

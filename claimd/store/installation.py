@@ -6,13 +6,13 @@ The first that starts leaves it on the server (`claimd:1:installation`), every f
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from claimd.store.errors import StoreRefused
+from claimd.store.errors import StoreRejected
 
 _FINGERPRINT = "fingerprint"
 _IDENTITY = "identity_claim"
 
 
-class InstallationDiffers(StoreRefused):
+class InstallationDiffers(StoreRejected):
     """This process must not decide claims on this server; the message names the setting and says what to do."""
 
 

@@ -10,7 +10,7 @@ from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntr
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, Definition, Round, Status
 from claimd.store.fields import definition_fields, spelled
-from claimd.store.ports import Edited, Held, Position, Reading, RecentRounds, RoundsPage
+from claimd.store.ports import ClaimLookup, Edited, Position, Reading, RecentRounds, RoundsPage
 
 _REFUSALS = {
     Status.SCHEDULED: Outcome.NOT_OPEN,
@@ -179,12 +179,12 @@ class MemoryStore:
         found.sort(key=lambda item: item.status(now_ms) is Status.CLOSED)
         return RecentRounds(now_ms, found[:limit], max(0, len(found) - limit))
 
-    async def held(self, round_id: str, identity: bytes) -> Held:
-        """See `Store.held`."""
+    async def find_claim(self, round_id: str, identity: bytes) -> ClaimLookup:
+        """See `Store.find_claim`."""
         state = self._state(round_id)
         if state is None:
-            return Held(round_exists=False, claim=None)
-        return Held(round_exists=True, claim=state.claims.get(identity), archived=state.archived is not None)
+            return ClaimLookup(round_exists=False, claim=None)
+        return ClaimLookup(round_exists=True, claim=state.claims.get(identity), archived=state.archived is not None)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
         """See `Store.log`."""

@@ -32,7 +32,7 @@ class Edited(NamedTuple):
     archived: Archived | None = None
 
 
-class Held(NamedTuple):
+class ClaimLookup(NamedTuple):
     """The claim that an identity holds, and whether the round exists at all, or has left the server."""
 
     round_exists: bool
@@ -66,7 +66,7 @@ class RecentRounds(NamedTuple):
 class Store(Protocol):
     """Every method raises StoreUnavailable when the server does not answer; then the outcome is unknown.
 
-    It is StoreRefused, a kind of it, where it is certain that nothing was done.
+    It is StoreRejected, a kind of it, where it is certain that nothing was done.
     """
 
     async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = FIRST_EPOCH) -> list[Decision]:
@@ -131,7 +131,7 @@ class Store(Protocol):
         """Up to `limit` rounds that are not over, then those that are over for less than so many milliseconds."""
         ...
 
-    async def held(self, round_id: str, identity: bytes) -> Held:
+    async def find_claim(self, round_id: str, identity: bytes) -> ClaimLookup:
         """What an identity holds in a round."""
         ...
 

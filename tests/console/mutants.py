@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "the archive of an unknown outcome removed",
         "claimd/console/archive.py",
-        "except (ProblemError, StoreRefused):",
+        "except (ProblemError, StoreRejected):",
         "except Exception:",
         "tests/console/test_archive.py",
     ),

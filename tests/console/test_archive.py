@@ -14,7 +14,7 @@ import redis
 from claimd.audit.archive_file import AuditedFile, audit_archive
 from claimd.domain.outcomes import EditOutcome
 from claimd.domain.times import from_rfc3339
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.redis import keys
 from tests.console.test_rounds import NIGHT, ROUNDS, new_round
 from tests.http import serving
@@ -184,7 +184,7 @@ async def test_where_nothing_was_done_no_file_stays(console: Served, monkeypatch
     await _closed_round(console, claims=3)
 
     async def refuses(*_: Any, **__: Any) -> Any:
-        raise StoreRefused("READONLY")
+        raise StoreRejected("READONLY")
 
     monkeypatch.setattr(console.store, "round_archive", refuses)
     await problem(await _archive(console), 503, "unavailable")

@@ -71,7 +71,7 @@ async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
     yield "edit", (await store.round_edit("r1", {"paused": True}, "why")).outcome is EditOutcome.DONE
     yield "round", (await store.round("r1")).round is not None
     yield "rounds", [item.id for item in await listed(store)] == ["r1"]
-    yield "held", (await store.held("r1", identity(1))).claim is not None
+    yield "held", (await store.find_claim("r1", identity(1))).claim is not None
     yield "log", len([entry async for entry in store.log("r1")]) == 3
     yield "claims", len([item async for item in store.claims("r1")]) == 2
     await store.round_edit("r1", {"closed": True}, "over")
@@ -117,7 +117,7 @@ async def test_the_rule_for_confirmations_is_enough(pair: Pair) -> None:
     await until_told(lambda: store.round_edit("r1", {"total": 5}, ""))
     while (await store.claim("r1", identities(1)))[0].outcome is Outcome.UNAVAILABLE:
         pass
-    await until_told(lambda: store.held("r1", identity(1)))
+    await until_told(lambda: store.find_claim("r1", identity(1)))
     await store.close()
     while found := [item for item in (await examine(url, Durability.REPLICA)).findings if item.check == "replicas"]:
         assert "may not" not in found[0].says

@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "told a refusal that may be a grant",
         "claimd/engine/batcher.py",
-        "self.may_be_granted |= not isinstance(error, StoreRefused)",
+        "self.may_be_granted |= not isinstance(error, StoreRejected)",
         "pass",
         "tests/engine",
     ),

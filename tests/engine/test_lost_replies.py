@@ -9,7 +9,7 @@ from claimd.domain.outcomes import Decision, Outcome
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
 from claimd.metrics.counts import Counts
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.memory import MemoryStore
 from tests.rounds import definition, identities, identity, now_ms
 
@@ -51,7 +51,7 @@ async def lost_before_commit(store: FaultyStore, round_id: str, people: Sequence
 
 async def refused(store: FaultyStore, round_id: str, people: Sequence[bytes]) -> list[Decision]:
     """The server said no, and did nothing."""
-    raise StoreRefused("loading")
+    raise StoreRejected("loading")
 
 
 async def told(engine: ClaimEngine, *people: bytes) -> list[Outcome]:

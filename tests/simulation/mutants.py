@@ -13,14 +13,14 @@ MUTANTS = (
     Mutant(
         "simulated: a refusal that may be a grant",
         "claimd/engine/batcher.py",
-        "self.may_be_granted |= not isinstance(error, StoreRefused)",
+        "self.may_be_granted |= not isinstance(error, StoreRejected)",
         "pass",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
         "simulated: every failure held for unknown",
         "claimd/engine/batcher.py",
-        "self.may_be_granted |= not isinstance(error, StoreRefused)",
+        "self.may_be_granted |= not isinstance(error, StoreRejected)",
         "self.may_be_granted = True",
         "tests/simulation/test_simulation.py",
     ),

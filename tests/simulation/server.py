@@ -1,7 +1,7 @@
 """The server and the way to it: the model of the store, behind a network that fails in every way the contract allows.
 
 The model decides; nothing here knows what a right decision is. A connection keeps the store's promise: no answer within
-`CALL_SECONDS` is StoreUnavailable, and StoreRefused is only said where nothing was done and nothing will be.
+`CALL_SECONDS` is StoreUnavailable, and StoreRejected is only said where nothing was done and nothing will be.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from claimd.domain.outcomes import Decision
 from claimd.domain.rounds import FIRST_EPOCH
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.memory import MemoryStore
 from tests.simulation.history import Call, History
 from tests.simulation.loop import SimulatedLoop
@@ -112,7 +112,7 @@ class Server:
     def _send(self, call: Call, reply: Reply) -> None:
         if self._loop.time() < self._gone_until:
             if self._gone is Trouble.CRASH:
-                self._loop.call_later(self._travel_seconds(), _fail, reply, StoreRefused("connection refused"))
+                self._loop.call_later(self._travel_seconds(), _fail, reply, StoreRejected("connection refused"))
             return
         fate = self._draw_fate()
         if fate is not Fate.ANSWERED:
@@ -146,7 +146,7 @@ class Server:
         self._lose_soon(reply)
 
     def _refused(self, call: Call, reply: Reply) -> None:
-        error = StoreRefused(self._rng.choice(("OOM: the server is full", "LOADING", "MISCONF", "not connected")))
+        error = StoreRejected(self._rng.choice(("OOM: the server is full", "LOADING", "MISCONF", "not connected")))
         self._loop.call_later(self._travel_seconds(), _fail, reply, error)
 
     def _late(self, call: Call, reply: Reply) -> None:

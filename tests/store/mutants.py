@@ -161,7 +161,7 @@ MUTANTS = (
     Mutant(
         "every failure taken for unknown",
         "claimd/store/redis/errors.py",
-        "return StoreRefused(sentence) if certain else StoreUnavailable(sentence)",
+        "return StoreRejected(sentence) if certain else StoreUnavailable(sentence)",
         "return StoreUnavailable(sentence)",
         "tests/store",
     ),

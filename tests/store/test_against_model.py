@@ -126,7 +126,7 @@ class BothStores(RuleBasedStateMachine):
     @rule(round_id=_ROUNDS, person=st.integers(0, 12).map(identity))
     def held(self, round_id: str, person: bytes) -> None:
         """Ask what is held."""
-        expected, told = self.both("held", round_id, person)
+        expected, told = self.both("find_claim", round_id, person)
         assert (told.round_exists, told.archived) == (expected.round_exists, expected.archived)
         assert (told.claim and told.claim.serial) == (expected.claim and expected.claim.serial)
 

@@ -110,7 +110,7 @@ async def test_a_claim_in_no_round(store: Store) -> None:
     """A round that does not exist refuses everyone, and comes not into being by it."""
     assert await outcomes(store, identities(1, 2), "nowhere") == [(Outcome.ROUND_NOT_FOUND, 0)] * 2
     assert await listed(store) == []
-    assert (await store.held("nowhere", identity(1))).round_exists is False
+    assert (await store.find_claim("nowhere", identity(1))).round_exists is False
 
 
 async def test_rounds_do_not_share_stock_or_identities(store: Store) -> None:
@@ -256,8 +256,8 @@ async def test_claims_and_log_tell_the_same(store: Store) -> None:
     assert {person: claim.serial for person, claim in held.items()} == dict(
         zip(identities(3, 1, 2), (1, 2, 3), strict=True)
     )
-    assert (await store.held("r1", identity(2))).claim == held[identity(2)]
-    assert (await store.held("r1", identity(9))).claim is None
+    assert (await store.find_claim("r1", identity(2))).claim == held[identity(2)]
+    assert (await store.find_claim("r1", identity(9))).claim is None
     state = (await store.round("r1")).round
     assert state is not None
     assert state.last_grant_ms == held[identity(2)].claimed_at_ms
@@ -358,7 +358,7 @@ async def test_a_round_without_grants_can_be_deleted(store: Store) -> None:
     assert deleted.outcome is EditOutcome.DONE
     assert (await store.round("r1")).round is None
     assert await listed(store) == []
-    assert (await store.held("r1", identity(1))).round_exists is False
+    assert (await store.find_claim("r1", identity(1))).round_exists is False
     assert await outcomes(store, identities(1)) == [(Outcome.ROUND_NOT_FOUND, 0)]
     assert (await store.round_edit("r1", {"total": 1}, "")).outcome is EditOutcome.ROUND_NOT_FOUND
     assert (await store.round_delete("r1", "again")).outcome is EditOutcome.ROUND_NOT_FOUND
@@ -407,7 +407,7 @@ async def test_an_archived_round_leaves_a_stub(store: Store) -> None:
     assert [item async for item in store.log("r1")] == []
     assert await outcomes(store, identities(1, 9)) == [(Outcome.ARCHIVED, 0)] * 2
     assert [item.outcome for item in await store.claim("r1", identities(1), NO_EPOCH)] == [Outcome.ARCHIVED]
-    held = await store.held("r1", identity(1))
+    held = await store.find_claim("r1", identity(1))
     assert (held.round_exists, held.claim, held.archived) == (True, None, True)
     refusals = (
         (await store.round_edit("r1", {"total": 9, "closed": False}, ""), EditOutcome.ARCHIVED),

@@ -169,7 +169,7 @@ async def test_a_gateway_that_finds_the_server_late_decides_nothing_under_anothe
     assert (await first.claim("r1", identities(1)))[0].serial == 1
     for ask in (
         lambda: second.claim("r1", identities(2)),
-        lambda: second.held("r1", identities(1)[0]),
+        lambda: second.find_claim("r1", identities(1)[0]),
         lambda: second.round("r1"),
         second.ping,
     ):

@@ -14,7 +14,7 @@ from redis.exceptions import (
     RedisError,
 )
 
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 
 # What the library gives a class of its own, and what it knows by the first word of the server's sentence alone.
 _REFUSALS = (
@@ -38,7 +38,7 @@ def store_error(error: Exception, *, asked: bool = True) -> StoreUnavailable:
     """
     sentence = f"{type(error).__name__}: {error}"
     certain = not asked or isinstance(error, _REFUSALS) or str(error).startswith(_REFUSAL_WORDS)
-    return StoreRefused(sentence) if certain else StoreUnavailable(sentence)
+    return StoreRejected(sentence) if certain else StoreUnavailable(sentence)
 
 
 @contextmanager

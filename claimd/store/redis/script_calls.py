@@ -55,7 +55,7 @@ class ScriptCalls:
         self._numbers = itertools.count()
 
     async def call(self, script: Script, names: Sequence[str], args: Sequence[str | bytes]) -> list[Any]:
-        """What the script replies, after the id. Raises StoreRefused where nothing was done, else StoreUnavailable."""
+        """What the script replies, after the id. Raises StoreRejected where nothing was done, else StoreUnavailable."""
         return (await self.call_and(script, names, args, ()))[0]
 
     async def call_and(
@@ -84,7 +84,7 @@ class ScriptCalls:
         """Several calls in one write on one connection, so that one fsync serves them all, and then `after`.
 
         Returns what each call replied after its id, or the StoreUnavailable that it ended with, and the replies to
-        `after`. Raises StoreRefused where none was done, StoreUnavailable where nothing is known of any.
+        `after`. Raises StoreRejected where none was done, StoreUnavailable where nothing is known of any.
         """
         ids = [b"%b-%x" % (self._own, next(self._numbers)) for _ in calls]
         commands = [script.command(names, (own, *args)) for own, (names, args) in zip(ids, calls, strict=True)]

@@ -22,7 +22,7 @@ from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, Definition, R
 from claimd.store.errors import StoreDamaged, StoreUnavailable
 from claimd.store.fields import definition_fields, read_pairs, spelled
 from claimd.store.installation import Installation, InstallationDiffers
-from claimd.store.ports import Edited, Held, Position, Reading, RecentRounds, RoundsPage
+from claimd.store.ports import ClaimLookup, Edited, Position, Reading, RecentRounds, RoundsPage
 from claimd.store.redis import keys
 from claimd.store.redis.acknowledgement import Durability, Local, Replicated, made_sure, waits
 from claimd.store.redis.acl import NEEDED
@@ -231,8 +231,8 @@ class RedisStore:
         """See `Store.recent_rounds`."""
         return await self._index.recent(over_for_ms, limit)
 
-    async def held(self, round_id: str, identity: bytes) -> Held:
-        """See `Store.held`."""
+    async def find_claim(self, round_id: str, identity: bytes) -> ClaimLookup:
+        """See `Store.find_claim`."""
         if not self._agreed:
             await self.agree()
         with translated_errors():
@@ -248,7 +248,7 @@ class RedisStore:
             if not decision.serial:
                 raise StoreUnavailable("no replica has confirmed the claim: a failover may lose it")
             claim = Claim(round_id, decision.serial, decision.claimed_at_ms)
-        return Held(bool(exists), claim, bool(archived))
+        return ClaimLookup(bool(exists), claim, bool(archived))
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
         """See `Store.log`."""

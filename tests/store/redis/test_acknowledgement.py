@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 
 from claimd.domain.outcomes import EditOutcome, Outcome
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.redis.acknowledgement import PATIENCE_MS, Durability, Replicated, is_confirmed
 from claimd.store.redis.store import RedisStore
 from tests.conftest import Pair
@@ -80,8 +80,8 @@ async def test_a_claim_held_already_is_not_told_before_a_replica_has_it(
     assert await outcomes(hasty, 1) == [Outcome.GRANTED]
     assert await outcomes(sure, 1) == [Outcome.UNAVAILABLE]
     with pytest.raises(StoreUnavailable, match="no replica has confirmed"):
-        await sure.held("r1", identity(1))
-    assert (await sure.held("r1", identity(2))).claim is None
+        await sure.find_claim("r1", identity(1))
+    assert (await sure.find_claim("r1", identity(2))).claim is None
 
 
 async def test_refusals_need_no_replica(pair: Pair, sure: RedisStore) -> None:
@@ -152,7 +152,7 @@ async def test_a_refused_call_leaves_no_reply_behind(pair: Pair, sure: RedisStor
     """An error in place of the script's reply has the confirmation's replies behind it."""
     with pair.primary.client() as client:
         client.config_set("maxmemory", "1")
-        with pytest.raises(StoreRefused):
+        with pytest.raises(StoreRejected):
             await sure.claim("r1", identities(1))
         client.config_set("maxmemory", "0")
     assert await told(sure, 1) == [1]

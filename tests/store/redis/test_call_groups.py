@@ -10,7 +10,7 @@ from redis.asyncio import ConnectionPool
 from redis.exceptions import NoScriptError
 
 from claimd.domain.outcomes import Outcome
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.redis import keys, script_calls
 from claimd.store.redis.call_groups import CallGroups
 from claimd.store.redis.script_calls import ScriptCall, ScriptCalls
@@ -105,7 +105,7 @@ async def test_an_error_of_one_call_is_its_own(server: Server, calls: Counted) -
         for word, each in zip(words, told, strict=True):
             if word == "bad":
                 assert isinstance(each, StoreUnavailable)
-                assert not isinstance(each, StoreRefused)
+                assert not isinstance(each, StoreRejected)
             else:
                 assert each == ([word.encode()], [])
 
@@ -152,7 +152,7 @@ async def test_a_reply_that_answers_another_call_is_not_believed(server: Server,
     words = ["a", "b", "stray", "c"]
     told = await asyncio.gather(*(together.call_and((), (word,), ()) for word in words), return_exceptions=True)
     assert [isinstance(each, StoreUnavailable) for each in told] == [False, False, True, False]
-    assert not isinstance(told[2], StoreRefused)
+    assert not isinstance(told[2], StoreRejected)
     told = await asyncio.gather(*(together.call_and((), (f"{n}",), ()) for n in range(9)))
     assert [reply for reply, _ in told] == [[b"%d" % n] for n in range(9)]
 
@@ -171,7 +171,7 @@ async def test_what_was_sent_is_unknown_and_what_was_not_is_refused(server: Serv
         finally:
             client.client_unpause()
     sent = [type(each) for each in told].count(StoreUnavailable)
-    assert {type(each) for each in told} == {StoreUnavailable, StoreRefused}
+    assert {type(each) for each in told} == {StoreUnavailable, StoreRejected}
     assert sent <= len(calls.writes)
     assert (await one.call_and((), ("well again",), ()))[0] == [b"well again"]
 
@@ -202,7 +202,7 @@ async def test_a_server_that_dies_leaves_all_in_doubt(store: RedisStore, server:
             await asyncio.sleep(0)
         server.kill()
     told = await asyncio.gather(*asks, return_exceptions=True)
-    assert {type(each) for each in told} <= {StoreUnavailable, StoreRefused}
+    assert {type(each) for each in told} <= {StoreUnavailable, StoreRejected}
     await asyncio.to_thread(server.run)
     decided = await asyncio.gather(*(store.claim(f"r{number}", identities(1)) for number in range(40)))
     assert {decision.serial for (decision,) in decided} == {2}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import ConnectionPool
 
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.redis import keys
 from claimd.store.redis.script_calls import ScriptCalls
 from claimd.store.redis.scripts import Script, load_script
@@ -63,7 +63,7 @@ async def test_a_call_is_given_up_after_its_time(server: Server, echo: Script) -
             results = await asyncio.gather(*(calls.call(echo, (), (f"{n}",)) for n in range(2)), return_exceptions=True)
         finally:
             client.client_unpause()
-    assert [type(result) for result in results] == [StoreUnavailable, StoreRefused]
+    assert [type(result) for result in results] == [StoreUnavailable, StoreRejected]
     await calls.close()
 
 
@@ -86,7 +86,7 @@ async def test_a_script_that_fails_leaves_the_connection_usable(
         broken = replace(broken, sha=str(client.script_load(broken.source)))
     with pytest.raises(StoreUnavailable, match="no") as caught:
         await calls.call(broken, (), ())
-    assert not isinstance(caught.value, StoreRefused)
+    assert not isinstance(caught.value, StoreRejected)
     assert await calls.call(echo, (), ("still here",)) == [b"still here"]
 
 
@@ -115,7 +115,7 @@ async def test_a_server_that_says_no_has_done_nothing(
     with server.client() as client:
         try:
             client.execute_command(*break_it)
-            with pytest.raises(StoreRefused):
+            with pytest.raises(StoreRejected):
                 await calls.call(claim, NAMES, args)
         finally:
             client.execute_command(*mend_it)
@@ -125,7 +125,7 @@ async def test_a_server_that_says_no_has_done_nothing(
 async def test_a_server_that_cannot_be_reached_has_done_nothing() -> None:
     """A connection that was not made has carried nothing."""
     pool = ConnectionPool.from_url("unix:///nonexistent/socket", socket_timeout=None, protocol=2)
-    with pytest.raises(StoreRefused):
+    with pytest.raises(StoreRejected):
         await ScriptCalls(pool, 1, PATIENCE_SECONDS).call(load_script("claim"), NAMES, ("r1", "0", "0", identity(1)))
 
 
@@ -138,7 +138,7 @@ async def test_a_reply_that_answers_another_call_is_not_believed(
         another = replace(another, sha=str(client.script_load(another.source)))
         with pytest.raises(StoreUnavailable, match="was not asked for") as caught:
             await calls.call(another, (), ())
-        assert not isinstance(caught.value, StoreRefused)
+        assert not isinstance(caught.value, StoreRejected)
     assert await calls.call(echo, (), ("mine",)) == [b"mine"]
 
 
@@ -162,7 +162,7 @@ async def test_a_server_that_was_demoted_is_left(server: Server, calls: ScriptCa
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         try:
             for _ in range(3):
-                with pytest.raises(StoreRefused):
+                with pytest.raises(StoreRejected):
                     await calls.call(claim, NAMES, args)
         finally:
             client.execute_command("REPLICAOF", "NO", "ONE")

@@ -18,7 +18,7 @@ import pytest
 from redis.asyncio import ConnectionPool
 
 from claimd.domain.rounds import FIRST_EPOCH, NOT_OVER
-from claimd.store.errors import StoreRefused, StoreUnavailable
+from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.redis import connections, keys
 from claimd.store.redis import store as redis_store
 from claimd.store.redis.connections import IdleConnections
@@ -85,7 +85,7 @@ ASKED: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
     "create": lambda store: store.round_create(definition("another"), "for a test"),
     "round": lambda store: store.round("r0"),
     "rounds": lambda store: store.rounds_page(NOT_OVER, None, 1),
-    "held": lambda store: store.held("r0", identity(1)),
+    "held": lambda store: store.find_claim("r0", identity(1)),
     "readiness": lambda store: store.ping(),
     "counts": lambda store: store.counts.load(),
 }
@@ -121,7 +121,7 @@ async def test_calls_under_way_fail_once_and_the_next_goes_through(proxy: Proxy)
     proxy.silence()
     with pytest.raises(StoreUnavailable) as failed:
         await _claim(calls)
-    assert not isinstance(failed.value, StoreRefused)
+    assert not isinstance(failed.value, StoreRejected)
     before = proxy.accepted
     await _claim(calls)
     assert proxy.accepted == before + 1
@@ -182,7 +182,7 @@ async def test_an_edit_that_was_sent_is_not_repeated(
     with pytest.raises(StoreUnavailable) as failed:
         await store.round_edit("r0", {"paused": True}, "for a test")
     proxy.fault = None
-    assert not isinstance(failed.value, StoreRefused)
+    assert not isinstance(failed.value, StoreRejected)
     assert _times_asked(valkey, "evalsha") == before + 1
     await store.close()
 
@@ -244,7 +244,7 @@ async def test_a_connection_that_the_kernel_gives_up_is_a_lost_one(valkey: Serve
         patch.setattr(connection, "send_packed_command", send_into_silence)
         with pytest.raises(StoreUnavailable, match="timed out") as failed:
             await _claim(calls)
-    assert not isinstance(failed.value, StoreRefused)
+    assert not isinstance(failed.value, StoreRejected)
     assert not connection.is_connected
     await _claim(calls)
     await calls.close()
