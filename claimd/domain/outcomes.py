@@ -27,6 +27,21 @@ class Outcome(StrEnum):
     __hash__ = str.__hash__
 
 
+# How one claim is decided: the first outcome whose condition applies. `Round.refusal` derives from it, and through that
+# `Round.status` and the model of the store; the head of `lua/claim.lua` repeats it as ORDER, and tests hold that to it.
+ORDER_OF_DECISION = (
+    Outcome.ROUND_NOT_FOUND,
+    Outcome.ARCHIVED,
+    Outcome.REPLAYED,
+    Outcome.PASS_OUTDATED,
+    Outcome.CLOSED,
+    Outcome.NOT_OPEN,
+    Outcome.PAUSED,
+    Outcome.SOLD_OUT,
+    Outcome.GRANTED,
+)
+
+
 class Decision(NamedTuple):
     """One claim, decided. `serial` and `claimed_at_ms` for GRANTED and REPLAYED; `opens_at_ms` for NOT_OPEN.
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from claimd.domain.outcomes import ORDER_OF_DECISION, Outcome
+
 MAX_TOTAL = 2**31
 MAX_TITLE_CHARACTERS = 200
 MAX_PACK_BYTES = 4096
@@ -18,7 +20,7 @@ FIRST_EPOCH = 0
 NO_EPOCH = -1
 
 # A clock that steps back no further than this leaves the window of a round where the newest grant saw it: the usual
-# errors are corrections of seconds and an hour of daylight saving. `lua/claim.lua` has the same figure.
+# errors are corrections of seconds and an hour of daylight saving. `lua/includes/window.lua` has the same figure.
 MAX_STEP_BACK_MS = 3_600_000
 
 _MAX_ID_CHARACTERS = 64
@@ -49,6 +51,15 @@ class Status(StrEnum):
     SOLD_OUT = "sold_out"
     CLOSED = "closed"
 
+
+# The status that goes with the reason for which a claim is refused, or with none.
+_STATUS_OF = {
+    Outcome.CLOSED: Status.CLOSED,
+    Outcome.NOT_OPEN: Status.SCHEDULED,
+    Outcome.PAUSED: Status.PAUSED,
+    Outcome.SOLD_OUT: Status.SOLD_OUT,
+    None: Status.OPEN,
+}
 
 ANY_STATUS = frozenset(Status)
 NOT_OVER = ANY_STATUS - {Status.CLOSED}
@@ -109,14 +120,20 @@ class Round:
         return now_ms
 
     def status(self, now_ms: int) -> Status:
-        """The status at `now_ms` of the server's clock; `lua/claim.lua` refuses in the same order."""
-        now_ms = self.window_time_ms(now_ms)
-        if self.closed or now_ms >= self.definition.closes_at_ms:
-            return Status.CLOSED
-        if now_ms < self.definition.opens_at_ms:
-            return Status.SCHEDULED
-        if self.paused:
-            return Status.PAUSED
-        if self.remaining <= 0:
-            return Status.SOLD_OUT
-        return Status.OPEN
+        """The status at `now_ms` of the server's clock; it follows from `refusal` under the present epoch."""
+        return _STATUS_OF[self.refusal(now_ms, self.epoch)]
+
+    def refusal(self, now_ms: int, epoch: int) -> Outcome | None:
+        """Why a claim under `epoch` by an identity that holds none is refused; None where it is granted.
+
+        `now_ms` is the server's clock. Where several reasons apply, the first in ORDER_OF_DECISION is returned.
+        """
+        window_ms = self.window_time_ms(now_ms)
+        applies = {
+            Outcome.PASS_OUTDATED: epoch != self.epoch,
+            Outcome.CLOSED: self.closed or window_ms >= self.definition.closes_at_ms,
+            Outcome.NOT_OPEN: window_ms < self.definition.opens_at_ms,
+            Outcome.PAUSED: self.paused,
+            Outcome.SOLD_OUT: self.remaining <= 0,
+        }
+        return next((outcome for outcome in ORDER_OF_DECISION if applies.get(outcome)), None)

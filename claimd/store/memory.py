@@ -12,13 +12,6 @@ from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, Definition, Round, Stat
 from claimd.store.fields import definition_fields, spelled
 from claimd.store.ports import ClaimLookup, Edited, Position, Reading, RecentRounds, RoundsPage
 
-_REFUSALS = {
-    Status.SCHEDULED: Outcome.NOT_OPEN,
-    Status.PAUSED: Outcome.PAUSED,
-    Status.SOLD_OUT: Outcome.SOLD_OUT,
-    Status.CLOSED: Outcome.CLOSED,
-}
-
 
 @dataclass(slots=True)
 class _State:
@@ -226,9 +219,8 @@ class MemoryStore:
         held = state.claims.get(identity)
         if held is not None:
             return Decision(Outcome.REPLAYED, held.serial, held.claimed_at_ms, now_ms)
-        status = state.round.status(now_ms)
-        if epoch != state.round.epoch or status is not Status.OPEN:
-            refusal = _REFUSALS[status] if epoch == state.round.epoch else Outcome.PASS_OUTDATED
+        refusal = state.round.refusal(now_ms, epoch)
+        if refusal is not None:
             window_ms = state.round.window_time_ms(now_ms)
             return Decision(refusal, now_ms=window_ms, opens_at_ms=state.round.definition.opens_at_ms)
         now_ms = max(now_ms, state.round.last_grant_ms)

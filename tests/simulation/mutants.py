@@ -202,8 +202,8 @@ MUTANTS = (
     Mutant(
         "simulated: the model grants one too many",
         "claimd/domain/rounds.py",
-        "if self.remaining <= 0:",
-        "if self.remaining < 0:",
+        "Outcome.SOLD_OUT: self.remaining <= 0,",
+        "Outcome.SOLD_OUT: self.remaining < 0,",
         "tests/simulation/test_simulation.py",
     ),
 )
