@@ -60,7 +60,7 @@ check: $(READY) ## lint, types, layers, Dockerfile, Lua: what CI runs before the
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
-	.ci/luacheck
+	.ci/luacheck $(BIN)/python
 
 hooks: $(READY) ## run these checks at each commit, on what is committed (pre-commit)
 	$(BIN)/pre-commit install

@@ -1,49 +1,56 @@
 #!lua
--- Decides one batch of claims of one round: replays first, then the pass's epoch, the window and the flags, then grants
--- in order. The time of a grant never goes back, whatever the server's clock does (Round.window_time_ms has the rule).
+-- Decides one batch of claims of one round: an identity that holds a claim gets it again; for all others the first
+-- condition of ORDER that applies refuses the claim; where none applies, claims are granted in order of arrival.
 --
 -- KEYS  round       hash    definition, counters and flags of the round
 -- KEYS  claims      hash    identity digest -> serial:claimed_at_ms
 -- KEYS  log         stream  one entry per batch of grants
--- ARGV  call        string  an id of this call, so that its reply is never taken for another's
+-- ARGV  call        string  repeated in the reply: no other call takes it for its own
 -- ARGV  round_id    string  the round's id, for the log
 -- ARGV  epoch       number  the eligibility epoch that these claims were admitted under; -1 grants nothing
--- ARGV  rewrite     flag    1 where a WAIT follows, which waits for what its own connection wrote: so a batch that
---                           grants nothing writes a claim again that it repeats
+-- ARGV  rewrite     flag    1 where a WAIT follows: it waits only for what its own connection wrote, so a batch that
+--                           grants nothing writes one of the claims that it replays again, unchanged
 -- ARGV  identities  bytes   identity digests of 16 bytes, packed: 1 to 512 of them
--- REPLY {call, now_ms, refusal, opens_at_ms, held ...}: per claim "serial:claimed_at_ms" where the identity held one,
---       the new serial where it was granted one, 0 where refused for the reason `refusal`
+-- REPLY {call, now_ms, refusal, opens_at_ms, decision ...}: one decision per identity: "serial:claimed_at_ms" where it
+--       held a claim, the new serial where it was granted one, 0 where it was refused for the reason `refusal`
+-- ORDER round_not_found archived replayed pass_outdated closed not_open paused sold_out granted
 -- COST  O(n) for n identities; where nothing is granted it reads only, or rewrites one field
+--- @include "includes/clock"
+--- @include "includes/round_fields"
+--- @include "includes/round_time"
+--- @include "includes/window"
+--- @include "includes/closed"
+
 local call, round_id, epoch, rewrite, identities = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local max_step_back_ms = 3600000
 
--- Managed clusters (Alibaba Cloud's, for one) read scripts before they run them, and want KEYS itself where a key goes.
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'paused', 'closed',
-  'last_grant_ms', 'epoch', 'window_lifted_ms', 'archived')
-if not state[1] or state[10] then
-  return { call, now_ms, state[10] and 'archived' or 'round_not_found', 0 }
+local now_ms = server_time_ms()
+local round = read_round({ 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'paused', 'closed', 'last_grant_ms',
+  'epoch', 'window_lifted_ms', 'archived' })
+if not round.total then
+  return { call, now_ms, 'round_not_found', 0 }
 end
-local total, issued = tonumber(state[1]), tonumber(state[2])
-local opens_at_ms, closes_at_ms = tonumber(state[3]), tonumber(state[4])
-local last_grant_ms, window_lifted_ms = tonumber(state[7]), tonumber(state[9] or 0)
-
-local window_ms = now_ms
-if last_grant_ms > window_lifted_ms and last_grant_ms - now_ms <= max_step_back_ms then
-  window_ms = math.max(now_ms, last_grant_ms)
+if round.archived then
+  return { call, now_ms, 'archived', 0 }
 end
+local total, issued, opens_at_ms = tonumber(round.total), tonumber(round.issued), tonumber(round.opens_at_ms)
+local last_grant_ms = tonumber(round.last_grant_ms)
+local grant_ms = round_time_ms(now_ms, last_grant_ms)
+local window_ms = window_time_ms(now_ms, last_grant_ms, tonumber(round.window_lifted_ms or 0))
 
-local refusal, available = 'sold_out', 0
-if epoch ~= (state[8] or '0') then
+-- In the sequence of ORDER, which is ORDER_OF_DECISION of claimd/domain/outcomes.py.
+local refusal
+local available = 0
+if epoch ~= (round.epoch or '0') then
   refusal = 'pass_outdated'
-elseif state[6] == '1' or window_ms >= closes_at_ms then
+elseif is_closed(round, window_ms) then
   refusal = 'closed'
 elseif window_ms < opens_at_ms then
   refusal = 'not_open'
-elseif state[5] == '1' then
+elseif round.paused == '1' then
   refusal = 'paused'
 else
+  -- Of the claims that the stock does not suffice for.
+  refusal = 'sold_out'
   available = total - issued
 end
 
@@ -53,7 +60,7 @@ for i = 1, #identities / 16 do
 end
 local held = redis.call('HMGET', KEYS[2], unpack(batch))
 
-local claimed_at_ms = string.format('%.0f', math.max(now_ms, last_grant_ms))
+local claimed_at_ms = string.format('%.0f', grant_ms)
 local suffix = ':' .. claimed_at_ms
 local reply = { call, window_ms, refusal, opens_at_ms }
 local granted, writes, fresh = {}, {}, {}
@@ -78,7 +85,7 @@ for i = 1, #batch do
 end
 
 if count > 0 then
-  reply[2] = math.max(now_ms, last_grant_ms)
+  reply[2] = grant_ms
   redis.call('HSET', KEYS[2], unpack(writes))
   redis.call('HSET', KEYS[1], 'issued', issued + count, 'last_grant_ms', claimed_at_ms)
   redis.call('XADD', KEYS[3], '*', 'grants', round_id, 'first', issued + 1, 'at_ms', claimed_at_ms,

@@ -6,15 +6,16 @@
 -- KEYS  counts     hash    counter -> value, of this run
 -- KEYS  past       hash    counter -> value, of all runs that were merged
 -- KEYS  merged     hash    run -> seen_ms, of each that was merged
--- ARGV  call       string  an id of this call, so that its reply is never taken for another's
+-- ARGV  call       string  repeated in the reply: no other call takes it for its own
 -- ARGV  run        string  the run's name
 -- ARGV  silent_ms  number  a run that has saved within this time is left alone
 -- REPLY {call, now_ms, outcome}: outcome is alive, merged, or unknown where there is no such run, or was merged before
 -- COST  O(n) for n counters of the run
+--- @include "includes/clock"
+
 local call, run, silent_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_time_ms()
 local entry = redis.call('HMGET', KEYS[1], run)[1]
 if not entry then
   return { call, now_ms, 'unknown' }

@@ -5,7 +5,7 @@
 -- KEYS  runs    hash    run -> seen_ms:waiting, of each that was not merged
 -- KEYS  counts  hash    counter -> value, of this run
 -- KEYS  merged  hash    run -> seen_ms, of each that was merged
--- ARGV  call    string  an id of this call, so that its reply is never taken for another's
+-- ARGV  call    string  repeated in the reply: no other call takes it for its own
 -- ARGV  run     string  the run's name
 -- ARGV  seen    string  seen_ms of the run's last save; empty where this save does not build on another one
 -- ARGV  waiting number  claims that wait for a batch
@@ -13,10 +13,11 @@
 -- REPLY {call, now_ms, outcome, seen_ms}: outcome is saved, behind (the server holds another save than `seen`) or
 --       merged; seen_ms is of the save that the server holds, 0 where there is none
 -- COST  O(pairs)
+--- @include "includes/clock"
+
 local call, run, seen, waiting = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_time_ms()
 local ended = redis.call('HMGET', KEYS[3], run)[1]
 if ended then
   return { call, now_ms, 'merged', tonumber(ended) or 0 }

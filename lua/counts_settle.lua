@@ -2,7 +2,7 @@
 -- Moves counters of rounds that are over into sums over all such rounds, within what runs that have ended have counted.
 --
 -- KEYS  past   hash    counter -> value, of all runs that were merged
--- ARGV  call   string  an id of this call, so that its reply is never taken for another's
+-- ARGV  call   string  repeated in the reply: no other call takes it for its own
 -- ARGV  pairs  strings counter, the sum it moves into, counter, sum …: 1 to 500 pairs
 -- REPLY {call, moved}: how many of these counters there were
 -- COST  O(pairs)

@@ -2,7 +2,7 @@
 -- Which of these commands the user of this connection may not run. Asks the server's access control; runs none of them.
 --
 -- KEYS  home      hash    not used: the strictest managed servers refuse a script without a key
--- ARGV  call      string  an id of this call, so that its reply is never taken for another's
+-- ARGV  call      string  repeated in the reply: no other call takes it for its own
 -- ARGV  commands  lines   a command a line, its words separated by spaces
 -- REPLY {call, command ...}: those that are denied
 -- COST  O(commands)

@@ -2,7 +2,7 @@
 -- Keeps what must be the same on every gateway, where it is not kept yet, and replies what is kept.
 --
 -- KEYS  installation hash    what must agree: name -> value
--- ARGV  call         string  an id of this call, so that its reply is never taken for another's
+-- ARGV  call         string  repeated in the reply: no other call takes it for its own
 -- ARGV  pairs        strings name, value, name, value … of the caller
 -- REPLY {call, name, value …}: all that is kept now
 -- COST  O(pairs)

@@ -4,7 +4,7 @@
 --
 -- KEYS  round     hash    definition, counters and flags of the round
 -- KEYS  log       stream  one entry per edit
--- ARGV  call      string  an id of this call, so that its reply is never taken for another's
+-- ARGV  call      string  repeated in the reply: no other call takes it for its own
 -- ARGV  round_id  string  the round's id, for the log
 -- ARGV  action    string  what the operator did, for the log
 -- ARGV  who       string  the operator, for the log
@@ -13,20 +13,22 @@
 -- ARGV  pairs     strings field, value, field, value … of the definition
 -- REPLY {call, now_ms, outcome, field, value …}: outcome is done or round_exists, then the whole round
 -- COST  O(fields)
+--- @include "includes/clock"
+--- @include "includes/round_fields"
+--- @include "includes/log_edit"
+
 local call, round_id, action, who, reason, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_time_ms()
 local outcome = 'done'
-local state = redis.call('HMGET', KEYS[1], 'total', 'version', 'epoch')
-if state[1] then
+local round = read_round({ 'total', 'version', 'epoch' })
+if round.total then
   outcome = 'round_exists'
-  redis.call('HSET', KEYS[1], 'version', state[2])
+  redis.call('HSET', KEYS[1], 'version', round.version)
 else
-  local version = (state[2] or 0) + 1
+  local version = (round.version or 0) + 1
   redis.call('HSET', KEYS[1], 'issued', 0, 'paused', 0, 'closed', 0, 'version', version, 'last_grant_ms', 0,
-    'epoch', state[3] or 0, 'window_lifted_ms', 0, unpack(ARGV, 7))
-  redis.call('XADD', KEYS[2], '*', 'edit', round_id, 'version', version, 'at_ms', string.format('%.0f', now_ms),
-    'action', action, 'who', who, 'reason', reason, 'fields', fields)
+    'epoch', round.epoch or 0, 'window_lifted_ms', 0, unpack(ARGV, 7))
+  log_edit(round_id, version, now_ms, action, who, reason, fields)
 end
 return { call, now_ms, outcome, unpack(redis.call('HGETALL', KEYS[1])) }

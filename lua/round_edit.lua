@@ -3,7 +3,7 @@
 --
 -- KEYS  round         hash    definition, counters and flags of the round
 -- KEYS  log           stream  one entry per edit
--- ARGV  call          string  an id of this call, so that its reply is never taken for another's
+-- ARGV  call          string  repeated in the reply: no other call takes it for its own
 -- ARGV  round_id      string  the round's id, for the log
 -- ARGV  action        string  what the operator did, for the log; revoke_passes also begins a new epoch
 -- ARGV  who           string  the operator, for the log
@@ -16,20 +16,24 @@
 -- REPLY {call, now_ms, outcome, field, value …}: outcome is done, round_not_found, archived, version_mismatch,
 --       invalid_total, total_below_issued or invalid_window, then the whole round
 -- COST  O(fields)
+--- @include "includes/clock"
+--- @include "includes/round_fields"
+--- @include "includes/round_time"
+--- @include "includes/log_edit"
+
 local call, round_id, action, who, reason, if_version = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local total_change, max_total, fields = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'version', 'last_grant_ms',
-  'epoch', 'eligibility', 'archived')
-if not state[1] then
+local now_ms = server_time_ms()
+local round = read_round({ 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'version', 'last_grant_ms', 'epoch',
+  'eligibility', 'archived' })
+if not round.total then
   return { call, now_ms, 'round_not_found' }
 end
--- As in claim.lua: the log of a round never goes back in time.
-now_ms = math.max(now_ms, tonumber(state[6]))
+now_ms = round_time_ms(now_ms, tonumber(round.last_grant_ms))
 
-local after = { total = state[1], opens_at_ms = state[3], closes_at_ms = state[4], eligibility = state[8] }
+local after = { total = round.total, opens_at_ms = round.opens_at_ms, closes_at_ms = round.closes_at_ms,
+  eligibility = round.eligibility }
 local changes = {}
 for i = 10, #ARGV, 2 do
   after[ARGV[i]] = ARGV[i + 1]
@@ -38,33 +42,32 @@ end
 local total = tonumber(after.total) + total_change
 
 local outcome = 'done'
-if state[9] then
+if round.archived then
   outcome = 'archived'
-elseif if_version ~= '' and if_version ~= state[5] then
+elseif if_version ~= '' and if_version ~= round.version then
   outcome = 'version_mismatch'
 elseif total < 0 or total > max_total then
   outcome = 'invalid_total'
-elseif total < tonumber(state[2]) then
+elseif total < tonumber(round.issued) then
   outcome = 'total_below_issued'
 elseif tonumber(after.closes_at_ms) <= tonumber(after.opens_at_ms) then
   outcome = 'invalid_window'
 else
-  local version = tonumber(state[5]) + 1
+  local version = tonumber(round.version) + 1
   local writes = { 'version', version, unpack(ARGV, 10) }
   if total_change ~= 0 then
     local text = string.format('%.0f', total)
     writes[#writes + 1], writes[#writes + 2] = 'total', text
-    -- The log says what the total is now, not by how much it changed, as for every other field.
+    -- The log has the new total, not the change, as it has the new value of every other field.
     fields = string.gsub('{"total":"' .. text .. '",' .. string.sub(fields, 2), ',}$', '}')
   end
-  if action == 'revoke_passes' or after.eligibility ~= state[8] then
-    writes[#writes + 1], writes[#writes + 2] = 'epoch', (state[7] or 0) + 1
+  if action == 'revoke_passes' or after.eligibility ~= round.eligibility then
+    writes[#writes + 1], writes[#writes + 2] = 'epoch', (round.epoch or 0) + 1
   end
   if changes.opens_at_ms or changes.closes_at_ms then
-    writes[#writes + 1], writes[#writes + 2] = 'window_lifted_ms', state[6]
+    writes[#writes + 1], writes[#writes + 2] = 'window_lifted_ms', round.last_grant_ms
   end
   redis.call('HSET', KEYS[1], unpack(writes))
-  redis.call('XADD', KEYS[2], '*', 'edit', round_id, 'version', version, 'at_ms', string.format('%.0f', now_ms),
-    'action', action, 'who', who, 'reason', reason, 'fields', fields)
+  log_edit(round_id, version, now_ms, action, who, reason, fields)
 end
 return { call, now_ms, outcome, unpack(redis.call('HGETALL', KEYS[1])) }

@@ -36,15 +36,15 @@ MUTANTS = (
     Mutant(
         "a pause that is not kept",
         "lua/claim.lua",
-        "elseif state[5] == '1' then",
+        "elseif round.paused == '1' then",
         "elseif false then",
         f"{_FAULTS}[orders]",
     ),
     Mutant(
         "an hour back closes a round",
-        "lua/claim.lua",
-        "window_ms = math.max(now_ms, last_grant_ms)",
-        "window_ms = now_ms",
+        "lua/includes/window.lua",
+        "return round_time_ms(now_ms, last_grant_ms)",
+        "return now_ms",
         f"{_FAULTS}[set-clock]",
     ),
     Mutant(
