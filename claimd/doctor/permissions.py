@@ -29,7 +29,7 @@ async def check_permissions(url: str) -> list[Finding]:
     """One finding for all commands that are denied."""
     store = RedisStore.connect(url)
     try:
-        denied = await store.denied()
+        denied = await store.acl_denied()
         if denied:
             return [_denied(", ".join(denied))]
         await _try_everything(store)

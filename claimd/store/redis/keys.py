@@ -17,7 +17,7 @@ COUNTS_RUNS = f"{_PREFIX}:{{metrics}}:runs"
 COUNTS_MERGED = f"{_PREFIX}:{{metrics}}:merged"
 # Hash: counter -> sum over all runs that have ended.
 COUNTS_PAST = f"{_PREFIX}:{{metrics}}:past"
-MARKS = f"{_PREFIX}:marks"
+DOCTOR = f"{_PREFIX}:marks"
 INSTALLATION = f"{_PREFIX}:installation"
 
 

@@ -83,7 +83,7 @@ class RedisStore:
         self._round_delete = load_script("round_delete")
         self._round_archive = load_script("round_archive")
         self._installation_agree = load_script("installation_agree")
-        self._denied = load_script("denied")
+        self._acl_denied = load_script("acl_denied")
 
     @classmethod
     def connect(
@@ -296,16 +296,16 @@ class RedisStore:
         if not self._sure.may_confirm(others):
             raise StoreUnavailable("no replica is connected that could confirm a claim")
 
-    async def denied(self) -> list[str]:
+    async def acl_denied(self) -> list[str]:
         """Those of the commands in `permissions.NEEDED` that the server does not permit to our user."""
-        reply = await self._editing.call(self._denied, (keys.round_key(""),), ("\n".join(NEEDED),))
+        reply = await self._editing.call(self._acl_denied, (keys.round_key(""),), ("\n".join(NEEDED),))
         return [command.decode() for command in reply]
 
     async def try_confirmation(self) -> list[Any]:
         """Write a mark and wait for a replica to have it: the replies to `durability.waits`, errors being values."""
         with translated_errors():
             pipeline = self._reading.pipeline(transaction=False)
-            pipeline.hset(keys.MARKS, "tried", "1")
+            pipeline.hset(keys.DOCTOR, "tried", "1")
             for command in waits():
                 pipeline.execute_command(*command)
             written, *replies = await pipeline.execute(raise_on_error=False)

@@ -21,12 +21,12 @@ CHECKOUT = Path(__file__).parents[3]
 def test_each_operation_of_the_store_has_one_script() -> None:
     """A new script is added here, so that none is left over by mistake."""
     assert SCRIPTS == [
+        "acl_denied",
         "claim",
         "counts_merge",
         "counts_read",
         "counts_save",
         "counts_settle",
-        "denied",
         "installation_agree",
         "round_archive",
         "round_create",
@@ -41,7 +41,7 @@ def test_a_head_is_true_of_its_body(name: str) -> None:
     script = load_script(name)
     used = {int(number) for number in re.findall(r"KEYS\[(\d+)\]", _body(script))}
     # acl_denied asks about commands and runs none.
-    assert used == set(range(1, len(script.keys) + 1)) or name == "denied"
+    assert used == set(range(1, len(script.keys) + 1)) or name == "acl_denied"
     read = re.findall(r"(?:ARGV\[|unpack\(ARGV, |for i = (?=\d+, #ARGV))(\d+)", _body(script))
     assert max(map(int, read)) == len(script.args)
     for number, word in enumerate(script.args, 1):
