@@ -21,7 +21,7 @@ async def claim_all(base: str, round_id: str, secret: str, people: range) -> lis
     passes = Passes(Keys.derive(secret.encode()).pass_key)
 
     async def claim(person: int) -> tuple[int, int, int]:
-        headers = {"Authorization": f"Pass {passes.issue(round_id, identity(person), _FOREVER_MS)}"}
+        headers = {"Authorization": f"Pass {passes.issue_pass(round_id, identity(person), _FOREVER_MS)}"}
         async with session.post(f"{base}/v1/rounds/{round_id}/claims", headers=headers) as answer:
             body = await answer.json(content_type=None)
             return person, answer.status, body["claim"]["serial"] if answer.status < 300 else 0

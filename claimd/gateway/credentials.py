@@ -37,7 +37,7 @@ async def asking_with_pass_or_bearer(request: web.Request, round_id: str) -> Ask
     scheme, _, value = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     match scheme.lower():
         case "pass":
-            verified = context.passes.verify(round_id, value.strip(" \t"), time.time_ns() // 1_000_000)
+            verified = context.passes.verify_pass(round_id, value.strip(" \t"), time.time_ns() // 1_000_000)
             if isinstance(verified, Unauthenticated):
                 raise ProblemError(unauthenticated(verified))
             identity, epoch = verified
@@ -72,13 +72,13 @@ def is_admitted(item: Round, asking: Asking) -> bool:
 
 async def _bearer(context: Context, token: str) -> Asking:
     try:
-        verdict = await context.bearer_tokens.verify(token)
+        verdict = await context.bearer_tokens.verify_token(token)
     except KeysUnavailable:
         detail = "The identity provider's keys could not be read yet."
         raise ProblemError(Problem(503, "unavailable", detail, headers=retry_after())) from None
     if isinstance(verdict, Unauthenticated):
         raise ProblemError(unauthenticated(verdict))
-    return Asking(identity_digest(context.identity_key, verdict.subject), verdict.claims)
+    return Asking(identity_digest(context.identity_key, verdict.subject), verdict.token_claims)
 
 
 def _admitted(context: Context, asking: Asking) -> Asking:

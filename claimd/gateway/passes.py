@@ -25,6 +25,6 @@ async def issue(request: web.Request) -> web.Response:
     if not is_admitted(item, asking):
         raise refused(HTTPStatus.FORBIDDEN, "not_eligible")
     expires_at_ms = min(max(item.definition.closes_at_ms, now_ms) + _GRACE_MS, MAX_TIME_MS)
-    text = context.passes.issue(round_id, asking.identity, expires_at_ms, item.epoch)
+    text = context.passes.issue_pass(round_id, asking.identity, expires_at_ms, item.epoch)
     body = orjson.dumps({"pass": text, "expires_at": to_rfc3339(expires_at_ms)})
     return web.Response(status=HTTPStatus.CREATED, body=body, content_type="application/json")

@@ -30,7 +30,7 @@ class Bearer:
     """A token that was verified: the identity that it names, byte for byte, and all of its claims."""
 
     subject: str
-    claims: Mapping[str, Any]
+    token_claims: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class BearerTokens:
             "verify_jti": False,
         }
 
-    async def verify(self, token: str) -> Bearer | Unauthenticated:
+    async def verify_token(self, token: str) -> Bearer | Unauthenticated:
         """The bearer, or why there is none. Waits for a new JWKS where the key is unknown. Raises KeysUnavailable."""
         if self._keys is None:
             return Unauthenticated.NOT_ACCEPTED

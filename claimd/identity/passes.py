@@ -31,7 +31,7 @@ class Passes:
         # Keyed once and copied for each pass: keying costs a compression of its own.
         self._keyed = blake2b(digest_size=_MAC_BYTES, key=key, person=b"claimd pass v2")
 
-    def issue(self, round_id: str, identity: bytes, expires_at_ms: int, epoch: int = FIRST_EPOCH) -> str:
+    def issue_pass(self, round_id: str, identity: bytes, expires_at_ms: int, epoch: int = FIRST_EPOCH) -> str:
         """A pass for an identity digest of 16 bytes, valid until `expires_at_ms` and in `epoch` of the round.
 
         Raises OverflowError for an epoch from 2^24 on.
@@ -39,7 +39,7 @@ class Passes:
         payload = _VERSION + expires_at_ms.to_bytes(7, "big") + epoch.to_bytes(3, "big") + identity
         return base64.urlsafe_b64encode(payload + self._mac(payload, round_id)).decode()
 
-    def verify(self, round_id: str, text: str, now_ms: int) -> tuple[bytes, int] | Unauthenticated:
+    def verify_pass(self, round_id: str, text: str, now_ms: int) -> tuple[bytes, int] | Unauthenticated:
         """The identity digest and the epoch of a pass for this round; or MALFORMED, BAD_SIGNATURE, EXPIRED.
 
         A pass for another round, or of another secret or version, has a bad signature.

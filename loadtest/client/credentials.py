@@ -60,7 +60,7 @@ def mint(
 ) -> bytes:
     """The passes of `persons`, packed: 68 characters each, in their order. Numbers from `people` on are bad passes."""
     passes = Passes(keys.pass_key)
-    key, issue = keys.identity_key, passes.issue
+    key, issue = keys.identity_key, passes.issue_pass
     expires_at_ms = int(time.time() * 1000) + _VALID_FOR_MS
     packed = bytearray()
     for count, person in enumerate(persons.tolist()):
@@ -80,10 +80,10 @@ def _bad_pass(keys: Keys, round_id: str, seed: int, number: int) -> str:
     now_ms = int(time.time() * 1000)
     forgery = forgery_of(number)
     if forgery is Forgery.EXPIRED:
-        return passes.issue(round_id, identity, now_ms - _EXPIRED_FOR_MS)
+        return passes.issue_pass(round_id, identity, now_ms - _EXPIRED_FOR_MS)
     if forgery is Forgery.OTHER_ROUND:
-        return passes.issue(f"not-{round_id}", identity, now_ms + _VALID_FOR_MS)
-    good = passes.issue(round_id, identity, now_ms + _VALID_FOR_MS)
+        return passes.issue_pass(f"not-{round_id}", identity, now_ms + _VALID_FOR_MS)
+    good = passes.issue_pass(round_id, identity, now_ms + _VALID_FOR_MS)
     return good[:-1] + ("A" if good[-1] != "A" else "B")
 
 

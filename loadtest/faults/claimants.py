@@ -137,7 +137,7 @@ class People:
             await asyncio.sleep(_PAUSE_SECONDS)
             return None
         identity = person.to_bytes(16, "big")
-        text = self._passes.issue(self._round_id, identity, _FOREVER_MS)
+        text = self._passes.issue_pass(self._round_id, identity, _FOREVER_MS)
         leaves = self._random.random() < self.impatience
         start, finding = time.monotonic(), Finding(Answer.DROPPED)
         try:

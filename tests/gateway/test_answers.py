@@ -343,7 +343,7 @@ async def test_a_pass_outlives_a_round_that_is_postponed(gateway: Served) -> Non
     postponed = {"opens_at_ms": opens_at_ms + month_ms, "closes_at_ms": opens_at_ms + month_ms + HOUR_MS}
     await gateway.store.round_edit("night", postponed, "a storm")
     assert from_rfc3339(issued["expires_at"]) > postponed["closes_at_ms"]
-    assert isinstance(Passes(KEYS.pass_key).verify("night", issued["pass"], postponed["closes_at_ms"]), tuple)
+    assert isinstance(Passes(KEYS.pass_key).verify_pass("night", issued["pass"], postponed["closes_at_ms"]), tuple)
     headers = {"Authorization": f"Pass {issued['pass']}"}
     await problem(await gateway.http.post(CLAIMS, headers=headers), 409, "not_open")
     await gateway.store.round_edit("night", {}, "a leak", action=EditAction.REVOKE_PASSES)

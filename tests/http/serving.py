@@ -61,7 +61,7 @@ def identity_of(sub: str) -> bytes:
 
 def pass_for(sub: str, round_id: str = "night", expires_at_ms: int | None = None) -> str:
     """A pass as the gateway would issue it."""
-    return Passes(KEYS.pass_key).issue(round_id, identity_of(sub), expires_at_ms or now_ms() + HOUR_MS)
+    return Passes(KEYS.pass_key).issue_pass(round_id, identity_of(sub), expires_at_ms or now_ms() + HOUR_MS)
 
 
 def with_pass(sub: str, round_id: str = "night") -> dict[str, str]:

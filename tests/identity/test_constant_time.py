@@ -16,7 +16,7 @@ from claimd.identity.passes import Passes
 from claimd.identity.unauthenticated import Unauthenticated
 
 PASSES = Passes(bytes(32))
-PASS = PASSES.issue("night", bytes(16), 2**50)
+PASS = PASSES.issue_pass("night", bytes(16), 2**50)
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
 def test_a_pass_is_compared_whole(compared: list[Any], at: int) -> None:
     """Its signature with the right one, all 24 bytes of both, wherever the first wrong one is."""
     guess = PASS[:at] + ("A" if PASS[at] != "A" else "B") + PASS[at + 1 :]
-    assert PASSES.verify("night", guess, 0) is Unauthenticated.BAD_SIGNATURE
+    assert PASSES.verify_pass("night", guess, 0) is Unauthenticated.BAD_SIGNATURE
     [(shown, right)] = compared
     assert len(shown) == len(right) == 24
     assert shown != right
     compared.clear()
-    assert PASSES.verify("night", PASS, 0) == (bytes(16), 0)
+    assert PASSES.verify_pass("night", PASS, 0) == (bytes(16), 0)
     [(shown, right)] = compared
     assert shown == right
 

@@ -26,8 +26,8 @@ def test_another_secret_gives_other_keys() -> None:
 def test_a_key_serves_only_its_own_purpose() -> None:
     """A pass signed with the key for identities is none."""
     keys = Keys.derive(SECRET)
-    forged = Passes(keys.identity_key).issue("night", bytes(16), 2**50)
-    assert Passes(keys.pass_key).verify("night", forged, 0) is Unauthenticated.BAD_SIGNATURE
+    forged = Passes(keys.identity_key).issue_pass("night", bytes(16), 2**50)
+    assert Passes(keys.pass_key).verify_pass("night", forged, 0) is Unauthenticated.BAD_SIGNATURE
 
 
 @pytest.mark.parametrize("length", [0, 1, 31])

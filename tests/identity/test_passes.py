@@ -17,7 +17,7 @@ NOW_MS = EXPIRES_AT_MS - 1
 PASSES = Passes(KEY)
 FAULTS = (Unauthenticated.MALFORMED, Unauthenticated.BAD_SIGNATURE)
 # 68 URL-safe characters of which every one carries six bits: 51 bytes leave no spare ones.
-PASS = PASSES.issue("night", IDENTITY, EXPIRES_AT_MS)
+PASS = PASSES.issue_pass("night", IDENTITY, EXPIRES_AT_MS)
 
 
 @given(
@@ -28,9 +28,9 @@ PASS = PASSES.issue("night", IDENTITY, EXPIRES_AT_MS)
 )
 def test_a_pass_gives_back_its_identity(identity: bytes, round_id: str, expires_at_ms: int, epoch: int) -> None:
     """The identity and the epoch that a pass was issued for come back from it until the last millisecond."""
-    text = PASSES.issue(round_id, identity, expires_at_ms, epoch)
+    text = PASSES.issue_pass(round_id, identity, expires_at_ms, epoch)
     assert len(text) == PASS_CHARACTERS
-    assert PASSES.verify(round_id, text, expires_at_ms - 1) == (identity, epoch)
+    assert PASSES.verify_pass(round_id, text, expires_at_ms - 1) == (identity, epoch)
 
 
 @pytest.mark.parametrize("at", range(PASS_CHARACTERS))
@@ -40,42 +40,42 @@ def test_every_changed_character_breaks_a_pass(at: int) -> None:
     for other in alphabet:
         changed = PASS[:at] + other + PASS[at + 1 :]
         if changed != PASS:
-            assert PASSES.verify("night", changed, NOW_MS) in FAULTS
-    assert PASSES.verify("night", PASS[:at] + PASS[at + 1 :], NOW_MS) in FAULTS
-    assert PASSES.verify("night", PASS[:at] + PASS[at] + PASS[at:], NOW_MS) in FAULTS
+            assert PASSES.verify_pass("night", changed, NOW_MS) in FAULTS
+    assert PASSES.verify_pass("night", PASS[:at] + PASS[at + 1 :], NOW_MS) in FAULTS
+    assert PASSES.verify_pass("night", PASS[:at] + PASS[at] + PASS[at:], NOW_MS) in FAULTS
 
 
 @pytest.mark.parametrize("round_id", ["nigh", "night2", "Night", "", "night\0"])
 def test_a_pass_is_for_its_round_only(round_id: str) -> None:
     """The round is signed: shown to another one a pass is nothing."""
-    assert PASSES.verify("night", PASS, NOW_MS) == (IDENTITY, 0)
-    assert PASSES.verify(round_id, PASS, NOW_MS) is Unauthenticated.BAD_SIGNATURE
+    assert PASSES.verify_pass("night", PASS, NOW_MS) == (IDENTITY, 0)
+    assert PASSES.verify_pass(round_id, PASS, NOW_MS) is Unauthenticated.BAD_SIGNATURE
 
 
 def test_a_pass_ends_exactly_at_its_time() -> None:
     """Good one millisecond before it expires, and not at the instant itself or later."""
-    assert PASSES.verify("night", PASS, EXPIRES_AT_MS - 1) == (IDENTITY, 0)
-    assert PASSES.verify("night", PASS, EXPIRES_AT_MS) is Unauthenticated.EXPIRED
-    assert PASSES.verify("night", PASS, EXPIRES_AT_MS + 1) is Unauthenticated.EXPIRED
+    assert PASSES.verify_pass("night", PASS, EXPIRES_AT_MS - 1) == (IDENTITY, 0)
+    assert PASSES.verify_pass("night", PASS, EXPIRES_AT_MS) is Unauthenticated.EXPIRED
+    assert PASSES.verify_pass("night", PASS, EXPIRES_AT_MS + 1) is Unauthenticated.EXPIRED
 
 
 def test_a_pass_of_another_key_is_refused() -> None:
     """Who has another secret can issue passes, but not for here."""
-    foreign = Passes(KEY[::-1]).issue("night", IDENTITY, EXPIRES_AT_MS)
-    assert PASSES.verify("night", foreign, NOW_MS) is Unauthenticated.BAD_SIGNATURE
+    foreign = Passes(KEY[::-1]).issue_pass("night", IDENTITY, EXPIRES_AT_MS)
+    assert PASSES.verify_pass("night", foreign, NOW_MS) is Unauthenticated.BAD_SIGNATURE
 
 
 def test_only_version_2_is_understood() -> None:
     """A pass of another version is refused even when its signature is right."""
     payload = b"\x01" + EXPIRES_AT_MS.to_bytes(7, "big") + bytes(3) + IDENTITY
     signed = base64.urlsafe_b64encode(payload + PASSES._mac(payload, "night")).decode()
-    assert PASSES.verify("night", signed, NOW_MS) is Unauthenticated.BAD_SIGNATURE
+    assert PASSES.verify_pass("night", signed, NOW_MS) is Unauthenticated.BAD_SIGNATURE
 
 
 def _spellings() -> list[str]:
     odd = next(
         text
-        for text in (PASSES.issue("night", bytes([n]) * 16, EXPIRES_AT_MS) for n in range(256))
+        for text in (PASSES.issue_pass("night", bytes([n]) * 16, EXPIRES_AT_MS) for n in range(256))
         if "-" in text and "_" in text
     )
     return [
@@ -103,7 +103,7 @@ def _spellings() -> list[str]:
 @pytest.mark.parametrize("text", _spellings(), ids=range(len(_spellings())))
 def test_only_the_one_spelling_is_a_pass(text: str) -> None:
     """Padding, blanks, the other base64 alphabet and characters that only look alike are refused, not repaired."""
-    assert PASSES.verify("night", text, NOW_MS) in FAULTS
+    assert PASSES.verify_pass("night", text, NOW_MS) in FAULTS
 
 
 @given(
@@ -111,4 +111,4 @@ def test_only_the_one_spelling_is_a_pass(text: str) -> None:
 )
 def test_nothing_that_is_shown_as_a_pass_raises(text: str) -> None:
     """Any text at all is answered by a fault."""
-    assert PASSES.verify("night", text, NOW_MS) in FAULTS
+    assert PASSES.verify_pass("night", text, NOW_MS) in FAULTS

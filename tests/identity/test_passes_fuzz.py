@@ -36,7 +36,7 @@ def _by_the_description(round_id: str, text: str) -> tuple[bytes, int] | Unauthe
 
 
 def _agreed(round_id: str, text: str) -> tuple[bytes, int] | None:
-    verified = PASSES.verify(round_id, text, NOW_MS)
+    verified = PASSES.verify_pass(round_id, text, NOW_MS)
     assert verified == _by_the_description(round_id, text)
     return None if isinstance(verified, Unauthenticated) else verified
 
@@ -62,7 +62,7 @@ def test_passes_that_were_issued(
     issued_for: str, shown_to: str, identity: bytes, expires_at_ms: int, epoch: int
 ) -> None:
     """Good for their round, their identity and until their last millisecond; to anybody else they are nothing."""
-    text = PASSES.issue(issued_for, identity, expires_at_ms, epoch)
+    text = PASSES.issue_pass(issued_for, identity, expires_at_ms, epoch)
     is_good = issued_for == shown_to and expires_at_ms > NOW_MS
     assert _agreed(shown_to, text) == ((identity, epoch) if is_good else None)
 
@@ -74,7 +74,7 @@ def test_passes_that_were_issued(
 )
 def test_passes_that_were_changed(identity: bytes, changes: list[tuple[int, int, str]]) -> None:
     """Characters replaced, left out and put in: what is not the very pass again is none."""
-    issued = text = PASSES.issue("night", identity, NOW_MS + 1)
+    issued = text = PASSES.issue_pass("night", identity, NOW_MS + 1)
     for at, away, instead in changes:
         text = text[:at] + instead + text[at + away :]
     assert _agreed("night", text) == ((identity, 0) if text == issued else None)
@@ -82,7 +82,7 @@ def test_passes_that_were_changed(identity: bytes, changes: list[tuple[int, int,
 
 def test_no_bit_of_a_pass_may_differ() -> None:
     """Each of the 408, by itself and with the one after it."""
-    raw = int.from_bytes(base64.urlsafe_b64decode(PASSES.issue("night", bytes(range(16)), NOW_MS + 1)), "big")
+    raw = int.from_bytes(base64.urlsafe_b64decode(PASSES.issue_pass("night", bytes(range(16)), NOW_MS + 1)), "big")
     for bit in range(408):
         for flipped in (1 << bit, (3 << bit) % (1 << 408)):
             text = base64.urlsafe_b64encode((raw ^ flipped).to_bytes(51, "big")).decode()
@@ -93,7 +93,7 @@ def test_a_pass_has_one_spelling() -> None:
     """No other text of up to 70 characters that a lenient parser would take for the same 51 bytes is a pass."""
     text = next(
         one
-        for one in (PASSES.issue("night", bytes([n]) * 16, NOW_MS + 1) for n in range(256))
+        for one in (PASSES.issue_pass("night", bytes([n]) * 16, NOW_MS + 1) for n in range(256))
         if "-" in one and "_" in one
     )
     lenient = [text + end for end in ("=", "==", "\n", "\r\n", " ", "A", "\0", "\u200b")]

@@ -51,8 +51,8 @@ class Stub:
             claims = jwt.decode(credentials, options={"verify_signature": False})
             identity = identity_digest(self.keys.identity_key, claims["sub"])
             expires = now_ms() + 60_000
-            return 201, {"pass": self.passes.issue(parts[2], identity, expires), "expires_at": to_rfc3339(expires)}
-        verified = self.passes.verify(parts[2], credentials, now_ms())
+            return 201, {"pass": self.passes.issue_pass(parts[2], identity, expires), "expires_at": to_rfc3339(expires)}
+        verified = self.passes.verify_pass(parts[2], credentials, now_ms())
         if isinstance(verified, Unauthenticated):
             return 401, problem("unauthenticated")
         identity, _ = verified

@@ -111,12 +111,12 @@ def test_passes_are_what_the_gateway_accepts():
     persons = np.array([0, 1, 2, 100, 101, 102], np.int32)
     packed = mint(KEYS, "r", 3, persons, people=100)
     shown = [packed[at : at + PASS_CHARACTERS].decode() for at in range(0, len(packed), PASS_CHARACTERS)]
-    found = [Passes(KEYS.pass_key).verify("r", text, now_ms=1) for text in shown[:3]]
+    found = [Passes(KEYS.pass_key).verify_pass("r", text, now_ms=1) for text in shown[:3]]
     assert found == [(identity_digest(KEYS.identity_key, subject(3, person)), 0) for person in range(3)]
     import time
 
     now_ms = int(time.time() * 1000)
-    assert all(isinstance(Passes(KEYS.pass_key).verify("r", text, now_ms), Unauthenticated) for text in shown[3:])
+    assert all(isinstance(Passes(KEYS.pass_key).verify_pass("r", text, now_ms), Unauthenticated) for text in shown[3:])
 
 
 def test_identities_are_those_of_the_passes():

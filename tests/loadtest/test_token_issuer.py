@@ -17,6 +17,6 @@ async def test_tokens_fit_lists_of_issuers_and_another_identity(tmp_path: Path) 
     issuer = TokenIssuer(jwks, settings.jwt_issuer, settings.jwt_audience, "oid")
     rules = TokenRules(settings.jwt_issuers, settings.jwt_audiences, "oid")
     tokens = BearerTokens(FixedKeys(parse_jwks("keys", jwks.read_bytes()).keys), rules)
-    bearer = await tokens.verify(issuer.token("ada"))
+    bearer = await tokens.verify_token(issuer.token("ada"))
     assert isinstance(bearer, Bearer)
     assert bearer.subject == "ada"

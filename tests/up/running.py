@@ -120,7 +120,7 @@ class Up:
     def pass_for(self, round_id: str, person: str) -> str:
         """A pass as the gateway would issue it, good for a minute."""
         digest = self.identity_of(person)
-        return Passes(self._keys().pass_key).issue(round_id, digest, time.time_ns() // 1_000_000 + 60_000)
+        return Passes(self._keys().pass_key).issue_pass(round_id, digest, time.time_ns() // 1_000_000 + 60_000)
 
     def identity_of(self, person: str) -> bytes:
         """The digest under which the server knows a person."""

@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 def _claim(up: Up, person: str) -> bytes:
     keys = Keys.derive((up.data_dir / "secret").read_text().strip().encode())
     digest = identity_digest(keys.identity_key, person)
-    text = Passes(keys.pass_key).issue("r", digest, time.time_ns() // 1_000_000 + HOUR_MS)
+    text = Passes(keys.pass_key).issue_pass("r", digest, time.time_ns() // 1_000_000 + HOUR_MS)
     return f"POST /v1/rounds/r/claims HTTP/1.1\r\nHost: x\r\nAuthorization: Pass {text}\r\n\r\n".encode()
 
 

@@ -45,7 +45,7 @@ def post(url: str, authorization: str, body: Any = None) -> tuple[int, dict[str,
 
 def pass_of(person: int) -> str:
     """What a person shows."""
-    return f"Pass {Passes(Keys.derive(SECRET.encode()).pass_key).issue('r1', identity(person), FOREVER_MS)}"
+    return f"Pass {Passes(Keys.derive(SECRET.encode()).pass_key).issue_pass('r1', identity(person), FOREVER_MS)}"
 
 
 async def make_round(url: str) -> None:

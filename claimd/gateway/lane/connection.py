@@ -174,7 +174,7 @@ class LaneConnection(asyncio.Protocol):
             return
         context = self._lane.context
         self._begun_at = self._loop.time()
-        verified = context.passes.verify(round_id, shown, time.time_ns() // 1_000_000)
+        verified = context.passes.verify_pass(round_id, shown, time.time_ns() // 1_000_000)
         if isinstance(verified, Unauthenticated):
             self._refuse(unauthenticated(verified))
             return
