@@ -13,6 +13,7 @@ import aiohttp
 from claimd.cli.address import ConsoleAddress
 from claimd.cli.arguments.text import as_utf8
 from claimd.cli.errors import CommandError, WrongUsage
+from claimd.contract.problems import Code
 from claimd.domain.rounds import is_round_id
 
 _CONNECT_SECONDS = 5.0
@@ -205,8 +206,8 @@ def _problem(url: str, status: int, text: str) -> str:
         code, sentence = problem["code"], problem.get("detail") or problem["title"]
     except (ValueError, KeyError, TypeError):
         return f"{url} answered {status}, and not like a claimd console"
-    if code == "not_found":
+    if code == Code.NOT_FOUND:
         return f"{url} is no console: another part of claimd answers there, perhaps the public gateway (not_found)"
-    if code == "unauthenticated":
+    if code == Code.UNAUTHENTICATED:
         return f"the console at {url} does not know this admin token (unauthenticated)"
     return f"{sentence.rstrip('.')} ({code})"

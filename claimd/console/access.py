@@ -1,13 +1,13 @@
 """Only who knows the admin token gets in: the middleware in front of every route but those that are open by name."""
 
 from hmac import compare_digest
-from http import HTTPStatus
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from claimd.console.context import CONTEXT
-from claimd.http.problems import refused
+from claimd.contract.problems import Code
+from claimd.http.problems import reject
 
 # What is added to the console later is closed, whatever its address, until it is named here.
 _OPEN = frozenset(("/healthz", "/metrics", "/readyz"))
@@ -17,7 +17,7 @@ _OPEN = frozenset(("/healthz", "/metrics", "/readyz"))
 async def admins_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """401 for whoever does not present the token; also for addresses under `/admin/` that do not exist."""
     if not _is_open(request) and not _is_admin(request):
-        raise refused(HTTPStatus.UNAUTHORIZED, "unauthenticated")
+        raise reject(Code.UNAUTHENTICATED)
     return await handler(request)
 
 

@@ -5,7 +5,6 @@ Nothing is removed before the file is on disk and its audit, read back from ther
 
 import logging
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 
 import orjson
 from aiohttp import web
@@ -15,13 +14,14 @@ from claimd.console.archive_folder import ArchiveFolder, FolderBusy
 from claimd.console.bodies import Reason, validated
 from claimd.console.conditions import wanted_version
 from claimd.console.context import CONTEXT, Context
+from claimd.contract.problems import Code
 from claimd.domain.archived import Archived
 from claimd.domain.outcomes import EditOutcome
 from claimd.domain.rounds import NOT_OVER, Round, Status, is_round_id
 from claimd.domain.times import to_rfc3339
 from claimd.http.bodies import read_object
-from claimd.http.problems import ProblemError, refused
-from claimd.http.replies import archived_json
+from claimd.http.documents import archived_json
+from claimd.http.problems import ProblemError, reject
 from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.ports import Reading
 
@@ -59,15 +59,15 @@ class _Held:
 def _closed(reading: Reading, if_version: int | None) -> Round:
     item = reading.round
     if item is None:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+        raise reject(Code.ROUND_NOT_FOUND)
     if if_version not in (None, item.version):
         detail = f"It is at version {item.version} now: read it again, then decide."
-        raise refused(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", detail, version=item.version)
+        raise reject(Code.VERSION_MISMATCH, detail, version=item.version)
     status = item.status(reading.now_ms)
     if status is not Status.CLOSED:
         closes_at = to_rfc3339(item.definition.closes_at_ms)
         detail = f"It is {status.replace('_', ' ')} and closes at {closes_at}: close it, then archive it."
-        raise refused(HTTPStatus.CONFLICT, "not_closed", detail, closes_at=closes_at)
+        raise reject(Code.NOT_CLOSED, detail, closes_at=closes_at)
     return item
 
 
@@ -77,7 +77,7 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
             if not file.audit.ok:
                 detail = "See `claimd audit` of the round; it stays on the server."
                 audit = {"ok": False, **asdict(file.audit)}
-                raise refused(HTTPStatus.CONFLICT, "audit_failed", detail, audit=audit)
+                raise reject(Code.AUDIT_FAILED, detail, audit=audit)
             path = file.place()
             try:
                 held = _Held(item.version, item.issued, file.sha256, str(path))
@@ -91,12 +91,12 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
                 file.withdraw()
             return archived
     except FolderBusy:
-        raise refused(HTTPStatus.CONFLICT, "archiving") from None
+        raise reject(Code.ARCHIVING) from None
     except OSError as error:
         detail = f"{context.archive_dir} cannot be written: {error.strerror}"
-        raise refused(HTTPStatus.INTERNAL_SERVER_ERROR, "archive_failed", detail) from None
+        raise reject(Code.ARCHIVE_FAILED, detail) from None
     except ArchiveError as error:
-        raise refused(HTTPStatus.INTERNAL_SERVER_ERROR, "archive_failed", f"{error}") from None
+        raise reject(Code.ARCHIVE_FAILED, f"{error}") from None
 
 
 async def _stub(context: Context, round_id: str, held: _Held, reason: str) -> Archived:
@@ -107,12 +107,12 @@ async def _stub(context: Context, round_id: str, held: _Held, reason: str) -> Ar
     if edited.outcome is EditOutcome.DONE and edited.archived is not None:
         return edited.archived
     if edited.outcome is EditOutcome.ROUND_NOT_FOUND:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+        raise reject(Code.ROUND_NOT_FOUND)
     if edited.outcome is EditOutcome.NOT_CLOSED:
-        raise refused(HTTPStatus.CONFLICT, "not_closed", "By the server's clock it is not over yet.")
+        raise reject(Code.NOT_CLOSED, "By the server's clock it is not over yet.")
     version = edited.round.version if edited.round else 0
     detail = "It was edited, or claimed from, while it was being archived; nothing was removed."
-    raise refused(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", detail, version=version)
+    raise reject(Code.VERSION_MISMATCH, detail, version=version)
 
 
 async def _rewrite(context: Context) -> str | None:

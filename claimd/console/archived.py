@@ -1,10 +1,9 @@
 """The answer to operators about an archived round, the same at each of its addresses."""
 
-from http import HTTPStatus
-
+from claimd.contract.problems import Code
 from claimd.domain.archived import Archived
-from claimd.http.problems import ProblemError, refused
-from claimd.http.replies import archived_json
+from claimd.http.documents import archived_json
+from claimd.http.problems import ProblemError, reject
 
 
 def in_its_archive(item: Archived) -> ProblemError:
@@ -12,4 +11,4 @@ def in_its_archive(item: Archived) -> ProblemError:
     # A problem has a title of its own.
     members = {name: value for name, value in archived_json(item).items() if name != "title"}
     detail = f"It was archived at {members['archived_at']} to {item.file}, SHA-256 {item.sha256}."
-    return refused(HTTPStatus.GONE, "archived", detail, **members)
+    return reject(Code.ARCHIVED, detail, **members)

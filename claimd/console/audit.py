@@ -1,7 +1,6 @@
 """What anyone can check a round by: the audit, and the export of every claim as NDJSON, streamed in bounded memory."""
 
 from dataclasses import asdict
-from http import HTTPStatus
 
 import orjson
 from aiohttp import web
@@ -11,7 +10,8 @@ from claimd.audit.export import export_lines
 from claimd.console.archived import in_its_archive
 from claimd.console.context import CONTEXT
 from claimd.console.streams import stream_ndjson
-from claimd.http.problems import refused
+from claimd.contract.problems import Code
+from claimd.http.problems import reject
 from claimd.http.rounds import existing_round
 
 
@@ -24,7 +24,7 @@ async def audit(request: web.Request) -> web.Response:
         # It may have been archived, or deleted, meanwhile.
         await existing_round(store, round_id, in_its_archive)
     if result is None:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+        raise reject(Code.ROUND_NOT_FOUND)
     return web.Response(body=orjson.dumps({"ok": result.ok, **asdict(result)}), content_type="application/json")
 
 

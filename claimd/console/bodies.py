@@ -1,6 +1,5 @@
 """What operators may send, checked by pydantic: types, ranges, and no field that the contract does not name."""
 
-from http import HTTPStatus
 from typing import Annotated, Any, Self, TypeVar
 
 import orjson
@@ -15,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from claimd.contract.problems import Code
 from claimd.domain.rounds import (
     MAX_ELIGIBILITY_CHARACTERS,
     MAX_ELIGIBILITY_CLAIMS,
@@ -25,7 +25,7 @@ from claimd.domain.rounds import (
     is_round_id,
 )
 from claimd.domain.times import from_rfc3339
-from claimd.http.problems import refused
+from claimd.http.problems import reject
 
 MAX_REASON_CHARACTERS = 1000
 
@@ -159,4 +159,4 @@ def validated(model: type[_AnyBody], document: dict[str, Any]) -> _AnyBody:
             message = f"{field}: {message}"
         else:
             field = message.partition(" ")[0].rstrip(":")
-        raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", message, field=field) from None
+        raise reject(Code.INVALID_ROUND, message, field=field) from None

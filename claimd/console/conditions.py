@@ -1,11 +1,11 @@
 """`ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1): the version of a round, and edits of that alone."""
 
 import re
-from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from claimd.http.problems import refused
+from claimd.contract.problems import Code
+from claimd.http.problems import reject
 
 # Weak tags never match in If-Match, so they only have to be understood.
 _ONE_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -28,6 +28,6 @@ def wanted_version(request: web.Request) -> int | None:
     if text is None or text.strip() == "*":
         return None
     if _ONE_TAG.fullmatch(text.strip()) is None:
-        raise refused(HTTPStatus.BAD_REQUEST, "bad_request", "If-Match takes one ETag, in its quotation marks, or *.")
+        raise reject(Code.BAD_REQUEST, "If-Match takes one ETag, in its quotation marks, or *.")
     found = _VERSION.fullmatch(text.strip())
     return int(found[1]) if found else _NO_VERSION

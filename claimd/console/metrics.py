@@ -7,16 +7,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from claimd.console.context import CONTEXT
+from claimd.contract.problems import Code
 from claimd.domain.rounds import is_round_id
 from claimd.http.paging import parameters
-from claimd.http.problems import refused
+from claimd.http.problems import reject
 from claimd.metrics.exposition import exposition, round_exposition
 from claimd.metrics.tally import Tally, tally
 from claimd.metrics.trouble import Trouble
@@ -61,7 +61,7 @@ async def metrics(request: web.Request) -> web.Response:
 async def _of_round(store: Store, counts: CountsStore, round_id: str) -> bytes:
     reading = await store.round(round_id) if is_round_id(round_id) else None
     if reading is None or reading.round is None:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+        raise reject(Code.ROUND_NOT_FOUND)
     return round_exposition(reading.round, reading.now_ms, await _counted(counts))
 
 

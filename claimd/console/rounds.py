@@ -14,13 +14,14 @@ from claimd.console.archived import in_its_archive
 from claimd.console.bodies import Deletion, NewRound, Reason, RoundChanges, validated
 from claimd.console.conditions import etag, wanted_version
 from claimd.console.context import CONTEXT
+from claimd.contract.problems import CODE_OF_EDIT, Code
 from claimd.domain.log import EditAction
 from claimd.domain.outcomes import EditOutcome
 from claimd.domain.rounds import MAX_TOTAL, Definition, is_round_id
 from claimd.http.bodies import read_object
+from claimd.http.documents import operator_round_json
 from claimd.http.paging import Asked
-from claimd.http.problems import ProblemError, refused
-from claimd.http.replies import operator_round_json
+from claimd.http.problems import ProblemError, reject
 from claimd.http.rounds import read_round, read_rounds
 from claimd.store.ports import Edited
 
@@ -58,7 +59,7 @@ async def delete(request: web.Request) -> web.Response:
         _round_id(request), body.reason, if_version=wanted_version(request)
     )
     if deleted.outcome is not EditOutcome.DONE:
-        raise _refusal(deleted)
+        raise _rejected(deleted)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -86,13 +87,13 @@ async def _edit(request: web.Request, action: EditAction, changes: dict[str, Any
 def _round_id(request: web.Request) -> str:
     round_id = request.match_info["round_id"]
     if not is_round_id(round_id):
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+        raise reject(Code.ROUND_NOT_FOUND)
     return round_id
 
 
 def _answer(edited: Edited, status: HTTPStatus) -> web.Response:
     if edited.outcome is not EditOutcome.DONE or edited.round is None:
-        raise _refusal(edited)
+        raise _rejected(edited)
     return _json(operator_round_json(edited.round, edited.now_ms), status)
 
 
@@ -101,30 +102,25 @@ def _json(found: Mapping[str, Any], status: HTTPStatus) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(found), content_type="application/json", headers=headers)
 
 
-def _refusal(edited: Edited) -> ProblemError:
+def _rejected(edited: Edited) -> ProblemError:
+    """The problem of an edit that was not done: what the operator must know is in its detail and members."""
     if edited.archived is not None and edited.outcome is not EditOutcome.ROUND_EXISTS:
         return in_its_archive(edited.archived)
+    code = CODE_OF_EDIT[edited.outcome]
+    version, total, issued = (
+        (edited.round.version, edited.round.definition.total, edited.round.issued) if edited.round else (0, 0, 0)
+    )
     match edited.outcome:
         case EditOutcome.VERSION_MISMATCH:
-            version = edited.round.version if edited.round else 0
-            detail = f"It is at version {version} now: read it again, then decide."
-            return refused(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", detail, version=version)
+            return reject(code, f"It is at version {version} now: read it again, then decide.", version=version)
         case EditOutcome.INVALID_TOTAL:
-            total = edited.round.definition.total if edited.round else 0
             detail = f"total_change leads out of 0 to {MAX_TOTAL}: the total is {total} now."
-            return refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", detail, field="total_change")
+            return reject(code, detail, field="total_change")
         case EditOutcome.HAS_CLAIMS:
-            issued = edited.round.issued if edited.round else 0
-            return refused(
-                HTTPStatus.CONFLICT, "has_claims", f"{issued} packs were claimed: close it instead.", issued=issued
-            )
+            return reject(code, f"{issued} packs were claimed: close it instead.", issued=issued)
         case EditOutcome.TOTAL_BELOW_ISSUED:
-            issued = edited.round.issued if edited.round else 0
-            return refused(HTTPStatus.CONFLICT, "total_below_issued", f"{issued} were issued already.", issued=issued)
+            return reject(code, f"{issued} were issued already.", issued=issued)
         case EditOutcome.INVALID_WINDOW:
-            detail = "closes_at must be later than opens_at"
-            return refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_round", detail, field="closes_at")
-        case EditOutcome.ROUND_EXISTS:
-            return refused(HTTPStatus.CONFLICT, "round_exists")
+            return reject(code, "closes_at must be later than opens_at", field="closes_at")
         case _:
-            return refused(HTTPStatus.NOT_FOUND, "round_not_found")
+            return reject(code)

@@ -1,17 +1,17 @@
 """`POST /v1/rounds/{id}/claims` and `GET …/claims/me`: the reason for all the rest."""
 
-from http import HTTPStatus
-
 import orjson
 from aiohttp import web
 
+from claimd.contract.problems import Code
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import NO_EPOCH, is_round_id
 from claimd.gateway.context import CONTEXT, Context
 from claimd.gateway.credentials import Asking, asking_with_pass_or_bearer, is_admitted, known_round
 from claimd.http.bodies import refuse_fields
-from claimd.http.problems import ProblemError, refused
-from claimd.http.replies import claim_json, granted, refusal
+from claimd.http.documents import claim_json
+from claimd.http.problems import ProblemError, reject
+from claimd.http.replies import granted, problem_of
 
 
 async def claim(request: web.Request) -> web.Response:
@@ -25,7 +25,7 @@ async def claim(request: web.Request) -> web.Response:
         decision = await _claim_by_bearer(context, round_id, asking)
     grant = granted(round_id, decision)
     if grant is None:
-        return refusal(decision).response()
+        return problem_of(decision).response()
     status, body = grant
     return web.Response(status=status, body=body, content_type="application/json")
 
@@ -42,7 +42,7 @@ async def _claim_by_bearer(context: Context, round_id: str, asking: Asking) -> D
         if decision.outcome is not Outcome.PASS_OUTDATED:
             return decision
         if not eligible:
-            raise refused(HTTPStatus.FORBIDDEN, "not_eligible")
+            raise reject(Code.NOT_ELIGIBLE)
 
 
 async def held(request: web.Request) -> web.Response:
@@ -51,9 +51,9 @@ async def held(request: web.Request) -> web.Response:
     asking = await asking_with_pass_or_bearer(request, round_id)
     found = await context.store.find_claim(round_id, asking.identity) if is_round_id(round_id) else None
     if found is None or not found.round_exists:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+        raise reject(Code.ROUND_NOT_FOUND)
     if found.archived:
-        raise ProblemError(refusal(Decision(Outcome.ARCHIVED)))
+        raise ProblemError(problem_of(Decision(Outcome.ARCHIVED)))
     if found.claim is None:
-        raise refused(HTTPStatus.NOT_FOUND, "not_claimed")
+        raise reject(Code.NOT_CLAIMED)
     return web.Response(body=orjson.dumps({"claim": claim_json(found.claim)}), content_type="application/json")

@@ -7,11 +7,12 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from claimd.contract.problems import Code
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import NO_EPOCH, Round
 from claimd.gateway.context import CONTEXT, Context
-from claimd.http.problems import Problem, ProblemError, unauthenticated
-from claimd.http.replies import refusal, retry_after
+from claimd.http.problems import ProblemError, retry_later, unauthenticated
+from claimd.http.replies import problem_of
 from claimd.http.rounds import existing_round
 from claimd.identity.eligibility import is_eligible
 from claimd.identity.fresh_keys import KeysUnavailable
@@ -75,7 +76,7 @@ async def _bearer(context: Context, token: str) -> Asking:
         verdict = await context.bearer_tokens.verify_token(token)
     except KeysUnavailable:
         detail = "The identity provider's keys could not be read yet."
-        raise ProblemError(Problem(503, "unavailable", detail, headers=retry_after())) from None
+        raise ProblemError(retry_later(Code.UNAVAILABLE, detail)) from None
     if isinstance(verdict, Unauthenticated):
         raise ProblemError(unauthenticated(verdict))
     return Asking(identity_digest(context.identity_key, verdict.subject), verdict.token_claims)
@@ -83,5 +84,5 @@ async def _bearer(context: Context, token: str) -> Asking:
 
 def _admitted(context: Context, asking: Asking) -> Asking:
     if not context.rate_limit.admit(asking.identity):
-        raise ProblemError(refusal(Decision(Outcome.RATE_LIMITED)))
+        raise ProblemError(problem_of(Decision(Outcome.RATE_LIMITED)))
     return asking

@@ -5,11 +5,12 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
+from claimd.contract.problems import Code
 from claimd.domain.times import MAX_TIME_MS, to_rfc3339
 from claimd.gateway.context import CONTEXT
 from claimd.gateway.credentials import asking_with_bearer, is_admitted, known_round
 from claimd.http.bodies import refuse_fields
-from claimd.http.problems import refused
+from claimd.http.problems import reject
 
 # A round may be postponed after its passes were issued, and a claim may be asked for long after the round. An edit of
 # eligibility outdates a pass, and operators can revoke all of a round's, so nothing depends on its expiry.
@@ -23,7 +24,7 @@ async def issue(request: web.Request) -> web.Response:
     await refuse_fields(request)
     item, now_ms = await known_round(context, round_id)
     if not is_admitted(item, asking):
-        raise refused(HTTPStatus.FORBIDDEN, "not_eligible")
+        raise reject(Code.NOT_ELIGIBLE)
     expires_at_ms = min(max(item.definition.closes_at_ms, now_ms) + _GRACE_MS, MAX_TIME_MS)
     text = context.passes.issue_pass(round_id, asking.identity, expires_at_ms, item.epoch)
     body = orjson.dumps({"pass": text, "expires_at": to_rfc3339(expires_at_ms)})

@@ -10,12 +10,13 @@ import resource
 import sys
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final, cast
 
+from claimd.contract.problems import Code
 from claimd.http.connections import Door
-from claimd.http.problems import Problem
+from claimd.http.problems import retry_later
 from claimd.http.raw_answers import json_answer, problem_answer
-from claimd.http.replies import retry_after
 from claimd.metrics.counts import Counts
 
 # Up to 60 connections to the server, those that are being answered 503, and sockets, pipes and files of the process.
@@ -59,7 +60,7 @@ class Admission:
 
     def _note(self) -> None:
         """Count one, and log the number once a second."""
-        self._counts.refusals["overloaded"] += 1
+        self._counts.refusals[Code.OVERLOADED] += 1
         if not self._rejected:
             asyncio.get_running_loop().call_later(_REPORT_SECONDS, self._report)
         self._rejected += 1
@@ -110,5 +111,5 @@ def _answer(data: bytes) -> bytes:
     now_seconds = int(time.time())
     if data.startswith(_HEALTHZ):
         return json_answer(200, b'{"status":"ok"}', _CLOSE, now_seconds)
-    headers = {**_CLOSE, **retry_after()}
-    return problem_answer(Problem(503, "overloaded", "All connections are in use.", headers=headers), now_seconds)
+    problem = retry_later(Code.OVERLOADED, "All connections are in use.")
+    return problem_answer(replace(problem, headers={**_CLOSE, **problem.headers}), now_seconds)

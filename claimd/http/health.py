@@ -5,9 +5,8 @@ import asyncio
 import orjson
 from aiohttp import web
 
-from claimd.http.middleware import COUNTS
-from claimd.http.problems import Problem
-from claimd.http.replies import retry_after
+from claimd.contract.problems import Code
+from claimd.http.problems import ProblemError, retry_later
 from claimd.store.errors import StoreUnavailable
 from claimd.store.ports import Store
 
@@ -27,6 +26,5 @@ async def readyz(request: web.Request) -> web.Response:
         async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
             await request.app[STORE].ping()
     except (StoreUnavailable, TimeoutError):
-        request.app[COUNTS].refusals["unavailable"] += 1
-        return Problem(503, "unavailable", "The server does not answer.", headers=retry_after()).response()
+        raise ProblemError(retry_later(Code.UNAVAILABLE, "The server does not answer.")) from None
     return web.Response(body=orjson.dumps({"status": "ready"}), content_type="application/json")

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from multidict import MultiMapping
 
+from claimd.contract.problems import Code
 from claimd.domain.rounds import ANY_STATUS, NOT_OVER, Status, is_round_id
 from claimd.domain.times import MAX_TIME_MS
-from claimd.http.problems import ProblemError, refused
+from claimd.http.problems import ProblemError, reject
 from claimd.store.ports import Position
 
 MOST_ROUNDS = 100
@@ -79,4 +79,4 @@ def _limit(text: str) -> int:
 
 
 def _wrong(name: str, detail: str) -> ProblemError:
-    return refused(HTTPStatus.BAD_REQUEST, "bad_request", detail, field=name)
+    return reject(Code.BAD_REQUEST, detail, field=name)

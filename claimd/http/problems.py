@@ -1,107 +1,113 @@
-"""Errors as clients see them: application/problem+json (RFC 9457) with a stable `code`. Every code is in this file."""
+"""Errors as clients see them: application/problem+json (RFC 9457), made from a code of `claimd.contract.problems`."""
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import orjson
 from aiohttp import web
 
+from claimd.contract.problems import PROBLEM_CONTENT_TYPE, PROBLEM_TYPES, TYPE_PREFIX, Code, ProblemHeader
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.metrics.counts import Counts
 
-CONTENT_TYPE = "application/problem+json"
+_T = TypeVar("_T")
 
-# What each code means, for the person who reads it; clients branch on the code alone.
-_TITLES = {
-    "bad_request": "The request is not one this service understands.",
-    "unauthenticated": "The credentials are missing or not valid for this.",
-    "pass_outdated": "The round's eligibility was edited, or its passes revoked, since this pass was issued.",
-    "not_eligible": "This round is not open to this person.",
-    "not_found": "There is nothing at this address.",
-    "round_not_found": "There is no such round.",
-    "not_claimed": "This person has not claimed in this round.",
-    "method_not_allowed": "This address does not take this method.",
-    "too_large": "The body is too large.",
-    "unsupported_media_type": "The body must be application/json.",
-    "not_open": "The round has not opened yet.",
-    "paused": "The round is paused.",
-    "sold_out": "Every pack of this round has been claimed.",
-    "closed": "The round is closed.",
-    "archived": "The round is over, and its claims have left this service for an archive.",
-    "rate_limited": "This person sends too many requests; wait as long as Retry-After says.",
-    "overloaded": "Too many claims are waiting; send the request again.",
-    "unavailable": "This could not be decided or confirmed now; send the request again.",
-    "round_exists": "There is a round of this id already.",
-    "invalid_round": "The round cannot be like this.",
-    "total_below_issued": "More packs than that have been claimed already.",
-    "version_mismatch": "The round was edited since the version that this edit is for.",
-    "has_claims": "Packs of this round were claimed, so it cannot be deleted.",
-    "not_closed": "Only a closed round can be archived.",
-    "audit_failed": "The audit of the archive failed, so nothing was removed.",
-    "archiving": "Another round is being archived; ask again when that is done.",
-    "archive_failed": "The archive could not be written, so nothing was removed.",
-}
+# RFC 9110 wants whole seconds. Spread at random, so that rejected clients do not all retry at the same moment.
+_RETRY_AFTER_SECONDS: Final = (1, 2, 3)
+_BOTH_SCHEMES: Final = "Bearer, Pass"
 
 
-# No two are equal, so that one which is told to many can be looked up by what it is.
+# Hashed by identity (`eq=False`), so that `raw_answers` can cache the bytes of a problem by the problem itself.
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """An error answer. `extra` are members of the document beside the standard ones; `reason` is that of a 401."""
+    """An error answer; status and title follow from the code.
 
-    status: int
-    code: str
+    `members` stand in the document beside the standard ones. `reason` is that of a 401, for the metrics.
+    `unknown_field`: the request has a field, and takes none; the one case in which a code has another status.
+    """
+
+    code: Code
     detail: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    unknown_field: bool = False
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        kind = PROBLEM_TYPES[self.code]
+        return int((kind.unknown_field_status if self.unknown_field else None) or kind.status)
 
     def count(self, counts: Counts) -> None:
-        """Add it to what was refused, and to the reasons of that where it has one."""
+        """Add one to the rejections of this code and, for a 401, to those of its reason."""
         counts.refusals[self.code] += 1
         if self.reason:
             counts.unauthenticated[self.reason] += 1
 
     def body(self) -> bytes:
-        """The document."""
-        document = {"type": f"urn:claimd:problem:{self.code}", "title": _TITLES[self.code], "status": self.status}
+        """The document as JSON."""
+        title = PROBLEM_TYPES[self.code].title
+        document = {"type": f"{TYPE_PREFIX}{self.code}", "title": title, "status": self.status}
         if self.detail:
             document["detail"] = self.detail
-        return orjson.dumps({**document, "code": self.code, **self.extra})
+        return orjson.dumps({**document, "code": self.code, **self.members})
 
     def response(self) -> web.Response:
         """The answer for aiohttp."""
-        return web.Response(status=self.status, body=self.body(), content_type=CONTENT_TYPE, headers=self.headers)
+        return web.Response(
+            status=self.status, body=self.body(), content_type=PROBLEM_CONTENT_TYPE, headers=self.headers
+        )
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem; only handlers and what decodes for them raise it."""
+    """Ends a request with a problem. Handlers raise it, and the functions that decode requests for them."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
         self.problem = problem
 
 
+def reject(code: Code, detail: str = "", **members: Any) -> ProblemError:
+    """The exception that ends a request with a problem of this code."""
+    needs_challenge = ProblemHeader.WWW_AUTHENTICATE in PROBLEM_TYPES[code].headers
+    headers = {ProblemHeader.WWW_AUTHENTICATE.value: _BOTH_SCHEMES} if needs_challenge else {}
+    return ProblemError(Problem(code, detail, members, headers))
+
+
+def reject_unknown_field(name: str) -> ProblemError:
+    """The exception for a field in the body of a request that takes none: 422."""
+    detail = f"There is no field {name!r} in this request."
+    return ProblemError(Problem(Code.BAD_REQUEST, detail, {"field": name}, unknown_field=True))
+
+
 def unauthenticated(reason: Unauthenticated) -> Problem:
-    """The problem for credentials that are not accepted, the same one each time: for both doors, passes and tokens."""
+    """The problem for rejected credentials: one object for each reason, for both doors, passes and tokens."""
     return _UNAUTHENTICATED[reason]
+
+
+def retry_later(code: Code, detail: str = "") -> Problem:
+    """A problem with a `Retry-After` of one to three seconds, at random."""
+    return Problem(code, detail, headers=one_of(RETRY_AFTER))
+
+
+def one_of(spread: Sequence[_T]) -> _T:
+    """One of several equal answers, at random. Not for security."""
+    # `random.choice` takes three times as long, which is a lot where it is most of the work.
+    return spread[int(random.random() * len(spread))]  # noqa: S311
 
 
 def _unauthenticated(reason: Unauthenticated) -> Problem:
     # RFC 6750, section 3: without credentials there is no error code. The scheme Pass has no parameters.
     error = "" if reason is Unauthenticated.NO_CREDENTIALS else 'error="invalid_token", '
     challenge = f'Bearer {error}error_description="{reason.sentence}", Pass'
-    # An outdated pass has a code of its own: the app then gets a new one, while the person's token is still good.
-    code = "pass_outdated" if reason is Unauthenticated.OUTDATED else "unauthenticated"
-    # The value alone: to orjson, a member of an enumeration is no key.
-    return Problem(401, code, headers={"WWW-Authenticate": challenge}, reason=reason.value)
+    # An outdated pass has a code of its own: the app gets a new pass, while the person's token is still good.
+    code = Code.PASS_OUTDATED if reason is Unauthenticated.OUTDATED else Code.UNAUTHENTICATED
+    # `.value`: orjson takes no member of an enumeration as a key.
+    return Problem(code, headers={ProblemHeader.WWW_AUTHENTICATE.value: challenge}, reason=reason.value)
 
 
+RETRY_AFTER: Final = tuple({ProblemHeader.RETRY_AFTER.value: str(seconds)} for seconds in _RETRY_AFTER_SECONDS)
 _UNAUTHENTICATED = {reason: _unauthenticated(reason) for reason in Unauthenticated}
-
-
-def refused(status: int, code: str, detail: str = "", **extra: Any) -> ProblemError:
-    """What a handler raises to end its request with a problem."""
-    headers = {"WWW-Authenticate": "Bearer, Pass"} if status == HTTPStatus.UNAUTHORIZED else {}
-    return ProblemError(Problem(status, code, detail, extra, headers))

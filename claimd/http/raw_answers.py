@@ -5,8 +5,8 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
+from claimd.contract.problems import PROBLEM_CONTENT_TYPE
 from claimd.http.caching import NO_STORE
-from claimd.http.problems import CONTENT_TYPE as PROBLEM_TYPE
 from claimd.http.problems import Problem
 
 JSON_TYPE = "application/json"
@@ -30,7 +30,7 @@ def _problem_parts(problem: Problem) -> tuple[bytes, bytes]:
     """What stands before the date, and after it."""
     body = problem.body()
     headers = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items()).encode()
-    return head(problem.status, PROBLEM_TYPE, len(body)), headers + b"\r\n" + body
+    return head(problem.status, PROBLEM_CONTENT_TYPE, len(body)), headers + b"\r\n" + body
 
 
 @lru_cache(maxsize=1024)

@@ -1,15 +1,15 @@
 """Reading rounds, the same on both sides."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
+from claimd.contract.problems import Code
 from claimd.domain.archived import Archived
 from claimd.domain.rounds import Round, is_round_id
 from claimd.domain.times import to_rfc3339
+from claimd.http.documents import round_json
 from claimd.http.paging import Asked, cursor
-from claimd.http.problems import ProblemError, refused
-from claimd.http.replies import round_json
+from claimd.http.problems import ProblemError, reject
 from claimd.store.ports import Store
 
 Spell = Callable[[Round, int], dict[str, Any]]
@@ -18,7 +18,7 @@ Refuse = Callable[[Archived], ProblemError]
 
 def gone(_archived: Archived) -> ProblemError:
     """410 `archived`, as the public learns it: where the archive is concerns operators alone."""
-    return refused(HTTPStatus.GONE, "archived")
+    return reject(Code.ARCHIVED)
 
 
 async def existing_round(store: Store, round_id: str, refuse: Refuse = gone) -> tuple[Round, int]:
@@ -30,7 +30,7 @@ async def existing_round(store: Store, round_id: str, refuse: Refuse = gone) -> 
     if reading is not None and reading.archived is not None:
         raise refuse(reading.archived)
     if reading is None or reading.round is None:
-        raise refused(HTTPStatus.NOT_FOUND, "round_not_found")
+        raise reject(Code.ROUND_NOT_FOUND)
     return reading.round, reading.now_ms
 
 

@@ -11,13 +11,13 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
+from claimd.contract.problems import Code
 from claimd.http import timeouts
 from claimd.http.admission import Admission
 from claimd.http.caching import forbid_caching
 from claimd.http.connections import Door, UnreadAnswers, keep_sweeping
-from claimd.http.middleware import COUNTS, problem_of
-from claimd.http.problems import Problem
-from claimd.http.replies import retry_after
+from claimd.http.middleware import COUNTS, problem_of_library
+from claimd.http.problems import Problem, retry_later
 
 _BACKLOG = 4096
 # How long to read on, after an answer, what a client still sends of its body; then the connection is closed.
@@ -139,10 +139,10 @@ class _Connection(web.RequestHandler):
         # in the middleware, so that this is the client's doing, and no traceback's worth.
         if status == 500 and not isinstance(exc, UnicodeEncodeError):
             _log.error("an answer failed", exc_info=exc)
-            problem = Problem(503, "unavailable", headers=retry_after())
+            problem = retry_later(Code.UNAVAILABLE)
         else:
             _log.debug("a request was not HTTP: %s", exc)
-            problem = Problem(400, "bad_request", "This is not a well-formed HTTP request.")
+            problem = Problem(Code.BAD_REQUEST, "This is not a well-formed HTTP request.")
         response = problem.response()
         response.force_close()
         return response
@@ -151,7 +151,7 @@ class _Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Answer; what the library refused before any middleware was asked, an expectation say, as a problem."""
-        answer = problem_of(resp).response() if isinstance(resp, web.HTTPException) else resp
+        answer = problem_of_library(resp).response() if isinstance(resp, web.HTTPException) else resp
         if not answer.prepared:
             # What the library refuses by itself never meets the application's signals.
             forbid_caching(answer)

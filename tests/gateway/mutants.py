@@ -9,7 +9,7 @@ MUTANTS = (
         "        eligible = is_admitted(item, asking)\n",
         "        eligible = is_admitted(item, asking)\n"
         "        if not eligible:\n"
-        '            raise refused(HTTPStatus.FORBIDDEN, "not_eligible")\n',
+        "            raise reject(Code.NOT_ELIGIBLE)\n",
         "tests/gateway/test_answers.py",
     ),
     Mutant(

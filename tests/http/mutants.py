@@ -19,7 +19,7 @@ MUTANTS = (
     ),
     Mutant(
         "all sent away for the same time",
-        "claimd/http/replies.py",
+        "claimd/http/problems.py",
         "int(random.random() * len(spread))",
         "0",
         "tests/http/test_refusals.py",

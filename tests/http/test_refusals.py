@@ -4,7 +4,7 @@ import json
 
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.gateway.lane.answers import claim_answer
-from claimd.http.replies import refusal
+from claimd.http.replies import problem_of
 
 NOW_SECONDS = 1_700_000_000
 
@@ -31,9 +31,9 @@ def test_those_who_are_sent_away_are_sent_away_for_different_times() -> None:
 def test_a_refusal_costs_no_new_answer() -> None:
     """What is told to many is made once, whatever is asked: an overloaded gateway has no time to spell."""
     for outcome in (Outcome.OVERLOADED, Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.SOLD_OUT):
-        assert len({id(refusal(Decision(outcome))) for _ in range(500)}) <= 3
+        assert len({id(problem_of(Decision(outcome))) for _ in range(500)}) <= 3
     early = Decision(Outcome.NOT_OPEN, now_ms=1_000, opens_at_ms=10_000)
-    assert refusal(early) is refusal(early._replace(now_ms=1_001))
+    assert problem_of(early) is problem_of(early._replace(now_ms=1_001))
 
 
 def test_the_waiting_time_before_the_opening_is_that_of_the_moment() -> None:

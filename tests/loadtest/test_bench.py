@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.http.replies import granted, refusal
+from claimd.http.replies import granted, problem_of
 from loadtest.bench import contenders, figures, full_batches
 from loadtest.bench.measuring import REPLAY, SOLD_OUT, WIN, Measured, Visit
 from loadtest.bench.peers import keys, replies
@@ -74,7 +74,7 @@ def test_peers_answer_claims_as_long_as_claimd_does(outcome: Outcome) -> None:
 
 def test_peers_refuse_as_long_as_claimd_does() -> None:
     """The same bytes here too."""
-    problem = refusal(Decision(Outcome.SOLD_OUT))
+    problem = problem_of(Decision(Outcome.SOLD_OUT))
     assert replies.answer("night", b"sold_out", b"") == (problem.status, replies.PROBLEM, problem.body())
 
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.http.raw_answers import JSON_TYPE, date_line, head, problem_answer
-from claimd.http.replies import grant_form, refusal
+from claimd.http.replies import grant_form, problem_of
 
 _IN_FORM = 2 * len(b"%b")
 
@@ -15,7 +15,7 @@ def claim_answer(round_id: str, decision: Decision, now_seconds: int) -> bytes:
         serial = b"%d" % decision.serial
         form = _grant_answer_form(round_id, decision.outcome, decision.claimed_at_ms, len(serial))
         return form % (date_line(now_seconds), serial, serial)
-    return problem_answer(refusal(decision), now_seconds)
+    return problem_answer(problem_of(decision), now_seconds)
 
 
 @lru_cache(maxsize=4096)

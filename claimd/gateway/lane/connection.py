@@ -19,7 +19,7 @@ from claimd.gateway.lane.request import ClaimRequests, may_become_one
 from claimd.http.connections import UnreadAnswers
 from claimd.http.problems import Problem, unauthenticated
 from claimd.http.raw_answers import problem_answer
-from claimd.http.replies import refusal
+from claimd.http.replies import problem_of
 from claimd.http.timeouts import IDLE_SECONDS, REQUEST_SECONDS
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.metrics.counts import Counts
@@ -180,7 +180,7 @@ class LaneConnection(asyncio.Protocol):
             return
         identity, epoch = verified
         if not context.rate_limit.admit(identity):
-            self._refuse(refusal(_RATE_LIMITED))
+            self._refuse(problem_of(_RATE_LIMITED))
         else:
             self._waiting = True
             self._round_id = round_id
