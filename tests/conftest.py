@@ -20,24 +20,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def _valkey_process() -> Iterator[Server]:
-    server = Server.start("valkey")
+    server = Server.started("valkey")
     yield server
-    server.close()
+    server.end()
 
 
 @pytest.fixture(scope="session")
 def _redis_process() -> Iterator[Server]:
     if binary("redis") is None:
         pytest.skip("no redis-server is installed")
-    server = Server.start("redis")
+    server = Server.started("redis")
     yield server
-    server.close()
+    server.end()
 
 
 def emptied(server: Server) -> Server:
     """Remove all keys and scripts from the server, which is started again if a test killed it; return it."""
     if server.process is None or server.process.poll() is not None:
-        server.run()
+        server.start()
     with server.client() as client:
         client.flushall()
         client.script_flush()
@@ -104,9 +104,9 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     if binary(request.param) is None:
         pytest.skip("no redis-server is installed")
     with ExitStack() as stack:
-        primary, replica = (Server.start(request.param, free_port()) for _ in range(2))
-        stack.callback(primary.close)
-        stack.callback(replica.close)
+        primary, replica = (Server.started(request.param, free_port()) for _ in range(2))
+        stack.callback(primary.end)
+        stack.callback(replica.end)
         replica.replicate(primary)
         made = Pair(primary, replica, replica.folder / "address")
         made.point_at(primary)

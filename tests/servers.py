@@ -1,14 +1,9 @@
-"""Real servers for the tests: the Valkey that claimd embeds, and Redis where one is installed.
-
-Each has a temporary folder of its own and keeps everything: append-only file, fsync at each write.
-"""
+"""Real servers for the tests: the embedded Valkey, and Redis where one is installed. Each has its own folder."""
 
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +12,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from claimd.embedded.binary import valkey_binary
+from loadtest.target.valkey import Valkey
 
 Kind = Literal["valkey", "redis"]
 
@@ -33,80 +29,37 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@dataclass
-class Server:
-    """A server process that is reached over a unix socket, and may be killed and started again."""
+class Server(Valkey):
+    """A Valkey or Redis of the tests, with the commands that corrupt it. It can be killed and started again."""
 
-    kind: Kind
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-    # A TCP port, which replication needs; None: the unix socket alone.
-    port: int | None = None
+    def __init__(self, kind: Kind, folder: Path, port: int | None = None) -> None:
+        """`port` is for replication, which needs TCP; None: only the unix socket."""
+        program = binary(kind)
+        assert program is not None
+        super().__init__(folder, port=port or 0, program=Path(program), options={"enable-debug-command": "yes"})
+        self.kind = kind
 
     @classmethod
-    def start(cls, kind: Kind, port: int | None = None) -> "Server":
-        """Start a server in a new folder, whose path is short enough for a socket."""
-        server = cls(kind, Path(tempfile.mkdtemp(prefix="claimd-test-")), port=port)
-        server.run()
+    def started(cls, kind: Kind, port: int | None = None) -> "Server":
+        """A running server in a new folder, whose path is short enough for a socket."""
+        server = cls(kind, Path(tempfile.mkdtemp(prefix="claimd-test-")), port)
+        server.start()
         return server
-
-    def replicate(self, primary: "Server") -> None:
-        """Make this server a replica of `primary`; return when it has received all data."""
-        assert primary.port is not None
-        with self.client() as client:
-            client.replicaof("127.0.0.1", str(primary.port))
-            while client.info("replication")["master_link_status"] != "up":
-                # No sleep: the round trip is the pause.
-                client.ping()
-
-    def freeze(self) -> None:
-        """Stop the process with SIGSTOP: it keeps its connections and sends no reply."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Continue the process after `freeze`."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
 
     @property
     def url(self) -> str:
         """The server's address, as in CLAIMD_REDIS_URL."""
-        return f"unix://{self.folder / 's'}"
+        return f"unix://{self.socket}"
 
-    def client(self) -> redis.Redis:
+    def freeze(self) -> None:
+        """Stop the process with SIGSTOP: it keeps its connections and sends no reply."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Continue the process after `freeze`."""
+        self.signal(signal.SIGCONT)
+
+    def client(self) -> "redis.Redis":
         """A plain client, with which tests read and damage the data; it retries while the server starts."""
         retry = Retry(ConstantBackoff(0.02), 500)
-        return redis.Redis(unix_socket_path=str(self.folder / "s"), retry=retry, retry_on_error=[redis.RedisError])
-
-    def run(self) -> None:
-        """Start the process; return when it answers PING."""
-        program = binary(self.kind)
-        assert program is not None
-        options = {
-            "port": str(self.port or 0),
-            "bind": "127.0.0.1",
-            "repl-diskless-sync-delay": "0",
-            "unixsocket": str(self.folder / "s"),
-            "dir": str(self.folder),
-            "appendonly": "yes",
-            "appendfsync": "always",
-            "save": "",
-            "logfile": str(self.folder / "log"),
-            "enable-debug-command": "yes",
-        }
-        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self.process = subprocess.Popen([program, *arguments])
-        with self.client() as client:
-            client.ping()
-
-    def kill(self) -> None:
-        """Kill the process with SIGKILL and wait for its end."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def close(self) -> None:
-        """Kill the process and delete its folder."""
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        return redis.Redis(unix_socket_path=str(self.socket), retry=retry, retry_on_error=[redis.RedisError])

@@ -17,7 +17,7 @@ from loadtest.bench.measuring import WIN, WORKLOADS, Measured
 from loadtest.bench.rounds import AuditError
 from loadtest.client.connection import LoadError
 from loadtest.commandline import OUT
-from loadtest.target import claimd_up, machine
+from loadtest.target import children, machine
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -40,7 +40,7 @@ def bench(
         commandline.allow_connections(connections)
         out.parent.mkdir(parents=True, exist_ok=True)
         report = _run(rounds, seconds, connections, console)
-    except (claimd_up.StartError, AuditError, LoadError, commandline.SizeError) as error:
+    except (children.TargetError, AuditError, LoadError, commandline.SizeError) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from redis import Redis
 from claimd.identity.keys import Keys
 from loadtest.bench.rounds import ClaimdRounds, NoRounds, PeerRounds, Rounds
 from loadtest.target import children, claimd_up
-from loadtest.target.console_client import Console
+from loadtest.target.console_client import ConsoleClient
 
 LANE: Final = "claimd (lane)"
 DOOR: Final = "claimd (aiohttp door)"
@@ -50,11 +50,11 @@ class Field:
 
 @contextmanager
 def field(home: Path) -> Iterator[Field]:
-    """Start everything in the folder `home`; stop it at the end. Raises claimd_up.StartError."""
+    """Start everything in the folder `home`; stop it at the end. Raises children.TargetError."""
     with ExitStack() as stack:
         claimd = stack.enter_context(claimd_up.running(home, home / "claimd.log", workers=1))
         redis = stack.enter_context(Redis.from_url(claimd.redis_url))
-        on_console = ClaimdRounds(Console(claimd.console_url, claimd.admin_token))
+        on_console = ClaimdRounds(ConsoleClient(claimd.console_url, claimd.admin_token))
         gateway = psutil.Process(claimd.pid("gateway-0"))
         contenders = [
             Contender(LANE, claimd.port, gateway, on_console),

@@ -8,7 +8,7 @@ from typing import Final, Protocol, cast
 from redis import Redis
 
 from loadtest.bench.peers import keys
-from loadtest.target.console_client import Console
+from loadtest.target.console_client import ConsoleClient
 
 _LASTS_MS: Final = 24 * 3600 * 1000
 _SERIAL: Final = re.compile(rb'"serial":([1-9][0-9]*)')
@@ -35,7 +35,7 @@ class Rounds(Protocol):
 class ClaimdRounds:
     """Through claimd's console, and its own audit: of the claims and the log, not of the counters."""
 
-    console: Console
+    console: ConsoleClient
 
     def create(self, round_id: str, total: int) -> None:
         """See `Rounds.create`."""

@@ -72,7 +72,7 @@ def drop(
         size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
         size += [f"--seed={seed}", *_distribution(generators)]
         result = _run(folder, gateways, size, keep, console)
-    except (DropError, claimd_up.StartError, commandline.SizeError) as error:
+    except (DropError, children.TargetError, commandline.SizeError) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(Verdict.FAIL.exit_code) from None
     except KeyboardInterrupt:

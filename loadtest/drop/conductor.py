@@ -26,11 +26,11 @@ from loadtest.drop import options, report, sizes
 from loadtest.drop.messages import DONE, FAILED, OPENS, PREPARE, PROGRESS, READY, ROWS, Done, Opens, Prepare, Progress
 from loadtest.drop.verdict import Verdict
 from loadtest.history.checker import check
-from loadtest.history.clock import ServerClock
 from loadtest.history.export import read_export
 from loadtest.history.operations import Operations
 from loadtest.target import machine
-from loadtest.target.console_client import ApiError, Console
+from loadtest.target.clock import ServerClock
+from loadtest.target.console_client import ApiError, ConsoleClient
 
 # From making the round until the earliest bird may tap: for the app users to look at it and get their passes.
 LEAD_SECONDS: Final = 1.5
@@ -132,7 +132,7 @@ class Conductor:
 
     def _drop(self) -> Verdict:
         given = options.of(self._environment)
-        console = Console(given.console_url, options.admin_token(given))
+        console = ConsoleClient(given.console_url, options.admin_token(given))
         pool, seconds, opens_at_ms = self._size(console)
         round_id = given.round or f"drop-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
         self._prepare(Prepare(0, 0, round_id, pool, seconds, given.seed, options.app_users_for(given)))
@@ -156,7 +156,7 @@ class Conductor:
         rows = unpack([chunk for index in sorted(self._chunks) for chunk in self._chunks[index]])
         return self._report(console, round_id, pool, seconds, rows, everyone)
 
-    def _size(self, console: Console) -> tuple[int, float, int | None]:
+    def _size(self, console: ConsoleClient) -> tuple[int, float, int | None]:
         """Pool, seconds, and, of an existing round, when it opens."""
         given = options.of(self._environment)
         if not given.round:
@@ -202,14 +202,14 @@ class Conductor:
             process.sample(now)
 
     def _report(
-        self, console: Console, round_id: str, pool: int, seconds: float, rows: Rows, everyone: Identities
+        self, console: ConsoleClient, round_id: str, pool: int, seconds: float, rows: Rows, everyone: Identities
     ) -> Verdict:
         self._tell({"phase": "auditing"})
         done = [self._done[index] for index in sorted(self._done)]
         zeros = [d.server_ms_at_zero for d in done]
         at_zero, clock_error_ms = max(zeros), max(d.clock_error_ms for d in done) + max(zeros) - min(zeros)
         audit = _or_error(lambda: console.audit(round_id))
-        export = read_export(console.claims(round_id), round_id)
+        export = read_export(console.export(round_id), round_id)
         gevent.sleep(0)
         counted = check(
             export,

@@ -33,7 +33,8 @@ from loadtest.drop import locust_stats, options
 from loadtest.drop.dispatcher import Dispatcher
 from loadtest.drop.judge import REFUSED, Judge
 from loadtest.drop.messages import DONE, FAILED, OPENS, PREPARE, PROGRESS, READY, ROWS, Done, Opens, Prepare, Progress
-from loadtest.target.console_client import ApiError, Clock
+from loadtest.target.clock import ServerClock, read_gateway_clock
+from loadtest.target.console_client import ApiError
 from loadtest.target.machine import runqueue_seconds
 
 CONNECT_SECONDS: Final = 30
@@ -174,10 +175,10 @@ class Generator:
         plan = self.plan
         host = self._environment.host or ""
         self.judge = Judge(plan.round_id, opens.opens_at_ms)
-        clock = Clock.read(host, plan.round_id)
+        clock = read_gateway_clock(host, plan.round_id)
         # Nobody may knock too early by a mistake of ours: offsets count from when the round is open for sure.
         self._server_ms_at_zero = opens.opens_at_ms + clock.error_ms + OPENING_MARGIN_SECONDS * 1000
-        self._origin = clock.monotonic(self._server_ms_at_zero)
+        self._origin = clock.seconds(self._server_ms_at_zero)
         head = claim_head(plan.round_id, urlsplit(host).netloc)
         if (
             len(self.records.schedule)
@@ -213,7 +214,7 @@ class Generator:
     def _app_under_way(self) -> bool:
         return len(self.app_records.completed) < len(self.app_records.schedule)
 
-    def _hand_over(self, meter: "_Meter", clock: Clock) -> None:
+    def _hand_over(self, meter: "_Meter", clock: ServerClock) -> None:
         errors = self.records.errors + self.app_records.errors
         crowd, app = self.records.rows(), self.app_records.rows()
         silent = int(

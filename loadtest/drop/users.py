@@ -12,7 +12,7 @@ from loadtest.client.answers import UNKNOWN, Answer, Finding
 from loadtest.client.credentials import subject
 from loadtest.crowd.schedule import Kind
 from loadtest.drop.generator import Generator
-from loadtest.target.console_client import Clock
+from loadtest.target.clock import read_gateway_clock
 
 PATIENCE_SECONDS: Final = 30.0
 _DEFAULT_RETRY_SECONDS: Final = 0.5
@@ -64,13 +64,13 @@ class AppUser(FastHttpUser):
         person, tap_offset = self.generator.app_row(slot)
         plan = self.generator.plan
         path = f"/v1/rounds/{plan.round_id}"
-        clock = Clock.read(self.host or "", plan.round_id)
+        clock = read_gateway_clock(self.host or "", plan.round_id)
         page = self._ask("GET", path, "app: round", {200})
         bearer = f"Bearer {self.generator.token(subject(plan.seed, person))}"
         shown = self._ask("POST", f"{path}/passes", "app: pass", {201}, bearer)["pass"]
 
         # Until it is open for sure, as far as this phone can know.
-        opens = clock.monotonic(from_rfc3339(page["opens_at"]) + clock.error_ms)
+        opens = clock.seconds(from_rfc3339(page["opens_at"]) + clock.error_ms)
         self.generator.wait_until(opens + tap_offset)
         self.generator.app_records.sent[slot] = self.generator.since_opening()
         finding = self._claim(f"{path}/claims", f"Pass {shown}")

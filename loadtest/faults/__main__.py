@@ -25,7 +25,6 @@ from loadtest.faults.scenario import Verdict
 from loadtest.faults.storage import SkippedError
 from loadtest.target import children, claimd_up
 from loadtest.target.console_client import ApiError
-from loadtest.target.valkey import ServerError
 
 _OUT: Final = claimd_up.ROOT / "loadtest" / "out" / "faults.json"
 
@@ -88,7 +87,7 @@ def _try(scenario: Scenario, times: int, progress: Progress, task: TaskID) -> Ve
             return scenario.run(home, times, lambda tried: progress.update(task, completed=tried))
         except SkippedError as error:
             return f"skipped: {error}"
-        except (ApiError, StuckError, ServerError, claimd_up.StartError, OSError) as error:
+        except (ApiError, StuckError, children.TargetError, OSError) as error:
             return f"failed: {type(error).__name__}: {error}\n{children.tail(home / 'claimd.log')}"
 
 

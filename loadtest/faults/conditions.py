@@ -12,7 +12,7 @@ from loadtest.faults.claimants import People
 from loadtest.faults.scenario import ROUND, Scene
 from loadtest.faults.strangers import Strangers
 from loadtest.faults.waiting import BrokenPromiseError, until
-from loadtest.target.valkey import Server
+from loadtest.target.valkey import Valkey
 
 _HOUR_MS: Final = 3_600_000
 _LATER: Final = "later"
@@ -118,7 +118,7 @@ async def set_clock_back(scene: Scene, times: int) -> None:
         raise BrokenPromiseError(f"an open round told NOT_OPEN {scene.people.told[Answer.NOT_OPEN]} times")
 
 
-async def _set_clock(scene: Scene, server: Server, hours: int) -> None:
+async def _set_clock(scene: Scene, server: Valkey, hours: int) -> None:
     clock_file(server.folder).write_text(f"{hours * 3600:+d}\n")
     with server.client() as redis:
         await until(lambda: abs(_seconds(redis) - time.time() - hours * 3600) < 60, "the server has the new time")
@@ -142,7 +142,7 @@ def _seconds(redis: Any) -> float:
     return float(seconds) + float(microseconds) / 1e6
 
 
-def _own(scene: Scene) -> Server:
+def _own(scene: Scene) -> Valkey:
     if scene.world.server is None:
         raise RuntimeError("this is about somebody's own server")
     return scene.world.server

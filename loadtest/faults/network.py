@@ -80,7 +80,7 @@ async def _grant(crowd: People, person: int) -> None:
 
 def _pause_and_resume(scene: Scene, round_id: str) -> None:
     for verb in ("pause", "resume"):
-        scene.console.order(round_id, verb, "while the network is silent")
+        scene.console.command_round(round_id, verb, "while the network is silent")
     scene.console.round(round_id)
 
 

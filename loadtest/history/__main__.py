@@ -14,12 +14,12 @@ from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
 from loadtest.client.answers import Answer
 from loadtest.client.credentials import Identities
 from loadtest.history.checker import check
-from loadtest.history.clock import ServerClock
 from loadtest.history.columns import Ints, unpack_identities
 from loadtest.history.export import Export
 from loadtest.history.log import Log
 from loadtest.history.operations import Operations
 from loadtest.target import machine
+from loadtest.target.clock import ServerClock
 
 _BASE_MS: Final = 1_585_857_600_000
 _SECONDS: Final = 105.0

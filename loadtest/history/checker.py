@@ -10,13 +10,13 @@ import numpy as np
 
 from loadtest.history import consistency, rules, sequence
 from loadtest.history.claimants import People
-from loadtest.history.clock import ServerClock
 from loadtest.history.columns import find
 from loadtest.history.export import Export
 from loadtest.history.log import Log
 from loadtest.history.operations import Operations
 from loadtest.history.recount import Recount
 from loadtest.history.timeline import Course, Granted
+from loadtest.target.clock import ServerClock
 
 
 def check(

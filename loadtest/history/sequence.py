@@ -7,11 +7,11 @@ import numpy as np
 
 from loadtest.client.answers import Answer
 from loadtest.history.claimants import People
-from loadtest.history.clock import ServerClock
 from loadtest.history.columns import Floats, Ints, Mask, count
 from loadtest.history.export import Export
 from loadtest.history.operations import Operations
 from loadtest.history.timeline import Course
+from loadtest.target.clock import ServerClock
 
 
 def claims_in_order(export: Export, owners: Ints, people: People, skew: float) -> int:

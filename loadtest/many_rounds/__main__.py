@@ -166,7 +166,7 @@ def _claimd() -> Iterator[Claimd]:
 def _create(claimd: Claimd, names: list[str], *, over: bool) -> None:
     now_ms = int(time.time() * 1000)
     window = (now_ms - 3 * _DAY_MS, now_ms - 2 * _DAY_MS) if over else (now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
-    operators = console_client.Console(claimd.console_url, claimd.admin_token)
+    operators = console_client.ConsoleClient(claimd.console_url, claimd.admin_token)
     with ThreadPoolExecutor(_OPERATORS) as threads:
         for _ in threads.map(lambda name: operators.create_round(name, 2**31, *window), names):
             pass

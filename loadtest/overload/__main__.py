@@ -24,7 +24,7 @@ from loadtest.overload import consistency, environment, rules, table
 from loadtest.overload.figures import Figures, figures
 from loadtest.overload.measuring import Asked, Measuring, Plan
 from loadtest.overload.rules import Bottleneck
-from loadtest.target import claimd_up, console_client, machine
+from loadtest.target import children, console_client, machine
 
 _ROUND: Final = "overload"
 _HOUR_MS: Final = 3_600_000
@@ -61,7 +61,7 @@ def overload(
             delayed = delay_ms if bottleneck is Bottleneck.SERVER else 0.0
             with environment.running(Path(home), delayed) as running:
                 measured, differing = _measure(running, plan, rounds, Path(home), console)
-    except (LoadError, OSError, console_client.ApiError, claimd_up.StartError, commandline.SizeError) as error:
+    except (LoadError, OSError, console_client.ApiError, children.TargetError, commandline.SizeError) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:

@@ -10,15 +10,15 @@ from loadtest.history.export import read_export
 from loadtest.history.operations import Operations
 from loadtest.overload.claimants import People
 from loadtest.overload.measuring import Asked
-from loadtest.target.console_client import Console
+from loadtest.target.console_client import ConsoleClient
 
 # More than anybody can ask for.
 STOCK: Final = 2**31
 
 
-def differences(books: Console, round_id: str, people: People, asked: list[Asked]) -> list[str]:
+def differences(books: ConsoleClient, round_id: str, people: People, asked: list[Asked]) -> list[str]:
     """A sentence for each promise that was not kept. Raises api.ApiError."""
-    export, audit = read_export(books.claims(round_id), round_id), books.audit(round_id)
+    export, audit = read_export(books.export(round_id), round_id), books.audit(round_id)
     recount = check(export, _operations(people, asked), pool=STOCK, audit=audit, gateways_repeat=True)
     found = [f"{count:,} {name.replace('_', ' ')}" for name, count in recount.violations().items()]
     return found if audit["ok"] else [f"the audit is not clean: {audit}", *found]

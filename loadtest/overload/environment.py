@@ -11,7 +11,7 @@ import psutil
 
 from loadtest.target import children, claimd_up
 from loadtest.target.claimd_up import Claimd
-from loadtest.target.console_client import Console
+from loadtest.target.console_client import ConsoleClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class Stage:
     """`books` is a console for the audit: beside a slow server it has a fast way to the same data."""
 
     claimd: Claimd
-    books: Console
+    books: ConsoleClient
     gateway: psutil.Process
     server: psutil.Process
 
 
 @contextmanager
 def running(home: Path, delay_ms: float) -> Iterator[Stage]:
-    """In the folder `home`, with a server whose replies are late by `delay_ms`. Raises claimd_up.StartError.
+    """In the folder `home`, with a server whose replies are late by `delay_ms`. Raises children.TargetError.
 
     A slow server is that of a `claimd up` of its own, whose gateway has nothing to do and whose console audits.
     """
@@ -39,7 +39,7 @@ def running(home: Path, delay_ms: float) -> Iterator[Stage]:
             claimd = stack.enter_context(_up(home, "gateway", f"--redis-url={url}", secret_file=secret_file))
         yield Stage(
             claimd,
-            Console(keeper.console_url, keeper.admin_token),
+            ConsoleClient(keeper.console_url, keeper.admin_token),
             psutil.Process(claimd.pid("gateway-0")),
             psutil.Process(keeper.pid("valkey")),
         )

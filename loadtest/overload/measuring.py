@@ -106,7 +106,7 @@ class Measuring:
         return self._ask_all_the_time(_WARM_UP_SECONDS)
 
     def round(self, log: Path) -> Round:
-        """Measure once; the probes write to `log`. Raises LoadError, StartError."""
+        """Measure once; the probes write to `log`. Raises LoadError, TargetError."""
         # As long as the overload: grants come in batches, and one more or less must matter as little here as there.
         seconds = SETTLE_SECONDS + self._plan.seconds
         capacity = self._ask_all_the_time(seconds)

@@ -65,7 +65,7 @@ def looking(stage: Stage, round_id: str, log: Path) -> Iterator[Seen]:
     with children.running(command, environment, log, cwd=claimd_up.ROOT) as child:
         yield seen
         if child.poll() is not None:
-            raise claimd_up.StartError(f"the probes ended by themselves\n{children.tail(log)}")
+            raise children.TargetError(f"the probes ended by themselves\n{children.tail(log)}")
     # A last line may be cut off by the stop.
     for line in log.read_text().splitlines(keepends=True):
         if line.endswith("\n"):

@@ -87,7 +87,7 @@ def stalled(
         LoadError,
         OSError,
         console_client.ApiError,
-        claimd_up.StartError,
+        children.TargetError,
         commandline.SizeError,
     ) as error:
         console.print("[bold red]error[/]", error, soft_wrap=True)
@@ -103,7 +103,7 @@ def _measure(
 ) -> list[tuple[Figures, ...]]:
     now_ms, count, warm_up = int(time.time() * 1000), int(rate * seconds), int(rate * _WARM_UP_SECONDS)
     asking = _Asking(claimd, warm_up + len(_SIDES) * rounds * count)
-    operators = console_client.Console(claimd.console_url, claimd.admin_token)
+    operators = console_client.ConsoleClient(claimd.console_url, claimd.admin_token)
     operators.create_round(_ROUND, 2**31, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
     gateway = psutil.Process(claimd.pid("gateway-0"))
     measured: list[tuple[Figures, ...]] = []

@@ -13,6 +13,10 @@ Child = subprocess.Popen[bytes]
 _STOP_SECONDS: Final = 30
 
 
+class TargetError(Exception):
+    """A program that the harness runs did not become ready; the message gives the reason and the end of its log."""
+
+
 @contextmanager
 def running(
     command: Sequence[str], environment: Mapping[str, str], log: Path, cwd: Path, pass_fds: Sequence[int] = ()

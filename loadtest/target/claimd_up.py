@@ -22,10 +22,6 @@ _READY_SECONDS: Final = 60.0
 _PROBE_SECONDS: Final = 0.1
 
 
-class StartError(Exception):
-    """It did not start; the message says why, with the end of its log."""
-
-
 @dataclass(frozen=True, slots=True)
 class Claimd:
     """One that is ready. `secret_file` where the secret is not the one that its data directory keeps."""
@@ -80,7 +76,7 @@ def running(
     flags: Sequence[str] = (),
     secret_file: Path | None = None,
 ) -> Iterator[Claimd]:
-    """Run one in the folder `home`, by a command that starts with `prefix` (`nice`, say). Raises StartError."""
+    """Run one in the folder `home`, by a command that starts with `prefix` (`nice`, say). Raises TargetError."""
     claimd = replace(prepare(home, log), secret_file=secret_file)
     with started(claimd, workers, prefix, flags):
         yield claimd
@@ -98,7 +94,7 @@ def prepare(home: Path, log: Path, data_dir: Path | None = None) -> Claimd:
 def started(
     claimd: Claimd, workers: int, prefix: Sequence[str] = (), flags: Sequence[str] = (), output: Path | None = None
 ) -> Iterator[children.Child]:
-    """Run it, with more `flags` of `claimd up`, until both its sides can decide claims. Raises StartError.
+    """Run it, with more `flags` of `claimd up`, until both its sides can decide claims. Raises TargetError.
 
     What it says goes to its log, or to `output`, whose reader then fills the log.
     """
@@ -132,7 +128,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def await_listening(port: int, child: children.Child, log: Path) -> None:
-    """Wait until another server of the harness's own takes connections. Raises StartError."""
+    """Wait until another server of the harness's own takes connections. Raises TargetError."""
     _await(lambda: _listens(port), child, log)
 
 
@@ -140,9 +136,9 @@ def _await(ready: Callable[[], bool], child: children.Child, log: Path) -> None:
     give_up = time.monotonic() + _READY_SECONDS
     while not ready():
         if child.poll() is not None:
-            raise StartError(f"{log.stem} ended with exit code {child.returncode}\n{children.tail(log)}")
+            raise children.TargetError(f"{log.stem} ended with exit code {child.returncode}\n{children.tail(log)}")
         if time.monotonic() > give_up:
-            raise StartError(f"{log.stem} is not ready after {_READY_SECONDS:g} s\n{children.tail(log)}")
+            raise children.TargetError(f"{log.stem} is not ready after {_READY_SECONDS:g} s\n{children.tail(log)}")
         time.sleep(_PROBE_SECONDS)
 
 

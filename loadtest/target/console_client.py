@@ -1,7 +1,10 @@
-"""claimd's HTTP as an operator and an onlooker use it: rounds, audit, export, and the server's clock."""
+"""The console's API, blocking and with the standard library alone.
+
+claimd's own client (`claimd/cli/console_client.py`) is asynchronous and turns errors into sentences for a terminal. The
+harness calls the console from threads and from Locust's greenlets, where no asyncio loop may run.
+"""
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -9,27 +12,26 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, Final
 
-from claimd.domain.times import from_rfc3339, to_rfc3339
+from claimd.domain.times import to_rfc3339
 
 _TIMEOUT_SECONDS: Final = 30
 _AUDIT_TIMEOUT_SECONDS: Final = 300
 _READ_BYTES: Final = 1 << 20
-_CLOCK_SAMPLES: Final = 9
 
 
 class ApiError(Exception):
-    """claimd refused, or could not be reached; the message says which request and why."""
+    """claimd answered with an error or did not answer; the message names the request and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Console:
-    """The console API at `url`."""
+class ConsoleClient:
+    """The console at `url`, with its admin token. Every method raises ApiError."""
 
     url: str
     token: str
 
     def create_round(self, round_id: str, total: int, opens_at_ms: int, closes_at_ms: int) -> None:
-        """Create a round of the drop. Raises ApiError."""
+        """Create a round of `total` packs without eligibility; its window is in ms since 1970."""
         body = {
             "id": round_id,
             "title": f"A drop of {total:,} packs",
@@ -41,23 +43,23 @@ class Console:
         self._request("/admin/v1/rounds", body).close()
 
     def edit_round(self, round_id: str, changes: dict[str, Any]) -> None:
-        """Change a round; `changes` has a reason. Raises ApiError."""
+        """Change fields of a round; `changes` includes a reason."""
         self._request(f"/admin/v1/rounds/{round_id}", changes, method="PATCH").close()
 
-    def order(self, round_id: str, verb: str, reason: str) -> None:
-        """`pause`, `resume` or `close` a round. Raises ApiError."""
-        self._request(f"/admin/v1/rounds/{round_id}/{verb}", {"reason": reason}).close()
+    def command_round(self, round_id: str, action: str, reason: str) -> None:
+        """`pause`, `resume` or `close` a round."""
+        self._request(f"/admin/v1/rounds/{round_id}/{action}", {"reason": reason}).close()
 
     def round(self, round_id: str) -> dict[str, Any]:
-        """A round as it stands. Raises ApiError."""
+        """A round as operators see it now: definition, `issued`, `status` and so on."""
         return self._document(f"/admin/v1/rounds/{round_id}", _TIMEOUT_SECONDS)
 
     def audit(self, round_id: str) -> dict[str, Any]:
-        """claimd's own audit of a round. Raises ApiError."""
+        """claimd's own audit of a round; takes seconds for a million claims."""
         return self._document(f"/admin/v1/rounds/{round_id}/audit", _AUDIT_TIMEOUT_SECONDS)
 
-    def claims(self, round_id: str) -> Iterator[bytes]:
-        """The NDJSON export in pieces of up to a megabyte, as they come. Raises ApiError."""
+    def export(self, round_id: str) -> Iterator[bytes]:
+        """The NDJSON export of all claims, in pieces of up to a MiB as they arrive."""
         with self._request(f"/admin/v1/rounds/{round_id}/claims", timeout=_AUDIT_TIMEOUT_SECONDS) as response:
             while piece := response.read(_READ_BYTES):
                 yield piece
@@ -79,38 +81,11 @@ class Console:
     ) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        return _open(urllib.request.Request(self.url.rstrip("/") + path, data, headers, method=method), timeout)
+        return open_url(urllib.request.Request(self.url.rstrip("/") + path, data, headers, method=method), timeout)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The server's clock, seen from here: 1000 times `monotonic` plus `ahead_ms`, give or take `error_ms`."""
-
-    ahead_ms: float
-    error_ms: float
-
-    @classmethod
-    def read(cls, host: str, round_id: str) -> "Clock":
-        """Ask several times and believe the quickest answer: it leaves the least room for error. Raises ApiError."""
-        best = cls(0.0, float("inf"))
-        for _ in range(_CLOCK_SAMPLES):
-            asked = time.monotonic()
-            with _open(
-                urllib.request.Request(f"{host.rstrip('/')}/v1/rounds/{round_id}"), _TIMEOUT_SECONDS
-            ) as response:
-                server_ms = from_rfc3339(json.loads(response.read())["server_time"])
-            answered = time.monotonic()
-            error_ms = (answered - asked) * 500 + 1  # half the way there and back, and the millisecond it is rounded to
-            if error_ms < best.error_ms:
-                best = cls(server_ms + 0.5 - (asked + answered) * 500, error_ms)
-        return best
-
-    def monotonic(self, server_ms: float) -> float:
-        """The monotonic time at which the server's clock says `server_ms`."""
-        return (server_ms - self.ahead_ms) / 1000
-
-
-def _open(request: urllib.request.Request, timeout: float) -> Any:
+def open_url(request: urllib.request.Request, timeout: float = _TIMEOUT_SECONDS) -> Any:
+    """The open response, to be closed by the caller. Raises ApiError, also for a status from 400 on."""
     try:
         return urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:

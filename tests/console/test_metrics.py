@@ -187,9 +187,9 @@ async def test_what_cannot_be_read_costs_only_itself(
 @pytest.fixture
 def own_server() -> Iterator[Server]:
     """For tests that break it."""
-    server = Server.start("valkey")
+    server = Server.started("valkey")
     yield server
-    server.close()
+    server.end()
 
 
 @pytest.mark.parametrize("away", ["dead", "stalled"])
@@ -209,7 +209,7 @@ async def test_metrics_answer_while_the_server_is_away(
         assert await _samples(console) == {("claimd_server_up", frozenset()): 0.0}
         monkeypatch.undo()
         if away == "dead":
-            own_server.run()
+            own_server.start()
         else:
             own_server.thaw()
         assert await _samples(console) == before

@@ -15,10 +15,10 @@ from loadtest.crowd.records import ROW
 from loadtest.crowd.schedule import Kind
 from loadtest.drop.messages import Done
 from loadtest.history.checker import check
-from loadtest.history.clock import ServerClock
 from loadtest.history.export import Export
 from loadtest.history.operations import Operations
 from loadtest.history.recount import Recount
+from loadtest.target.clock import ServerClock
 
 KEYS = Keys.derive(b"s" * 32)
 ROUND = "r"

@@ -10,11 +10,11 @@ import numpy as np
 from claimd.domain.log import EditEntry, GrantsEntry
 from loadtest.client.answers import Answer
 from loadtest.history.checker import check
-from loadtest.history.clock import ServerClock
 from loadtest.history.columns import unpack_identities
 from loadtest.history.export import Export
 from loadtest.history.log import Log
 from loadtest.history.operations import Operation, Operations
+from loadtest.target.clock import ServerClock
 
 BASE_MS = 1_585_857_600_000
 CLOCK = ServerClock(BASE_MS, 2.0)

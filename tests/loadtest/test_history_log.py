@@ -12,9 +12,9 @@ from claimd.store.redis.keys import log_key
 from claimd.store.redis.store import RedisStore
 from loadtest.client.answers import Answer
 from loadtest.history.checker import check
-from loadtest.history.clock import read_clock
 from loadtest.history.log import Log, read_log
 from loadtest.history.operations import Operation, Operations
+from loadtest.target.clock import read_valkey_clock
 from tests.rounds import definition, identities, now_ms
 from tests.servers import Server
 
@@ -87,7 +87,7 @@ async def test_a_round_decided_by_the_scripts_keeps_its_promises(store: RedisSto
     await store.round_edit("r1", {"closed": True}, "enough")
     await ask(5, 201)
     with server.client() as client:
-        log, clock = read_log(client, "r1"), read_clock(client)
+        log, clock = read_log(client, "r1"), read_valkey_clock(client)
     export = columns([(c.serial, int.from_bytes(person[:4], "little"), c.claimed_at_ms)
                       async for person, c in store.claims("r1")])  # fmt: skip
     counted = check(export, Operations.of(asked), log=log, clock=clock)

@@ -152,9 +152,9 @@ ACTIONS = st.lists(st.sampled_from(("count", "report", "lost", "reply", "merge")
 
 @pytest.fixture(scope="module")
 def emptied_server() -> Iterator[Server]:
-    server = Server.start("valkey")
+    server = Server.started("valkey")
     yield server
-    server.close()
+    server.end()
 
 
 @given(ACTIONS)

@@ -131,8 +131,8 @@ def test_an_edit_is_acknowledged_once_a_replica_has_it(pair: Pair, tmp_path: Pat
 
 def add_replica(primary: Server, stack: ExitStack) -> None:
     """Without one, the new primary could acknowledge nothing."""
-    server = Server.start(primary.kind, free_port())
-    stack.callback(server.close)
+    server = Server.started(primary.kind, free_port())
+    stack.callback(server.end)
     server.replicate(primary)
 
 

@@ -21,9 +21,9 @@ READY = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.fixture
 def own() -> Iterator[Server]:
     """A server that this test may restart."""
-    server = Server.start("valkey")
+    server = Server.started("valkey")
     yield server
-    server.close()
+    server.end()
 
 
 def _status(connection: socket.socket) -> int:

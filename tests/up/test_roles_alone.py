@@ -20,7 +20,7 @@ def test_a_role_says_what_the_server_keeps_and_waits_for_one_that_is_away(role: 
             assert waiting.readiness() == 503
             assert "REFUSAL: it does not answer" in waiting.output
             assert "until it does, claims are answered 503" in waiting.output
-            server.run()
+            server.start()
             eventually(lambda: waiting.readiness() == 200, "ready")
         with alone(role, tmp_path, server.url) as told:
             assert told.readiness() == 200

@@ -203,7 +203,7 @@ async def test_a_server_that_dies_leaves_all_in_doubt(store: RedisStore, server:
         server.kill()
     told = await asyncio.gather(*asks, return_exceptions=True)
     assert {type(each) for each in told} <= {StoreUnavailable, StoreRejected}
-    await asyncio.to_thread(server.run)
+    await asyncio.to_thread(server.start)
     decided = await asyncio.gather(*(store.claim(f"r{number}", identities(1)) for number in range(40)))
     assert {decision.serial for (decision,) in decided} == {2}
     with server.client() as client:

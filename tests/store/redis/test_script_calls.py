@@ -73,7 +73,7 @@ async def test_a_server_that_was_restarted_in_between_is_not_noticed_by_callers(
     """A connection that ended while nobody used it is replaced before the next call, and the script loaded anew."""
     assert await calls.call(echo, (), ("before",)) == [b"before"]
     await asyncio.to_thread(server.kill)
-    await asyncio.to_thread(server.run)
+    await asyncio.to_thread(server.start)
     assert await calls.call(echo, (), ("after",)) == [b"after"]
 
 

@@ -214,8 +214,8 @@ async def test_a_reply_that_nobody_asked_for_ends_the_connection(valkey: Server)
 
 async def test_the_kernel_watches_connections_over_tcp(request: pytest.FixtureRequest) -> None:
     """It gives up what is not acknowledged for a second, and keeps idle connections alive."""
-    server = Server.start("valkey", free_port())
-    request.addfinalizer(server.close)
+    server = Server.started("valkey", free_port())
+    request.addfinalizer(server.end)
     store = RedisStore.connect(f"redis://127.0.0.1:{server.port}")
     await store.ping()
     await store.rounds_page(NOT_OVER, None, 1)

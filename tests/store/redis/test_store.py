@@ -73,7 +73,7 @@ async def test_what_was_granted_survives_a_killed_server(store: RedisStore, serv
     server.kill()
     with pytest.raises(StoreUnavailable):
         await store.claim("r1", identities(1))
-    server.run()
+    server.start()
     replays = await store.claim("r1", identities(*range(200)))
     assert {decision.outcome for decision in replays} == {Outcome.REPLAYED}
     assert [decision.serial for decision in replays] == before
