@@ -1,7 +1,7 @@
 """What is checked of bearer tokens, for the lines of a start: keys, issuer, audience, the person's claim, leeway."""
 
 from claimd.doctor.findings import Finding, ok, warning
-from claimd.identity.fresh_keys import counted
+from claimd.identity.fresh_keys import describe_keys
 from claimd.identity.jwks import Jwks, JwksError, parse_jwks
 from claimd.identity.jwks_location import is_url
 from claimd.identity.jwks_source import jwks_source
@@ -19,19 +19,19 @@ async def check_tokens(settings: Settings) -> list[Finding]:
         return [warning(_CHECK, "every bearer token is refused, as there is no JWKS", "name one with CLAIMD_JWKS")]
     source = jwks_source(settings.jwks)
     try:
-        jwks = parse_jwks(source.shown, await source.read())
+        jwks = parse_jwks(source.name, await source.read())
     except JwksError as error:
         if not is_url(settings.jwks):
             raise SettingsError(f"CLAIMD_JWKS: {error}") from None
         keys = warning(_CHECK, str(error), "bearer tokens are answered 503 until it can be read")
     else:
-        keys = _keys(source.shown, jwks)
+        keys = _keys(source.name, jwks)
     return [keys, _rules(settings), *_not_checked(settings)]
 
 
 def _keys(where: str, jwks: Jwks) -> Finding:
     passed_over = "".join(f"; passed over: {phrase}" for phrase in jwks.passed_over)
-    says = f"{where} has {counted(jwks)}{passed_over}"
+    says = f"{where} has {describe_keys(jwks)}{passed_over}"
     return ok(_CHECK, says) if jwks.keys else warning(_CHECK, says, "put the provider's signing keys there")
 
 

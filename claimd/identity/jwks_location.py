@@ -39,7 +39,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def shown(location: str) -> str:
+def without_credentials(location: str) -> str:
     """The location as it may be shown: a URL without user, password, query and fragment."""
     if not is_url(location):
         return location

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from claimd.identity.jwks import JwksError
-from claimd.identity.jwks_location import is_loopback, is_url, shown
+from claimd.identity.jwks_location import is_loopback, is_url, without_credentials
 
 # Providers' documents have 1 to 20 KiB.
 MAX_BYTES = 512 * 1024
@@ -22,10 +22,10 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class JwksSource(Protocol):
-    """Where a document comes from. `shown` names it in messages, without any credentials."""
+    """Where a document comes from. `name` is its name in messages, without any credentials."""
 
     @property
-    def shown(self) -> str:
+    def name(self) -> str:
         """Its name."""
         ...
 
@@ -48,10 +48,10 @@ class FileSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, ...] | None = None
+        self._last_state: tuple[int, ...] | None = None
 
     @property
-    def shown(self) -> str:
+    def name(self) -> str:
         """The path."""
         return str(self._path)
 
@@ -61,26 +61,26 @@ class FileSource:
 
     async def may_have_changed(self) -> bool:
         """Whether it is another file, or has another time or size, than what was read last."""
-        return await asyncio.to_thread(self._looks_different)
+        return await asyncio.to_thread(self._differs)
 
     def _read(self) -> bytes:
         try:
             with self._path.open("rb") as file:
                 state = os.fstat(file.fileno())
-                self._seen = _state_of(state) if abs(time.time() - state.st_mtime) > _SETTLED_SECONDS else None
+                self._last_state = _state_of(state) if abs(time.time() - state.st_mtime) > _SETTLED_SECONDS else None
                 content = file.read(MAX_BYTES + 1)
         except OSError as error:
-            self._seen = ()
-            raise JwksError(f"{self.shown} cannot be read: {error.strerror}") from None
+            self._last_state = ()
+            raise JwksError(f"{self.name} cannot be read: {error.strerror}") from None
         if len(content) > MAX_BYTES:
-            raise JwksError(f"{self.shown} has more than {MAX_BYTES} bytes: it cannot be a JWKS")
+            raise JwksError(f"{self.name} has more than {MAX_BYTES} bytes: it cannot be a JWKS")
         return content
 
-    def _looks_different(self) -> bool:
+    def _differs(self) -> bool:
         try:
-            return self._seen != _state_of(self._path.stat())
+            return self._last_state != _state_of(self._path.stat())
         except OSError:
-            return self._seen != ()
+            return self._last_state != ()
 
 
 def _state_of(state: os.stat_result) -> tuple[int, ...]:
@@ -94,9 +94,9 @@ class UrlSource:
         self._url = url
 
     @property
-    def shown(self) -> str:
+    def name(self) -> str:
         """The URL without credentials and query."""
-        return shown(self._url)
+        return without_credentials(self._url)
 
     async def read(self) -> bytes:
         """What it answers."""
@@ -105,10 +105,10 @@ class UrlSource:
         except JwksError:
             raise
         except TimeoutError:
-            raise JwksError(f"{self.shown} did not answer within {FETCH_SECONDS:g} s") from None
+            raise JwksError(f"{self.name} did not answer within {FETCH_SECONDS:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # An error of the library may quote the whole URL.
-            raise JwksError(f"{self.shown} cannot be read: {_reason(error)}") from None
+            raise JwksError(f"{self.name} cannot be read: {_reason(error)}") from None
 
     async def may_have_changed(self) -> bool:
         """Unknown without asking it."""
@@ -126,12 +126,12 @@ class UrlSource:
             session.get(self._url, allow_redirects=False) as answer,
         ):
             if answer.status != 200:
-                raise JwksError(f"{self.shown} answered {answer.status} instead of 200")
+                raise JwksError(f"{self.name} answered {answer.status} instead of 200")
             content = bytearray()
             async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
                 content += chunk
                 if len(content) > MAX_BYTES:
-                    raise JwksError(f"{self.shown} answered more than {MAX_BYTES} bytes: it cannot be a JWKS")
+                    raise JwksError(f"{self.name} answered more than {MAX_BYTES} bytes: it cannot be a JWKS")
             return bytes(content)
 
 

@@ -62,15 +62,15 @@ MUTANTS = (
     Mutant(
         "unknown keys cause any number of readings",
         "claimd/identity/fresh_keys.py",
-        "if now - self._asked_at < ASKED_SECONDS:",
+        "if now - self._reread_at < REREAD_SECONDS:",
         "if False:",
         "tests/identity/test_fresh_keys.py",
     ),
     Mutant(
         "a bad JWKS takes the keys away",
         "claimd/identity/fresh_keys.py",
-        "self._due = now + ASKED_SECONDS",
-        "self._jwks, self._due = None, now + ASKED_SECONDS",
+        "self._due = now + REREAD_SECONDS",
+        "self._jwks, self._due = None, now + REREAD_SECONDS",
         "tests/identity/test_fresh_keys.py",
     ),
     Mutant(

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from claimd.identity import fresh_keys, jwks_source
-from claimd.identity.fresh_keys import ASKED_SECONDS, REFRESH_SECONDS, FreshKeys, KeysUnavailable
+from claimd.identity.fresh_keys import REREAD_SECONDS, REFRESH_SECONDS, FreshKeys, KeysUnavailable
 from claimd.identity.jwks import JwksError
 from claimd.identity.jwks_source import MAX_BYTES, FileSource, UrlSource
 from tests.identity.identity_provider import public_jwk
@@ -37,7 +37,7 @@ class Clock:
 class Provider:
     """A source whose document and failures a test chooses, and that counts how often it is read."""
 
-    shown = "https://id.example/keys"
+    name = "https://id.example/keys"
 
     def __init__(self, *kids: str) -> None:
         self.document: bytes | Exception = document(*kids)
@@ -89,7 +89,7 @@ async def test_unknown_keys_cause_one_reading_in_30_seconds(keys: FreshKeys, pro
     for number in range(100):
         assert await keys.find(f"stranger-{number}") is None
     assert provider.reads == 2
-    clock.now += ASKED_SECONDS - 1
+    clock.now += REREAD_SECONDS - 1
     assert await keys.find("stranger") is None
     assert provider.reads == 2
     clock.now += 1
@@ -115,7 +115,7 @@ async def test_a_provider_that_hangs_holds_a_request_for_a_bounded_time(
     keys: FreshKeys, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it is judged by the keys that are there."""
-    monkeypatch.setattr(fresh_keys, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(fresh_keys, "WAIT_SECONDS", 0.01)
     provider.open.clear()
     assert await keys.find("new") is None
     provider.document = document("new")
@@ -128,10 +128,10 @@ async def test_keys_are_read_again_every_10_minutes(keys: FreshKeys, provider: P
     """So that a key that was withdrawn is refused though no token names an unknown one."""
     provider.document = document("new")
     clock.now += REFRESH_SECONDS - 1
-    await keys.look()
+    await keys.refresh_if_due()
     assert provider.reads == 1
     clock.now += 1
-    await keys.look()
+    await keys.refresh_if_due()
     assert provider.reads == 2
     assert await keys.find("old") is None
 
@@ -145,17 +145,17 @@ async def test_a_bad_document_leaves_the_old_keys(
     """With a warning, once and not each time; it is tried again soon, and what is good then counts."""
     provider.document = bad
     clock.now += REFRESH_SECONDS
-    await keys.look()
+    await keys.refresh_if_due()
     assert await keys.find("old") is not None
-    clock.now += ASKED_SECONDS
-    await keys.look()
+    clock.now += REREAD_SECONDS
+    await keys.refresh_if_due()
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "https://id.example/keys" in warnings[0]
     assert "the keys read before stay in use (1 key)" in warnings[0]
     provider.document = document("new")
-    clock.now += ASKED_SECONDS
-    await keys.look()
+    clock.now += REREAD_SECONDS
+    await keys.refresh_if_due()
     assert await keys.find("new") is not None
 
 
@@ -165,7 +165,7 @@ async def test_a_document_without_keys_counts(
     """All keys may be withdrawn; with a warning, as it may be a mistake."""
     provider.document = document()
     clock.now += REFRESH_SECONDS
-    await keys.look()
+    await keys.refresh_if_due()
     assert await keys.find("old") is None
     assert "no key that verifies: every bearer token is refused" in caplog.text
 
@@ -180,17 +180,17 @@ async def test_until_there_are_keys_no_token_is_judged(provider: Provider, clock
         with pytest.raises(KeysUnavailable):
             await keys.find("old")
         before = provider.reads
-        await keys.look()
+        await keys.refresh_if_due()
         tried += [second] * (provider.reads - before)
         clock.now += 1
     assert tried == [1, 3, 7, 15, 31, 61, 91]
     for _ in range(2000):
-        clock.now += ASKED_SECONDS
-        await keys.look()
+        clock.now += REREAD_SECONDS
+        await keys.refresh_if_due()
     assert provider.reads == 2008
     provider.document = good
-    clock.now += ASKED_SECONDS
-    await keys.look()
+    clock.now += REREAD_SECONDS
+    await keys.refresh_if_due()
     assert await keys.find("old") is not None
 
 
@@ -198,7 +198,7 @@ async def test_a_start_does_not_wait_for_long(
     provider: Provider, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Passes need no provider: a gateway starts, and tokens have to wait."""
-    monkeypatch.setattr(fresh_keys, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(fresh_keys, "WAIT_SECONDS", 0.01)
     provider.open.clear()
     keys = FreshKeys(provider, clock)
     await keys.start()
@@ -214,7 +214,7 @@ async def test_what_is_passed_over_is_logged_when_it_is_new(
     provider.document = json.dumps({"keys": [public_jwk("oct"), {**public_jwk("rsa"), "use": "enc"}]}).encode()
     for _ in range(3):
         clock.now += REFRESH_SECONDS
-        await keys.look()
+        await keys.refresh_if_due()
     (line,) = [record.getMessage() for record in caplog.records]
     assert line == "JWKS https://id.example/keys: 1 key; passed over: key 1 ('rsa') is not for signatures (use)"
 
@@ -228,7 +228,7 @@ async def test_a_file_is_read_again_when_it_changes(tmp_path: Path, clock: Clock
     await keys.start()
 
     async def known() -> list[str]:
-        await keys.look()
+        await keys.refresh_if_due()
         assert keys._jwks is not None
         return list(keys._jwks.keys)
 
