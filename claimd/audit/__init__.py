@@ -1,1 +1,1 @@
-"""Proof afterwards: counts a round from its claims and its log, trusting no counter."""
+"""The audit of a round: recounts its claims and its log and compares both with the counter."""

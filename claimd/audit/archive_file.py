@@ -1,7 +1,7 @@
-"""The file that a round is archived to: gzipped NDJSON that anyone can read, and that is audited like a live round.
+"""The file that a round is archived to: gzipped NDJSON, which is audited like a live round.
 
-A head with the round as it was; the entries of its log, in order; its claims, in no order; and an end with the number
-of both, so that a part is never taken for the whole. `docs/production.md` describes the lines.
+The first line has the round; then come the entries of its log, in order, and its claims, in no order; the last line has
+the number of both, so that a truncated file is noticed. `docs/production.md` describes the lines.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ FORMAT = 1
 SUFFIX = ".ndjson.gz"
 
 _CHUNK_BYTES = 256 * 1024
-# Identities are digests, which no level makes smaller: level 1 takes half the time of the usual one.
+# Identities are digests, which do not compress: level 1 takes half the time of the default level.
 _LEVEL = 1
 # An entry of the log has up to 512 identities: 16 KiB. An edit may have a pack and an eligibility of 16 KiB.
 _MAX_LINE_BYTES = 1 << 20
@@ -37,12 +37,12 @@ _EDIT = TypeAdapter(EditEntry)
 
 
 class ArchiveError(Exception):
-    """A file that is no archive, or is not whole; the message is a sentence for the person who has it."""
+    """A file is no archive, is damaged or cannot be read; the message is a sentence that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedFile:
-    """What there is to say of an archive: its round, the digest of its bytes in hex, and the audit."""
+    """The result of auditing an archive: its round, the SHA-256 of the file in hex, and the audit."""
 
     round: Round
     sha256: str
@@ -50,9 +50,9 @@ class AuditedFile:
 
 
 async def write_archive(store: Records, item: Round, now_ms: int, file: BinaryIO) -> None:
-    """Write the archive of a round that does not change any more, in bounded memory. Raises StoreUnavailable, OSError.
+    """Write the archive of a round that no longer changes, in bounded memory. Raises StoreUnavailable, OSError.
 
-    `now_ms` stands in its head.
+    `now_ms` is the time of writing by the server's clock, for the first line.
     """
     chunk = bytearray()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as packed:
@@ -65,7 +65,7 @@ async def write_archive(store: Records, item: Round, now_ms: int, file: BinaryIO
 
 
 def audit_archive(path: Path) -> AuditedFile:
-    """Audit an archive as a live round is audited. Takes seconds for a million claims. Raises ArchiveError."""
+    """Audit an archive like a live round; takes seconds for a million claims. Raises ArchiveError."""
     archive = ArchiveFile.open(path)
     try:
         audit = asyncio.run(audit_round(archive, archive.item.id))
@@ -79,7 +79,7 @@ def audit_archive(path: Path) -> AuditedFile:
 
 
 class ArchiveFile:
-    """An archive as `Records`. Reading its claims is reading it to its end; raises ArchiveError where it has none."""
+    """An archive as `Records`. `claims` reads the file to its end. Raises ArchiveError for a damaged file."""
 
     def __init__(self, path: Path, item: Round, now_ms: int) -> None:
         self._path = path
@@ -88,7 +88,7 @@ class ArchiveFile:
 
     @classmethod
     def open(cls, path: Path) -> "ArchiveFile":
-        """Read its head. Raises ArchiveError."""
+        """Read the first line of the file. Raises ArchiveError."""
         head = next(_read_lines(path), {})
         if head.get("claimd_archive") != FORMAT:
             raise ArchiveError(f"{path} is no archive of claimd's, or of a later version")
@@ -102,7 +102,7 @@ class ArchiveFile:
         return cls(path, item, now_ms)
 
     async def round(self, round_id: str) -> Reading:
-        """The round as it was archived."""
+        """The round as it was archived, read at the time of writing; no round for any other id."""
         return Reading(self._now_ms, self.item if round_id == self.item.id else None)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
@@ -119,7 +119,7 @@ class ArchiveFile:
                 yield record
 
     def _records(self) -> Iterator[LogEntry | tuple[bytes, Claim]]:
-        """The entries of the log, then the claims, up to an end that has the number of both."""
+        """The entries of the log, then the claims. Raises ArchiveError where the last line has other numbers."""
         entries = claims = 0
         lines = _read_lines(self._path)
         next(lines)
@@ -150,7 +150,7 @@ async def _written_lines(store: Records, item: Round, now_ms: int) -> AsyncItera
         yield _spelled(_entry_json(entry))
     async for identity, claim in store.claims(item.id):
         claims += 1
-        # Spelled out, as there are millions.
+        # Formatted by hand: there are millions, and orjson takes longer.
         yield b'{"identity":"%b","serial":%d,"claimed_at_ms":%d}\n' % (
             identity.hex().encode(),
             claim.serial,
@@ -170,9 +170,9 @@ def _spelled(document: Mapping[str, Any]) -> bytes:
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines as objects. Raises ArchiveError for whatever a file can be wrong in."""
+    """The lines as objects. Raises ArchiveError for a file that cannot be read, unpacked or parsed."""
     try:
-        # The buffer is one of C: line by line, gzip's own takes half of the time.
+        # A buffer in C: the readline of gzip is Python code and takes half of the whole time.
         with gzip.open(path, "rb") as packed, io.BufferedReader(packed, _CHUNK_BYTES) as file:
             while line := file.readline(_MAX_LINE_BYTES):
                 document = orjson.loads(line)
@@ -200,7 +200,7 @@ def _read_record(line: Mapping[str, Any], round_id: str) -> LogEntry | tuple[byt
 
 
 def _identities(text: str, count: int | None) -> bytes:
-    """So many digests from hex; any number for None."""
+    """Packed digests from hex. Raises ValueError where there are not `count` of them; None accepts any number."""
     packed = bytes.fromhex(text)
     if len(packed) % IDENTITY_BYTES or count not in (None, len(packed) // IDENTITY_BYTES):
         raise ValueError

@@ -1,7 +1,7 @@
-"""The audit of a round: reads every claim and the whole log and says whether the promises were kept.
+"""The audit of a round: reads all claims and the whole log and checks that the promises were kept.
 
-It may run in the middle of a drop: it looks at the claims up to the serial that was the newest when it began, and at
-any beyond the newest when it ended. Memory: one bit a serial, 190 KB for 1,500,000 claims.
+It may run in the middle of a drop: it counts the claims up to the serial that was the newest when it began, and looks
+for serials beyond the newest when it ended. Memory: one bit a serial, 190 KB for 1,500,000 claims.
 """
 
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """`claims` and `identities` are counted from the claims held; `issued` is the counter they are held against.
+    """The result of an audit. `claims` and `identities` are counted from the claims, `issued` is the round's counter.
 
     `oversold` is how many claims exceed the total, `duplicates` how many serials or identities were given twice.
     """
@@ -59,7 +59,11 @@ class Audit:
 
 @dataclass(slots=True)
 class _Tally:
-    """What one of the two records says: which serials, and a sum over all grants in whatever order."""
+    """What one of the two records, claims or log, contains.
+
+    `seen` has a bit for each serial up to `upto`, `grants` their number, `repeated` those that came twice, `stray` the
+    number of serials below 1, and `checksum` a sum over all grants that does not depend on their order.
+    """
 
     upto: int
     seen: bytearray = field(init=False)
@@ -75,7 +79,7 @@ class _Tally:
     def add(self, identity: bytes, serial: int, claimed_at_ms: int) -> None:
         self.newest = max(self.newest, serial)
         if not 1 <= serial <= self.upto:
-            # Newer than this audit looks, unless the serial is none at all.
+            # A serial above `upto` was granted after the audit began; one below 1 must not exist.
             self.stray += serial < 1
             return
         byte, bit = serial >> 3, 1 << (serial & 7)
@@ -90,7 +94,7 @@ class _Tally:
 
 
 async def audit_round(store: Records, round_id: str) -> Audit | None:
-    """Audit a round; None where there is none. Raises StoreUnavailable."""
+    """Audit a round; None where it does not exist. Raises StoreUnavailable, or ArchiveError for an archive."""
     state = (await store.round(round_id)).round
     if state is None:
         return None
@@ -99,7 +103,7 @@ async def audit_round(store: Records, round_id: str) -> Audit | None:
     issued_meanwhile = (await _issued(store, round_id)) or 0
     suspects = await _holders(store, round_id, held, issued_meanwhile)
     shared = sum(len(suspects[serial]) - 1 for serial in held.repeated)
-    # Once more: people may have claimed while the suspects were looked for.
+    # Read once more: claims may have been granted while the suspects were looked up.
     issued_at_last = (await _issued(store, round_id)) or 0
     beyond = sum(len(holders) for serial, holders in suspects.items() if serial > issued_at_last)
     claims = held.grants + shared + beyond
@@ -140,7 +144,10 @@ async def _issued(store: Records, round_id: str) -> int | None:
 
 
 async def _holders(store: Records, round_id: str, held: _Tally, issued: int) -> dict[int, set[bytes]]:
-    """Who holds each suspicious serial: one seen twice (which may be one claim, read twice), or one never issued."""
+    """The identities that hold each suspicious serial: one that was read twice, or one above `issued`.
+
+    A scan may return a claim twice, so a serial that was read twice may have one holder.
+    """
     holders: dict[int, set[bytes]] = {serial: set() for serial in held.repeated}
     if held.repeated or held.newest > issued:
         async for identity, claim in store.claims(round_id):

@@ -1,4 +1,4 @@
-"""The export of a round: one line of NDJSON a claim, in the order of the serials, as the log has them."""
+"""The export of a round: NDJSON with a line for each claim, in the order of serials, read from the log."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,7 +11,7 @@ from claimd.domain.times import to_rfc3339
 
 
 async def export_lines(store: Records, round_id: str) -> AsyncIterator[bytes]:
-    """The lines of one batch of grants after the other; each ends in a line feed."""
+    """The lines of one batch of grants at a time, each line with its line feed. Raises StoreUnavailable."""
     async for entry in store.log(round_id):
         if isinstance(entry, GrantsEntry):
             yield b"".join(_lines(round_id, entry))

@@ -1,1 +1,1 @@
-"""The words of claimd as plain values: rounds, claims, outcomes, times. No I/O, no clock, no imports from above."""
+"""The values that all of claimd shares: rounds, claims, outcomes, times. No I/O, no clock, no imports from above."""

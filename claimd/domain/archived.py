@@ -1,13 +1,14 @@
-"""What the server keeps of a round that has left it for a file."""
+"""What the server keeps of a round that was archived to a file."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """The stub of an archived round: its id is never used again, and nothing in it changes any more.
+    """The stub of an archived round. It never changes, and its id is never used again.
 
-    `file` is where the console wrote the archive, `sha256` the digest of that file in hex, `at_ms` when the round left.
+    `file` is the path that the console wrote the archive to, `sha256` the digest of that file in hex, `at_ms` the time
+    of archiving in milliseconds since 1970, `who` and `reason` the operator and the reason that was given.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""A claim: what one identity holds in one round. Its id is derived, never stored, and anyone can recompute it."""
+"""A claim: what one identity holds in one round. Its id is derived from round and serial and never stored."""
 
 import base64
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ IDENTITY_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`serial` counts 1, 2, 3 … within `round_id` without gaps; `claimed_at_ms` is the server's clock at the grant."""
+    """One granted claim. Serials count 1, 2, 3 … within a round, without gaps.
+
+    `claimed_at_ms` is the server's clock at the grant, in milliseconds since 1970.
+    """
 
     round_id: str
     serial: int
@@ -18,13 +21,13 @@ class Claim:
 
     @property
     def id(self) -> str:
-        """See `claim_id`."""
+        """The id of this claim; see `claim_id`."""
         return claim_id(self.round_id, self.serial)
 
 
 @lru_cache(maxsize=1024)
 def claim_id_prefix(round_id: str) -> str:
-    """16 characters that stand for the round: 80 bits of BLAKE2b, so an id keeps to 64 characters for any round id.
+    """16 characters that identify the round: 80 bits of BLAKE2b, so that a claim id never exceeds 64 characters.
 
     Two rounds share a prefix with a probability of n² / 2^81: 10^-18 for a thousand rounds.
     """

@@ -1,4 +1,4 @@
-"""The entries of a round's log: what happened, in order. It is written in the same script call as what it tells."""
+"""The entries of a round's log, in order. Each is written by the same script call as the change that it records."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,13 +19,13 @@ class GrantsEntry:
         return len(self.identities) // IDENTITY_BYTES
 
     def split(self) -> list[bytes]:
-        """The identity digests, one by one."""
+        """The identity digests, each of IDENTITY_BYTES."""
         packed = self.identities
         return [packed[start : start + IDENTITY_BYTES] for start in range(0, len(packed), IDENTITY_BYTES)]
 
 
 class EditAction(StrEnum):
-    """What an operator did to a round."""
+    """The kind of an operator's change to a round."""
 
     CREATE = "create"
     EDIT = "edit"
@@ -36,15 +36,16 @@ class EditAction(StrEnum):
     DELETE = "delete"
 
 
-# The console knows one operator: the bearer of the admin token.
+# The console has one operator: the holder of the admin token.
 ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
 class EditEntry:
-    """One creation, edit or deletion of a round: `fields` are the changed fields as strings, `who` the operator.
+    """One creation, edit or deletion of a round by the operator `who`.
 
-    `action` is empty in entries of the first version, which did not record it.
+    `version` is that of the round afterwards, `fields` maps the changed fields to their new values as strings. `action`
+    is empty in entries of the first version of claimd, which did not record it.
     """
 
     version: int

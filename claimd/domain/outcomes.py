@@ -1,4 +1,4 @@
-"""What can become of a claim, and of an operator's change: values, never exceptions."""
+"""The outcomes of a claim and of an operator's change: values, never exceptions."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from typing import NamedTuple
 class Outcome(StrEnum):
     """The outcome of one request to claim.
 
-    OVERLOADED, RATE_LIMITED and UNAVAILABLE say nothing about the claim: asking again is always safe.
+    OVERLOADED and RATE_LIMITED: the claim was not decided. UNAVAILABLE: the outcome is unknown. A retry is always safe.
     """
 
     GRANTED = "granted"
@@ -43,9 +43,10 @@ ORDER_OF_DECISION = (
 
 
 class Decision(NamedTuple):
-    """One claim, decided. `serial` and `claimed_at_ms` for GRANTED and REPLAYED; `opens_at_ms` for NOT_OPEN.
+    """The decision on one claim. GRANTED and REPLAYED have `serial` and `claimed_at_ms`, NOT_OPEN has `opens_at_ms`.
 
-    `now_ms` is the server's clock at the decision, 0 where the server was not asked.
+    `now_ms` is the server's clock at the decision, 0 where the server did not decide. All times are milliseconds
+    since 1970.
     """
 
     outcome: Outcome
@@ -58,8 +59,8 @@ class Decision(NamedTuple):
 class EditOutcome(StrEnum):
     """The result of creating, editing, deleting or archiving a round.
 
-    INVALID_TOTAL: a relative change leads out of the range of a total. HAS_CLAIMS: a round with claims stays.
-    ARCHIVED: the round has left the server. NOT_CLOSED: only a closed round can be archived.
+    INVALID_TOTAL: a relative change leaves the range 0 to MAX_TOTAL. HAS_CLAIMS: a round with claims cannot be deleted.
+    ARCHIVED: an archived round cannot be changed. NOT_CLOSED: only a closed round can be archived.
     """
 
     DONE = "done"

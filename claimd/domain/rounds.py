@@ -1,4 +1,4 @@
-"""A round: one timed drop. What it is, what happened to it so far, and the status that follows."""
+"""A round: one timed drop. Its definition, its state, and the status that follows from both."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,12 +15,13 @@ MAX_ELIGIBILITY_CLAIMS = 32
 MAX_ELIGIBILITY_VALUES = 1000
 MAX_ELIGIBILITY_CHARACTERS = 512
 
-# The eligibility epoch of a new round, and one that no round ever has: a claim under it is only ever replayed.
+# The eligibility epoch of a new round; and one that no round has: under it a claim is replayed or refused, not granted.
 FIRST_EPOCH = 0
 NO_EPOCH = -1
 
-# A clock that steps back no further than this leaves the window of a round where the newest grant saw it: the usual
-# errors are corrections of seconds and an hour of daylight saving. `lua/includes/window.lua` has the same figure.
+# Where the clock was set back by at most this since the newest grant, the window is compared with the time of that
+# grant. The usual causes are corrections of seconds and an hour of daylight saving. The same figure stands in
+# `lua/includes/window.lua`.
 MAX_STEP_BACK_MS = 3_600_000
 
 _MAX_ID_CHARACTERS = 64
@@ -33,7 +34,7 @@ Eligibility = dict[str, list[Scalar]]
 
 def is_round_id(text: str) -> bool:
     """Whether `text` has the form of an id: `[a-z0-9][a-z0-9-]{0,63}`."""
-    # Strangers choose what is asked, up to 8 KiB of it: only what is short is remembered.
+    # The text comes from the URL of a client and has up to 8 KiB: only short ones may fill the cache.
     return len(text) <= _MAX_ID_CHARACTERS and _has_the_form(text)
 
 
@@ -43,7 +44,7 @@ def _has_the_form(text: str) -> bool:
 
 
 class Status(StrEnum):
-    """Derived from clock, window, flags and counters; never stored."""
+    """The status of a round. It is derived from clock, window, flags and counters, and never stored."""
 
     SCHEDULED = "scheduled"
     OPEN = "open"
@@ -67,9 +68,10 @@ NOT_OVER = ANY_STATUS - {Status.CLOSED}
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What an operator says of a round. The window is `opens_at_ms <= now < closes_at_ms`.
+    """The part of a round that the operator sets. The window is `opens_at_ms <= now < closes_at_ms`.
 
-    `eligibility` names claims of the bearer token and the values each may have; empty lets everyone in.
+    `eligibility` maps names of claims of the bearer token to the values each may have; empty admits everyone. Times
+    are milliseconds since 1970.
     """
 
     id: str
@@ -83,7 +85,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A definition and what has become of it. `version` grows by one with every edit.
+    """A definition and its state. `version` grows by one with every edit.
 
     `last_grant_ms` is the time of the newest grant, 0 before the first. `epoch` grows when eligibility is edited or
     passes are revoked: a pass of another epoch is outdated. `window_lifted_ms` is the newest grant at the last edit of
@@ -101,19 +103,20 @@ class Round:
 
     @property
     def id(self) -> str:
-        """The definition's id."""
+        """The id of the definition."""
         return self.definition.id
 
     @property
     def remaining(self) -> int:
-        """Stock that is left."""
+        """The packs that are left: total - issued."""
         return self.definition.total - self.issued
 
     def window_time_ms(self, now_ms: int) -> int:
-        """The time that the window is held against: `now_ms`, or the newest grant where the clock went back a little.
+        """The time that the window is compared with, in milliseconds since 1970; `now_ms` is the server's clock.
 
-        A clock set back neither reopens a closed round nor closes an open one. A clock that was hours ahead for a
-        moment must not keep a round open, so a larger step is ignored, and so are grants before an edit of the window.
+        It is that of the newest grant where the clock went back by at most MAX_STEP_BACK_MS since: a clock that is set
+        back neither reopens a closed round nor closes an open one. It is `now_ms` after a larger step, as a clock that
+        was hours ahead for a moment must not keep a round open, and where the window was edited after that grant.
         """
         if self.last_grant_ms > self.window_lifted_ms and self.last_grant_ms - now_ms <= MAX_STEP_BACK_MS:
             return max(now_ms, self.last_grant_ms)

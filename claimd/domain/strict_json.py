@@ -1,4 +1,4 @@
-"""JSON that means one thing: no name twice in an object, no NaN, no number that would be kept as another one."""
+"""JSON without ambiguity: no duplicate names in an object, no NaN, no number that would be stored as another one."""
 
 import json
 import math
@@ -8,15 +8,15 @@ import orjson
 
 
 def parse_json(text: str) -> Any:
-    """The value that `text` spells. Raises ValueError with a phrase for the author of the text.
+    """The value of the JSON document `text`. Raises ValueError with a phrase for the author of the text.
 
-    The standard library's parser, not orjson's, which takes the last of two equal names and rounds large numbers.
+    It uses the parser of the standard library: orjson's takes the last of two equal names and rounds large numbers.
     """
     try:
         value = json.loads(
             text, object_pairs_hook=_without_duplicates, parse_float=_finite, parse_constant=_no_constant
         )
-        # Numbers of more than 64 bits, halves of characters, abysmal nesting: what could not be written again.
+        # Fails for what could not be written again: integers of more than 64 bits, lone surrogates, very deep nesting.
         orjson.dumps(value)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -37,7 +37,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        # It would be written again as null.
+        # orjson writes an infinite number as null.
         raise ValueError(f"{text[:20]} is too large a number")
     return number
 

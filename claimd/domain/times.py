@@ -1,17 +1,17 @@
-"""Instants as claimd keeps them (integer milliseconds since 1970 UTC) and says them (RFC 3339 UTC, milliseconds)."""
+"""Instants: integer milliseconds since 1970 UTC inside claimd, RFC 3339 in UTC with milliseconds outside."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-# 9999-12-31T23:59:59.999Z: the last instant RFC 3339 can spell.
+# 9999-12-31T23:59:59.999Z: the last instant of RFC 3339.
 MAX_TIME_MS = 253_402_300_799_999
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# RFC 3339, section 5.6. A fraction finer than a millisecond is refused, not cut: it would not read back the same.
+# RFC 3339, section 5.6. A fraction finer than a millisecond is rejected, not cut, as it would be returned differently.
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,3}0*)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
-# Times as people write them, and what each lacks. No offset is assumed: the server's need not be the author's.
+# Usual incomplete forms, each with what it lacks. No offset is assumed: the server's may differ from the author's.
 _LACKS = (
     (re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII), "has no time and no offset: add both, such as T20:00:00+08:00"),
     (
@@ -25,16 +25,16 @@ _LACKS = (
 
 @lru_cache(maxsize=4096)
 def to_rfc3339(time_ms: int) -> str:
-    """`1585857600000` as `2020-04-02T20:00:00.000Z`. Cached: the claims of one batch share their instant."""
+    """`1585857600000` becomes `2020-04-02T20:00:00.000Z`. Cached, as all claims of a batch have the same instant."""
     instant = _EPOCH + timedelta(milliseconds=time_ms)
     return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
 
 
 def from_rfc3339(text: str) -> int:
-    """Milliseconds of an RFC 3339 timestamp with any offset.
+    """Milliseconds since 1970 UTC of an RFC 3339 timestamp with any offset.
 
-    Raises ValueError, with a sentence fit for the person who wrote it, for anything else, for an instant before
-    1970, and for a fraction finer than a millisecond.
+    Raises ValueError, with a phrase for the author, for any other text, for an instant before 1970 and for a fraction
+    finer than a millisecond.
     """
     if not _RFC3339.fullmatch(text):
         for form, lack in _LACKS:

@@ -1,1 +1,1 @@
-"""Who is asking: bearer tokens, passes, eligibility. A person's identifier ends here: below, there are only digests."""
+"""Authentication: bearer tokens, passes, eligibility. No other package sees a person's identifier, only its digest."""

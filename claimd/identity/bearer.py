@@ -27,7 +27,7 @@ _REASONS_OF_MISSING = {
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A token that was verified: the identity that it names, byte for byte, and all of its claims."""
+    """A verified token: `subject` is the identity that it names, byte for byte, `token_claims` its whole payload."""
 
     subject: str
     token_claims: Mapping[str, Any]
@@ -35,7 +35,10 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What a token must say. No issuer or no audience: that one is not checked. `identity` names a claim."""
+    """What a token must contain. Empty `issuers` or `audiences` are not checked.
+
+    `identity` is the name of the claim that identifies the person. `leeway_seconds` is granted to exp, nbf and iat.
+    """
 
     issuers: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
@@ -44,22 +47,25 @@ class TokenRules:
 
 
 class BearerTokens:
-    """Verifies tokens with the keys of a JWKS; without one, `keys` is None, it accepts none of them."""
+    """Verifies tokens with the keys of a JWKS. Where `keys` is None no JWKS is configured, and it accepts no token."""
 
     def __init__(self, keys: KeyFinder | None, rules: TokenRules) -> None:
         self._keys = keys
         self._rules = rules
         self._options: Any = {
             "require": ["exp", rules.identity],
-            # With a client_id in its place where a token has none: see `_fits_audience`.
+            # `_fits_audience` checks it instead: the library does not know the client_id of Amazon Cognito.
             "verify_aud": False,
             "verify_sub": False,
-            # What a token is called decides nothing.
+            # The id of a token (jti) is not used: the library would reject a token whose id is no string.
             "verify_jti": False,
         }
 
     async def verify_token(self, token: str) -> Bearer | Unauthenticated:
-        """The bearer, or why there is none. Waits for a new JWKS where the key is unknown. Raises KeysUnavailable."""
+        """The bearer, or the reason why the token is rejected.
+
+        Where the key is unknown it may wait up to WAIT_SECONDS for a new JWKS. Raises KeysUnavailable before the first.
+        """
         if self._keys is None:
             return Unauthenticated.NOT_ACCEPTED
         kid = _key_name(token)
@@ -83,7 +89,7 @@ class BearerTokens:
         except jwt.PyJWTError as error:
             return next((reason for kind, reason in _REASONS if isinstance(error, kind)), Unauthenticated.MALFORMED)
         except (ValueError, TypeError, OverflowError):
-            # The library lets some malformed tokens out as plain errors.
+            # The library raises plain errors for some malformed tokens.
             return Unauthenticated.MALFORMED
         if not self._fits_audience(claims):
             return Unauthenticated.WRONG_AUDIENCE
@@ -91,24 +97,24 @@ class BearerTokens:
         return Bearer(subject, claims) if _is_identity(subject) else Unauthenticated.NO_IDENTITY
 
     def _fits_audience(self, claims: Mapping[str, Any]) -> bool:
-        """Whether `aud`, one string or a list of them, has one that is accepted.
+        """Whether `aud`, a string or a list of strings, contains an accepted audience.
 
-        Access tokens of Amazon Cognito have no `aud`, but a `client_id`, which is what its `aud` is in ID tokens.
+        Access tokens of Amazon Cognito have no `aud`; their `client_id` is the value that its ID tokens have as `aud`.
         """
         if not self._rules.audiences:
             return True
         named = claims["aud"] if "aud" in claims else claims.get("client_id")
         values = named if isinstance(named, list) else [named]
-        # All of them text: a list with anything else in it is not what RFC 7519 calls an audience.
+        # RFC 7519, section 4.1.3: an array of strings. A list that contains anything else is rejected as a whole.
         return all(isinstance(value, str) for value in values) and any(
             value in self._rules.audiences for value in values
         )
 
 
 def _key_name(token: str) -> str | Unauthenticated:
-    """The `kid` of a token's header."""
+    """The `kid` of a token's header; MALFORMED where the header cannot be read, UNKNOWN_KEY where it has no `kid`."""
     try:
-        # Of the header by itself: the library looks at each byte of a token in Python, and would do it twice.
+        # Only the header is passed on: the library reads a token byte by byte in Python, and would do so twice.
         header = jwt.get_unverified_header(f"{token.partition('.')[0]}..")
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
         return Unauthenticated.MALFORMED

@@ -1,16 +1,18 @@
-"""Who may claim in a round: every claim that the round names must hold, in the token, one of the values it allows."""
+"""Eligibility: for each claim that a round names, the token must have one of the allowed values."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from claimd.domain.rounds import Eligibility, Scalar
 
-# Lists of words in one string: RFC 8693, section 4.2, and what Entra ID calls it.
+# Claims that are a list of words in one string: `scope` of RFC 8693, section 4.2, and `scp`, its name in Entra ID.
 _LISTS_OF_WORDS = ("scope", "scp")
 
 
 def is_eligible(eligibility: Eligibility, claims: Mapping[str, Any]) -> bool:
-    """Whether the token's claims have, for each name, one of the values allowed; of a list any of its items.
+    """Whether the claims of a token have, for each name in `eligibility`, one of the allowed values.
+
+    Where a claim is a list, one of its items suffices. An empty `eligibility` is always met.
 
     Values are compared as JSON compares them: text by its characters, numbers by their value (1 is 1.0), and true is
     neither 1 nor "true". A name is that of a claim (`https://city.example/district`), or leads into nested objects
@@ -27,7 +29,11 @@ def _values(name: str, claims: Mapping[str, Any]) -> list[Any]:
 
 
 def _find(name: str, claims: Mapping[str, Any]) -> Any:
-    """The claim of that name; else what the longest beginning of it that is an object has under the rest."""
+    """The claim `name`; None where there is none.
+
+    A dotted name without a claim of its own is split so that the first part, the longest possible, is an object of the
+    token; the rest is looked up in it in the same way.
+    """
     if name in claims:
         return claims[name]
     end = name.rfind(".")
@@ -46,7 +52,7 @@ def _holds(values: list[Any], allowed: list[Scalar]) -> bool:
 
 
 def _same(value: Any, allowed: Scalar) -> bool:
-    # To Python, True is 1.
+    # In Python True == 1; in JSON they differ.
     if isinstance(value, bool) or isinstance(allowed, bool):
         return value is allowed
     return isinstance(value, str | int | float) and value == allowed

@@ -1,8 +1,9 @@
-"""The keys of a JWKS as they are now: read at the start, when the file changes, every 10 minutes, and, at most every
-30 seconds, when a token names a key that is not there.
+"""The current keys of a JWKS. It is read at the start, when its file changes, every 10 minutes, and, at most every
+30 seconds, when a token names an unknown key.
 
-One reading at a time, shared by all requests that wait for it. A document that cannot be used leaves the keys as
-they are. An attacker, who may name keys at will, causes no more readings than that and delays no other request.
+There is one reading at a time, shared by all requests that wait for it. A document that cannot be used leaves the
+keys as they are. An attacker can name unknown keys at will: that causes no further readings and delays no other
+request.
 """
 
 import asyncio
@@ -16,9 +17,9 @@ from claimd.identity.jwks import Jwks, JwksError, parse_jwks
 from claimd.identity.jwks_source import JwksSource
 
 REFRESH_SECONDS = 600.0
-# Also after a reading that failed: the next one need not wait for ten minutes.
+# The shortest time between two readings for unknown keys; also the pause after a reading that failed.
 REREAD_SECONDS = 30.0
-# How long a request waits for a reading, and a start for the first one.
+# How long a request with an unknown key waits for a reading, and how long the start waits for the first one.
 WAIT_SECONDS = 3.0
 
 _CHECK_SECONDS = 1.0
@@ -28,30 +29,33 @@ _log = logging.getLogger(__name__)
 
 
 class KeysUnavailable(Exception):
-    """No keys were read yet, so that no token can be judged; later it may be."""
+    """No JWKS was read yet, so no token can be verified. A later retry may succeed."""
 
 
 class KeyFinder(Protocol):
-    """Where a verifier finds the key that a token names."""
+    """Finds the key that a token names."""
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key, or None where there is none of that name. Raises KeysUnavailable."""
+        """The key with this `kid`, or None where the JWKS has none. Raises KeysUnavailable before the first JWKS."""
         ...
 
 
 class FixedKeys:
-    """Keys that never change; without any, no token is good."""
+    """Implements `KeyFinder` with keys that never change; none of its methods raises."""
 
     def __init__(self, keys: Mapping[str, jwt.PyJWK]) -> None:
         self._keys = keys
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key of that name."""
+        """The key with this `kid`, or None."""
         return self._keys.get(kid)
 
 
 class FreshKeys:
-    """The keys of `source`. `clock` counts seconds; `run` has to be running beside."""
+    """Implements `KeyFinder` with the keys of `source`, which `run`, a task beside, keeps current.
+
+    `clock` returns seconds and never goes back.
+    """
 
     def __init__(self, source: JwksSource, clock: Callable[[], float]) -> None:
         self._source = source
@@ -66,7 +70,10 @@ class FreshKeys:
         self._complained_at = float("-inf")
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key of that name, if need be after one more reading. Raises KeysUnavailable before the first document."""
+        """The key with this `kid`, or None. For an unknown one it waits for one more reading, up to WAIT_SECONDS.
+
+        Raises KeysUnavailable before the first document.
+        """
         if self._jwks is None:
             raise KeysUnavailable
         key = self._jwks.keys.get(kid)
@@ -76,26 +83,26 @@ class FreshKeys:
         return key
 
     async def start(self) -> None:
-        """Read for the first time; return when that is done, has failed, or takes too long."""
+        """Read the document for the first time. Returns when that has succeeded or failed, or after WAIT_SECONDS."""
         await asyncio.wait({self._start_reading()}, timeout=WAIT_SECONDS)
 
     async def run(self) -> None:
-        """Keep them fresh, for ever."""
+        """Keep the keys current until the task is cancelled."""
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             try:
                 await self.refresh_if_due()
             except Exception:
-                # Whatever it was: keys that are never read again would be noticed with the next rotation only.
+                # Any error: if this task ended, its absence would be noticed only at the next rotation of keys.
                 _log.exception("JWKS %s", self._source.name)
 
     async def refresh_if_due(self) -> None:
-        """Read again if it is time to, or if the source may have changed."""
+        """Read the document again if that is due or if the source may have changed, and wait for the end of it."""
         if self._clock() >= self._due or await self._source.may_have_changed():
             await asyncio.wait({self._start_reading()})
 
     def _may_still_come(self) -> bool:
-        """Whether there is, or may be, a reading for a request whose key is not there."""
+        """Whether a reading is under way or may be started for a request with an unknown key."""
         if self._reading is not None and not self._reading.done():
             return True
         now = self._clock()
@@ -112,7 +119,7 @@ class FreshKeys:
     async def _read_document(self) -> None:
         try:
             document = await self._source.read()
-            # A large document takes a while to be parsed: not on the loop.
+            # A large document takes milliseconds to parse, which would delay the event loop.
             jwks = await asyncio.to_thread(parse_jwks, self._source.name, document)
         except JwksError as error:
             self._failed(str(error))
@@ -146,7 +153,7 @@ class FreshKeys:
 
 
 def describe_keys(jwks: Jwks) -> str:
-    """How many keys can verify, in words."""
+    """How many keys of the JWKS can verify tokens, as a phrase for messages."""
     if not jwks.keys:
         return "no key that verifies: every bearer token is refused"
     return f"{len(jwks.keys)} key{'s' if len(jwks.keys) > 1 else ''}"

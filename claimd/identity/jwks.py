@@ -1,7 +1,7 @@
-"""A JWKS document (RFC 7517): the keys in it that verify signatures, each with the one algorithm it is for.
+"""Parses a JWKS document (RFC 7517) into the keys that verify signatures, each with its one algorithm.
 
-What cannot verify is passed over, as section 5 asks: providers publish encryption keys, and kinds of keys yet to come,
-beside those that sign.
+Entries that cannot verify are passed over, as section 5 demands: providers also publish encryption keys and new kinds
+of keys.
 """
 
 from collections.abc import Mapping
@@ -11,35 +11,35 @@ from typing import Any
 import jwt
 import orjson
 
-# RFC 7518 section 3.1 and RFC 8037; "none" is no algorithm of a key.
+# RFC 7518, section 3.1, and RFC 8037, without "none".
 _ALGORITHMS = frozenset(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)) | {
     "ES256K",
     "EdDSA",
 }
 _KEY_TYPES = frozenset(("oct", "RSA", "EC", "OKP"))
 _OF_CURVE = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "secp256k1": "ES256K"}
-# Of a name that a provider chose, in a log line.
-_SHOWN_CHARACTERS = 64
+# How much of a kid, which the provider chooses, a log line quotes.
+_QUOTED_CHARACTERS = 64
 
 
 class JwksError(ValueError):
-    """A JWKS cannot be read or used; the message says where it is and why, and shows no key."""
+    """A JWKS cannot be read or used. The message names its location and the reason, and contains no key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jwks:
-    """`keys` by their `kid`; `passed_over` has a phrase for each entry that cannot verify."""
+    """`keys` are the usable keys by `kid`; `passed_over` has a phrase for each entry that cannot verify."""
 
     keys: Mapping[str, jwt.PyJWK]
     passed_over: tuple[str, ...] = ()
 
 
 class _Unusable(Exception):
-    """An entry is no key that verifies."""
+    """An entry is no key that verifies signatures; the message completes the sentence "key 3 …"."""
 
 
 def parse_jwks(where: str, document: bytes) -> Jwks:
-    """Read a document. Raises JwksError, naming `where`, for one that is no JWKS or has two keys of one name."""
+    """Parse a document. Raises JwksError, naming `where`, for one that is no JWKS or has two keys with one `kid`."""
     try:
         content = orjson.loads(document)
     except orjson.JSONDecodeError as error:
@@ -56,7 +56,7 @@ def parse_jwks(where: str, document: bytes) -> Jwks:
             passed_over.append(f"key {number}{_name(entry)} {reason}")
             continue
         if entries.setdefault(kid, entry) != entry:
-            raise JwksError(f"{where} has two keys with the kid {kid[:_SHOWN_CHARACTERS]!r}")
+            raise JwksError(f"{where} has two keys with the kid {kid[:_QUOTED_CHARACTERS]!r}")
         keys[kid] = key
     return Jwks(keys, tuple(passed_over))
 
@@ -76,13 +76,13 @@ def _read_key(entry: Any) -> tuple[str, jwt.PyJWK]:
     try:
         return kid, jwt.PyJWK(entry, algorithm)
     except Exception:
-        # The library lets many kinds of errors out, some with the key in them.
+        # The library raises many kinds of errors; some quote the key.
         raise _Unusable(f"cannot be used as a key for {algorithm}") from None
 
 
 def _algorithm(entry: Mapping[str, Any]) -> str:
-    """The one algorithm that the key is for: its `alg`, else what its type implies."""
-    # What is a list in the file cannot be looked up in a set.
+    """The one algorithm of a key: its `alg`, else the one that its type and curve imply. Raises _Unusable."""
+    # As text: a list, which the file may have here, has no hash and so cannot be looked up.
     key_type, curve = str(entry.get("kty")), str(entry.get("crv"))
     if key_type not in _KEY_TYPES:
         raise _Unusable(f"needs a kty of {', '.join(sorted(_KEY_TYPES))}")
@@ -99,4 +99,4 @@ def _algorithm(entry: Mapping[str, Any]) -> str:
 
 def _name(entry: Any) -> str:
     kid = entry.get("kid") if isinstance(entry, dict) else None
-    return f" ({kid[:_SHOWN_CHARACTERS]!r})" if isinstance(kid, str) and kid else ""
+    return f" ({kid[:_QUOTED_CHARACTERS]!r})" if isinstance(kid, str) and kid else ""

@@ -1,4 +1,4 @@
-"""Where a JWKS is: the path of a file, or the https URL of an identity provider."""
+"""The location of a JWKS: the path of a file, or the https URL of an identity provider."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -7,14 +7,15 @@ _HTTP_SCHEMES = ("http", "https")
 
 
 def is_url(location: str) -> bool:
-    """Whether it is a URL; else it is a path."""
+    """Whether the location is a URL; if not, it is a path."""
     return "://" in location
 
 
 def check_location(location: str) -> None:
-    """Raise ValueError where no JWKS can be read from there. A path is not looked at; nothing is fetched.
+    """Raise ValueError, with a phrase for the operator, for a URL that is malformed or neither https nor loopback http.
 
-    Plain http is accepted for this machine alone: everyone on the way could put in a key of their own.
+    A path is always accepted; nothing is read or fetched. Plain http is accepted for this machine alone: otherwise
+    anyone on the network path could insert a key.
     """
     if not is_url(location):
         return
@@ -30,7 +31,7 @@ def check_location(location: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a URL's host is this machine."""
+    """Whether the host of a URL is localhost or a loopback address."""
     if host == "localhost":
         return True
     try:
@@ -40,7 +41,7 @@ def is_loopback(host: str) -> bool:
 
 
 def without_credentials(location: str) -> str:
-    """The location as it may be shown: a URL without user, password, query and fragment."""
+    """The location for messages: a URL loses user, password, query and fragment; a path is returned unchanged."""
     if not is_url(location):
         return location
     url = urlsplit(location)

@@ -1,4 +1,4 @@
-"""Reads a JWKS document from a file or an https URL, within bounds of size and time, without blocking the loop."""
+"""Reads a JWKS document from a file or an https URL: bounded in size and time, and without blocking the event loop."""
 
 import asyncio
 import os
@@ -12,39 +12,39 @@ import aiohttp
 from claimd.identity.jwks import JwksError
 from claimd.identity.jwks_location import is_loopback, is_url, without_credentials
 
-# Providers' documents have 1 to 20 KiB.
+# Documents of identity providers have 1 to 20 KiB.
 MAX_BYTES = 512 * 1024
 FETCH_SECONDS = 5.0
 
-# A file that was written just now may be written again without any change that its times show.
+# Times of files are coarse: a file modified less than this ago may be rewritten without a visible change of its times.
 _SETTLED_SECONDS = 2.0
 _CHUNK_BYTES = 64 * 1024
 
 
 class JwksSource(Protocol):
-    """Where a document comes from. `name` is its name in messages, without any credentials."""
+    """Where a document comes from."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The location for messages, without credentials."""
         ...
 
     async def read(self) -> bytes:
-        """The document as it is now. Raises JwksError."""
+        """The current document. Raises JwksError where it cannot be read or has more than MAX_BYTES."""
         ...
 
     async def may_have_changed(self) -> bool:
-        """Whether reading it again may give something else, where that is cheap to know; else False."""
+        """Whether another reading may return something else; False where only a reading could find out."""
         ...
 
 
 def jwks_source(location: str) -> JwksSource:
-    """The source for a path or URL that `check_location` accepts."""
+    """The source for a location that `check_location` accepts."""
     return UrlSource(location) if is_url(location) else FileSource(Path(location))
 
 
 class FileSource:
-    """A file. Replaced, rewritten or mounted anew, it is seen to have changed."""
+    """Reads a file, and notices when it is replaced, rewritten or mounted anew."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,15 +52,15 @@ class FileSource:
 
     @property
     def name(self) -> str:
-        """The path."""
+        """The path of the file."""
         return str(self._path)
 
     async def read(self) -> bytes:
-        """Its content."""
+        """The content of the file. Raises JwksError."""
         return await asyncio.to_thread(self._read)
 
     async def may_have_changed(self) -> bool:
-        """Whether it is another file, or has another time or size, than what was read last."""
+        """Whether the file is another one than at the last reading, or has other times or another size."""
         return await asyncio.to_thread(self._differs)
 
     def _read(self) -> bytes:
@@ -88,18 +88,18 @@ def _state_of(state: os.stat_result) -> tuple[int, ...]:
 
 
 class UrlSource:
-    """A provider's URL. Redirects are not followed; proxies of the environment are used, but not for this machine."""
+    """Fetches a URL. Redirects are not followed; proxies of the environment are used, but not for this machine."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     @property
     def name(self) -> str:
-        """The URL without credentials and query."""
+        """The URL without user, password, query and fragment."""
         return without_credentials(self._url)
 
     async def read(self) -> bytes:
-        """What it answers."""
+        """The body of the response to one GET. Raises JwksError for anything but a 200 within FETCH_SECONDS."""
         try:
             return await self._fetch()
         except JwksError:
@@ -107,15 +107,15 @@ class UrlSource:
         except TimeoutError:
             raise JwksError(f"{self.name} did not answer within {FETCH_SECONDS:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # An error of the library may quote the whole URL.
+            # The message of the error itself may quote the whole URL, with its password.
             raise JwksError(f"{self.name} cannot be read: {_reason(error)}") from None
 
     async def may_have_changed(self) -> bool:
-        """Unknown without asking it."""
+        """False: a fetch would be needed to find out."""
         return False
 
     async def _fetch(self) -> bytes:
-        # Uncompressed, as a few bytes could be made to fill the memory.
+        # Uncompressed: a few compressed bytes can expand to fill the memory.
         headers = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
         through_proxy = not is_loopback(urlsplit(self._url).hostname or "")
         timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)

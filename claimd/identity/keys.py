@@ -1,4 +1,4 @@
-"""Keys derived from the one secret, each for its own purpose, and the digest that stands for a person."""
+"""Derives a key for each purpose from the one secret, and the digest that represents a person."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,7 +14,10 @@ MAX_SUBJECT_BYTES = 512
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keys:
-    """Keys of 32 bytes, and a fingerprint that may be shown. `repr` is off: keys must never reach a log."""
+    """Two keys of 32 bytes, and a fingerprint of the secret (16 hex digits) that may be printed.
+
+    `repr` is off, so that keys never reach a log.
+    """
 
     pass_key: bytes
     identity_key: bytes

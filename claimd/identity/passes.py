@@ -1,10 +1,10 @@
-"""Passes: 51 bytes that say "this identity may claim in this round until then", checked in 2 µs without any state.
+"""Passes: 51 bytes that let one identity claim in one round until they expire, verified in 2 µs without any state.
 
     version (1) · expires_at_ms (7, big-endian) · eligibility epoch (3, big-endian) · identity digest (16)
     · keyed BLAKE2b over those and the round (24)
 
-written as 68 characters of URL-safe base64. The round is signed, not carried: a pass is only ever presented to its
-round. The epoch is compared by the server, with the round's own: an edit of eligibility outdates earlier passes.
+written as 68 characters of URL-safe base64. The round is part of the signature but not of the bytes: the URL of a claim
+names it. The server compares the epoch with that of the round: an edit of eligibility outdates earlier passes.
 """
 
 import base64
@@ -25,10 +25,10 @@ _FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/--")
 
 
 class Passes:
-    """Issues and checks passes with one key (`Keys.pass_key`)."""
+    """Issues and verifies passes with one key (`Keys.pass_key`)."""
 
     def __init__(self, key: bytes) -> None:
-        # Keyed once and copied for each pass: keying costs a compression of its own.
+        # Keyed once and copied for each pass: keying takes as long as hashing a pass.
         self._keyed = blake2b(digest_size=_MAC_BYTES, key=key, person=b"claimd pass v2")
 
     def issue_pass(self, round_id: str, identity: bytes, expires_at_ms: int, epoch: int = FIRST_EPOCH) -> str:
@@ -51,9 +51,9 @@ class Passes:
         except ValueError:
             return Unauthenticated.MALFORMED
         payload = raw[:_PAYLOAD_BYTES]
-        # The signature before the content: what is not ours says nothing, not even that it has expired.
+        # The signature is compared first: the content of a forged pass is not read, not even its expiry.
         if not compare_digest(raw[_PAYLOAD_BYTES:], self._mac(payload, round_id)):
-            # Padding shortens the bytes; as many characters of another kind are another fault.
+            # 68 characters that end in padding decode to fewer bytes: that is malformed, not forged.
             is_whole = len(raw) == _PAYLOAD_BYTES + _MAC_BYTES
             return Unauthenticated.BAD_SIGNATURE if is_whole else Unauthenticated.MALFORMED
         if payload[:1] != _VERSION:

@@ -1,13 +1,13 @@
-"""Why credentials were not accepted: a closed list, short enough for a metric's label, and a sentence for each.
+"""The reasons for which credentials are rejected: a closed list, each with a sentence.
 
-It never depends on what stands in a token, so that it may be logged and sent back.
+No reason contains anything of the token, so all of them may be logged, sent to the client and used as metric labels.
 """
 
 from enum import StrEnum
 
 
 class Unauthenticated(StrEnum):
-    """The reason of a 401. The value is the label in metrics and log; `sentence` is for the client's developer."""
+    """The reason of a 401. The value is its label in metrics and logs; `sentence` is for the client's developer."""
 
     NO_CREDENTIALS = "no_credentials"
     NOT_ACCEPTED = "not_accepted"
@@ -25,7 +25,7 @@ class Unauthenticated(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """What is wrong, in words without quotation marks."""
+        """What is wrong with the credentials; contains no quotation marks, as it is quoted in a header."""
         return _SENTENCES[self]
 
 

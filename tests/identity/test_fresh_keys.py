@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from claimd.identity import fresh_keys, jwks_source
-from claimd.identity.fresh_keys import REREAD_SECONDS, REFRESH_SECONDS, FreshKeys, KeysUnavailable
+from claimd.identity.fresh_keys import REFRESH_SECONDS, REREAD_SECONDS, FreshKeys, KeysUnavailable
 from claimd.identity.jwks import JwksError
 from claimd.identity.jwks_source import MAX_BYTES, FileSource, UrlSource
 from tests.identity.identity_provider import public_jwk
@@ -406,7 +406,7 @@ async def test_a_look_that_fails_is_not_the_last_one(
         looked.set()
         return False
 
-    monkeypatch.setattr(fresh_keys, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(fresh_keys, "_CHECK_SECONDS", 0)
     monkeypatch.setattr(provider, "may_have_changed", may_have_changed)
     running = asyncio.create_task(keys.run())
     await asyncio.wait_for(looked.wait(), 10)
