@@ -1,4 +1,4 @@
-"""The file of an archived round: audited like a live round, and whatever is wrong with it is a sentence."""
+"""The file of an archived round: it is audited like a live round, and any damage is reported in a sentence."""
 
 import asyncio
 import gzip
@@ -43,11 +43,11 @@ async def archive(tmp_path: Path) -> Path:
     return path
 
 
-async def test_a_file_reads_back_as_the_round_was(archive: Path) -> None:
-    """Round, log, claims, audit and export are those of the store, and the digest is that of the bytes."""
+async def test_a_file_has_all_of_the_round(archive: Path) -> None:
+    """Round, log, claims, audit and export equal those of the store; the digest is that of the file."""
     store, item = await _filled()
     file = ArchiveFile.open(archive)
-    # The instants are those of two runs.
+    # They were read at different times.
     assert file.item.definition.pack == item.definition.pack
     assert (file.item.version, file.item.issued, file.item.closed) == (3, 6, True)
     assert [type(entry) for entry in await _all(file.log("r1"))] == [
@@ -72,7 +72,7 @@ def _digest(path: Path) -> str:
 
 
 def _edited(path: Path, edit: Callable[[Lines], object]) -> Path:
-    """With its lines changed, packed again as it should be."""
+    """Change the lines with `edit` and compress them again."""
     with gzip.open(path) as file:
         lines = [json.loads(line) for line in file]
     edit(lines)
@@ -86,7 +86,7 @@ def _claims(lines: Lines) -> Lines:
 
 
 def _counted(lines: Lines, edit: Callable[[], object]) -> None:
-    """With an end that counts right: whoever forges a file takes care of that."""
+    """Change the lines and correct the numbers in the last one, as a forger would."""
     edit()
     lines[-1]["end"] = {
         "log": sum("edit" in line or "grants" in line for line in lines),
@@ -112,7 +112,7 @@ def _counted(lines: Lines, edit: Callable[[], object]) -> None:
     ],
 )
 def test_an_edited_file_fails_its_audit(archive: Path, edit: Callable[[Lines], object]) -> None:
-    """The same audit as for a live round finds it, whatever its end counts."""
+    """The audit of a live round finds the change although the numbers in the last line are right."""
     digest = _digest(archive)
     audited = audit_archive(_edited(archive, edit))
     assert not audited.audit.ok
@@ -147,14 +147,16 @@ def _grants(lines: Lines) -> Lines:
         pytest.param(lambda lines: lines.insert(1, {"hello": 1}), "line 2 is not understood", id="another line"),
     ],
 )
-def test_a_damaged_file_is_a_sentence(archive: Path, edit: Callable[[Lines], object], sentence: str) -> None:
-    """It says where, and never passes."""
+def test_a_damaged_file_is_reported_in_a_sentence(
+    archive: Path, edit: Callable[[Lines], object], sentence: str
+) -> None:
+    """The sentence names the place; no damaged file passes."""
     with pytest.raises(ArchiveError, match=f"^{archive} is .*{sentence}"):
         audit_archive(_edited(archive, edit))
 
 
-def test_a_file_that_was_cut_off_anywhere_never_passes(archive: Path) -> None:
-    """At every single byte."""
+def test_a_truncated_file_never_passes(archive: Path) -> None:
+    """Truncated at every byte."""
     whole = archive.read_bytes()
     for length in range(len(whole)):
         archive.write_bytes(whole[:length])
@@ -162,8 +164,8 @@ def test_a_file_that_was_cut_off_anywhere_never_passes(archive: Path) -> None:
             audit_archive(archive)
 
 
-def test_a_byte_that_was_changed_never_passes(archive: Path) -> None:
-    """Some bits of gzip's own stand for nothing: then what is read is the same, and the digest tells."""
+def test_a_changed_byte_never_passes_unnoticed(archive: Path) -> None:
+    """Some bits of the gzip header are unused: the content is the same then, and the digest differs."""
     whole, true = archive.read_bytes(), audit_archive(archive)
     for place in range(len(whole)):
         archive.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
@@ -181,15 +183,15 @@ def test_a_byte_that_was_changed_never_passes(archive: Path) -> None:
     ids=["empty", "text", "packed nothing", "packed text", "a list", "an endless line"],
 )
 def test_another_file_is_no_archive(tmp_path: Path, content: bytes) -> None:
-    """Whatever somebody names by mistake."""
+    """Files of other kinds, named by mistake, are rejected."""
     path = tmp_path / "other"
     path.write_bytes(content)
     with pytest.raises(ArchiveError, match=f"^{path} is "):
         audit_archive(path)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """With the system's words; the same for a folder."""
+def test_a_missing_file(tmp_path: Path) -> None:
+    """The message has the error of the operating system; a folder is treated alike."""
     with pytest.raises(ArchiveError, match="cannot be read: No such file"):
         audit_archive(tmp_path / "nothing")
     with pytest.raises(ArchiveError, match="cannot be read: Is a directory"):

@@ -1,6 +1,7 @@
-"""The audit must find whatever is wrong; each way of breaking a round is tried on the real server."""
+"""The audit finds every kind of corruption; each is tried on the real server."""
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 import redis
@@ -22,7 +23,7 @@ async def filled(store: RedisStore) -> None:
 
 
 async def test_a_round_that_kept_its_promises(store: RedisStore) -> None:
-    """All is counted from the claims, and all is well."""
+    """All figures are counted from the claims, and the audit passes."""
     await filled(store)
     audit = await audit_round(store, "r1")
     assert audit is not None
@@ -31,12 +32,12 @@ async def test_a_round_that_kept_its_promises(store: RedisStore) -> None:
 
 
 async def test_no_round_no_audit(store: RedisStore) -> None:
-    """None, rather than a clean bill for nothing."""
+    """The audit of a missing round is None, not a pass."""
     assert await audit_round(store, "nowhere") is None
 
 
-async def test_an_empty_round_is_fine(store: RedisStore) -> None:
-    """Nobody has claimed yet."""
+async def test_a_round_without_claims_passes(store: RedisStore) -> None:
+    """All figures are 0."""
     await store.round_create(definition(), "")
     audit = await audit_round(store, "r1")
     assert audit is not None
@@ -49,7 +50,7 @@ def _grant_beyond(client: redis.Redis) -> None:
 
 
 def _drop_log_entry(client: redis.Redis) -> None:
-    (entry, _) = client.xrevrange(LOG, count=1)[0]  # type: ignore[index]
+    [(entry, _)] = cast(list[tuple[bytes, dict[bytes, bytes]]], client.xrevrange(LOG, count=1))
     client.xdel(LOG, entry)
 
 
@@ -73,10 +74,10 @@ def _drop_log_entry(client: redis.Redis) -> None:
         pytest.param(lambda c: c.hset(CLAIMS, identity(3), "3:1"), "log_matches", id="time changed"),
     ],
 )
-async def test_what_is_wrong_is_found(
+async def test_each_corruption_is_found(
     store: RedisStore, server: Server, corrupt: Callable[[redis.Redis], object], wrong: str
 ) -> None:
-    """Each corruption makes the audit fail, at the very point that it breaks."""
+    """Each corruption fails the audit in the field that is about it."""
     await filled(store)
     with server.client() as client:
         corrupt(client)

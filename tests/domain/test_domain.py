@@ -13,8 +13,8 @@ from tests.rounds import definition
 
 
 @given(st.integers(0, MAX_TIME_MS))
-def test_a_time_reads_back_as_it_was(time_ms: int) -> None:
-    """Every instant to the millisecond, up to the year 9999."""
+def test_a_time_is_parsed_to_what_was_formatted(time_ms: int) -> None:
+    """For every instant, to the millisecond, up to the year 9999."""
     text = to_rfc3339(time_ms)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
     assert from_rfc3339(text) == time_ms
@@ -30,7 +30,7 @@ def test_a_time_reads_back_as_it_was(time_ms: int) -> None:
     ],
 )
 def test_other_spellings_of_rfc_3339(text: str, same: str) -> None:
-    """Any offset, lower case, fewer digits."""
+    """Any offset, lower case and fewer digits of the fraction are accepted."""
     assert to_rfc3339(from_rfc3339(text)) == same
 
 
@@ -42,33 +42,33 @@ def test_other_spellings_of_rfc_3339(text: str, same: str) -> None:
         "\uff12020-04-20T12:00:00Z", "2020-04-20T12:00:00Z\n", "2020-W17-1T12:00:00Z", "9999-12-31T23:59:59-23:59",
     ],
 )  # fmt: skip
-def test_what_is_no_time_is_refused(text: str) -> None:
-    """With a sentence, and never rounded to something near."""
+def test_other_texts_are_rejected(text: str) -> None:
+    """The error is a phrase for the author; nothing is rounded."""
     with pytest.raises(ValueError, match=r"\w+ .*"):
         from_rfc3339(text)
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,63}", fullmatch=True), st.integers(1, 2**31))
 def test_claim_ids_have_the_form_of_ids(round_id: str, serial: int) -> None:
-    """For every round and serial; and the serial can be read off."""
+    """For every round and serial; the id ends in the serial."""
     assert is_round_id(claim_id(round_id, serial))
     assert int(claim_id(round_id, serial).rpartition("-")[2]) == serial
 
 
 def test_claim_ids_differ_between_rounds() -> None:
-    """Also where gluing round and serial together would give the same."""
+    """Also where the concatenations of round and serial are equal."""
     ids = {claim_id(round_id, serial) for round_id in ("a", "a-1", "a-1-1") for serial in (1, 11, 111)}
     assert len(ids) == 9
 
 
 @pytest.mark.parametrize("text", ["", "-a", "A", "a_b", "a" * 65, "ä", "a\n", "a/b"])
-def test_what_is_no_id(text: str) -> None:
-    """Upper case, other signs, too long."""
+def test_texts_that_are_no_id(text: str) -> None:
+    """Upper case, other characters and more than 64 characters are rejected."""
     assert not is_round_id(text)
 
 
-def test_what_strangers_ask_for_is_not_kept() -> None:
-    """Only what is as short as an id is remembered, whatever else is asked."""
+def test_long_texts_do_not_fill_the_cache() -> None:
+    """Only texts that are as short as an id are cached."""
     before = _has_the_form.cache_info().currsize
     for number in range(2000):
         assert not is_round_id(f"{number}" + "a" * 8000)
@@ -91,6 +91,6 @@ def test_what_strangers_ask_for_is_not_kept() -> None:
 def test_the_window_begins_with_its_first_millisecond_and_ends_before_its_last(
     now_ms: int, changes: dict[str, int], status: Status
 ) -> None:
-    """`opens_at <= now < closes_at`."""
+    """A round is open while opens_at_ms <= now < closes_at_ms."""
     item = Round(definition(total=3, opens_at_ms=1000, closes_at_ms=2000), **changes)  # type: ignore[arg-type]
     assert item.status(now_ms) is status

@@ -1,4 +1,4 @@
-"""An identity provider for the tests: keys of every kind, their JWKS file, and tokens good and bad."""
+"""An identity provider for the tests: keys of every kind, their JWKS file, valid and invalid tokens."""
 
 import base64
 import functools
@@ -15,7 +15,7 @@ OCT_SECRET = b"a shared secret that is long enough for every algorithm, so 64 by
 
 @functools.cache
 def private_key(kid: str) -> Any:
-    """The key that signs for a `kid`; made once in a process."""
+    """The private key for a `kid`; generated once in a process."""
     match kid:
         case "oct":
             return OCT_SECRET
@@ -46,13 +46,13 @@ def public_jwk(kid: str) -> dict[str, Any]:
 
 
 def write_jwks(path: Path, *kids: str) -> Path:
-    """A JWKS file with those keys, all of them unless told otherwise."""
+    """Write a JWKS file with the keys `kids`, by default all, and return its path."""
     path.write_text(json.dumps({"keys": [public_jwk(kid) for kid in kids or ALGORITHMS]}))
     return path
 
 
 def token(sub: Any = "ada", kid: str = "oct", *, without: tuple[str, ...] = (), **claims: Any) -> str:
-    """A token that is good for an hour, unless its claims say otherwise."""
+    """A token that is valid for an hour; `claims` are added to its payload or replace it, `without` removes claims."""
     payload = {"sub": sub, "exp": int(time.time()) + 3600, **claims}
     for name in without:
         del payload[name]

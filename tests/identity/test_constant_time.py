@@ -1,4 +1,4 @@
-"""Secrets are compared in a time that does not tell how much of a guess was right."""
+"""Secrets are compared in constant time, which does not reveal how much of a guess is right."""
 
 import ast
 import hmac
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 import claimd
@@ -21,7 +22,7 @@ PASS = PASSES.issue_pass("night", bytes(16), 2**50)
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
-    """What goes through `compare_digest`."""
+    """The pairs that `compare_digest` was called with."""
     pairs: list[tuple[bytes, bytes]] = []
 
     def noted(one: bytes, other: bytes) -> bool:
@@ -35,22 +36,22 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize("at", [36, 50, 67])
 def test_a_pass_is_compared_whole(compared: list[Any], at: int) -> None:
-    """Its signature with the right one, all 24 bytes of both, wherever the first wrong one is."""
+    """All 24 bytes of both signatures are compared, wherever they first differ."""
     guess = PASS[:at] + ("A" if PASS[at] != "A" else "B") + PASS[at + 1 :]
     assert PASSES.verify_pass("night", guess, 0) is Unauthenticated.BAD_SIGNATURE
-    [(shown, right)] = compared
-    assert len(shown) == len(right) == 24
-    assert shown != right
+    [(given, right)] = compared
+    assert len(given) == len(right) == 24
+    assert given != right
     compared.clear()
     assert PASSES.verify_pass("night", PASS, 0) == (bytes(16), 0)
-    [(shown, right)] = compared
-    assert shown == right
+    [(given, right)] = compared
+    assert given == right
 
 
 @pytest.mark.parametrize("guess", ["the token", "the tokem", "xhe token", "", "the token and more"])
 def test_the_admin_token_is_compared_whole(compared: list[Any], guess: str) -> None:
-    """Whatever was shown for it."""
-    app = access.web.Application()
+    """Whatever the length of the guess and the place of its first wrong character."""
+    app = web.Application()
     store: Any = None
     app[CONTEXT] = Context(store, "the token", Path())
     request = make_mocked_request("GET", "/admin/v1/rounds", {"Authorization": f"Bearer {guess}"}, app=app)
@@ -59,18 +60,18 @@ def test_the_admin_token_is_compared_whole(compared: list[Any], guess: str) -> N
 
 
 def test_no_secret_is_compared_in_another_way() -> None:
-    """In what serves and decides, nothing called after a secret or a signature stands beside `==`, `!=` or `in`."""
+    """No name of a secret or signature is an operand of `==`, `!=` or `in` where requests are served and decided."""
     secret = ("mac", "digest", "signature", "secret", "token", "password", "expected")
     found = []
     package = Path(claimd.__file__).parent
     for path in sorted(package.rglob("*.py")):
         if {"cli", "doctor", "embedded", "supervisor", "up"} & set(path.parent.relative_to(package).parts):
-            # On the operator's own side, where nobody guesses.
+            # On the operator's own machine, where an attacker cannot guess.
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In | ast.NotIn):
                 names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
                 names |= {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
                 found += [(path.name, ast.unparse(node)) for name in names if any(word in name for word in secret)]
-    # How long a setting is, is no secret.
+    # The length of a setting is no secret.
     assert [one for one in found if not one[1].startswith("len(")] == []

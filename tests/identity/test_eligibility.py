@@ -1,4 +1,4 @@
-"""Eligibility: every named claim must hold one of its values."""
+"""Eligibility: every claim that a round names must have one of the allowed values."""
 
 from typing import Any
 
@@ -71,5 +71,5 @@ CITY = {"city": ["hangzhou", "ningbo"]}
     ],
 )
 def test_who_is_eligible(eligibility: dict[str, list[Any]], claims: dict[str, Any], eligible: bool) -> None:
-    """All named claims, compared as JSON compares; of a list any item, and the name itself before what is nested."""
+    """All named claims are compared as JSON; one item of a list suffices; a full name precedes a nested one."""
     assert is_eligible(eligibility, claims) is eligible

@@ -1,10 +1,10 @@
-"""Keys that stay fresh: new ones are found, a bad document leaves the old ones, clients cause few readings."""
+"""Fresh keys: new ones are found, a bad document leaves the old ones, clients cause few readings."""
 
 import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from tests.identity.identity_provider import public_jwk
 
 
 def document(*kids: str) -> bytes:
-    """A JWKS with keys of those names."""
+    """A JWKS document with the keys `kids`."""
     return json.dumps({"keys": [{**public_jwk("oct"), "kid": kid} for kid in kids]}).encode()
 
 
 class Clock:
-    """Seconds that pass only when a test says so."""
+    """A clock in seconds that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -35,7 +35,7 @@ class Clock:
 
 
 class Provider:
-    """A source whose document and failures a test chooses, and that counts how often it is read."""
+    """A source with a document or an error chosen by a test; it counts its readings."""
 
     name = "https://id.example/keys"
 
@@ -58,7 +58,7 @@ class Provider:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The keys' clock."""
+    """The clock of `keys`."""
     return Clock()
 
 
@@ -70,14 +70,14 @@ def provider() -> Provider:
 
 @pytest.fixture
 async def keys(provider: Provider, clock: Clock) -> FreshKeys:
-    """Read once."""
+    """The keys of `provider`, read once."""
     fresh = FreshKeys(provider, clock)
     await fresh.start()
     return fresh
 
 
-async def test_an_unknown_key_is_looked_for_before_the_token_is_judged(keys: FreshKeys, provider: Provider) -> None:
-    """After a rotation the very first token with the new key is good, right after the start, too."""
+async def test_an_unknown_key_causes_a_reading_before_the_token_is_judged(keys: FreshKeys, provider: Provider) -> None:
+    """After a rotation the first token with the new key is accepted, also right after the start."""
     provider.document = document("new")
     assert await keys.find("new") is not None
     assert await keys.find("old") is None
@@ -85,7 +85,7 @@ async def test_an_unknown_key_is_looked_for_before_the_token_is_judged(keys: Fre
 
 
 async def test_unknown_keys_cause_one_reading_in_30_seconds(keys: FreshKeys, provider: Provider, clock: Clock) -> None:
-    """Whatever they name: the second one in that time is judged at once by what is there."""
+    """Whatever they name: a second unknown key within that time is judged by the present keys at once."""
     for number in range(100):
         assert await keys.find(f"stranger-{number}") is None
     assert provider.reads == 2
@@ -97,12 +97,12 @@ async def test_unknown_keys_cause_one_reading_in_30_seconds(keys: FreshKeys, pro
     assert provider.reads == 3
 
 
-async def test_all_who_come_during_a_reading_wait_for_the_same_one(keys: FreshKeys, provider: Provider) -> None:
-    """After a rotation thousands come at once; those whose key is known do not wait at all."""
+async def test_all_requests_during_a_reading_wait_for_the_same_one(keys: FreshKeys, provider: Provider) -> None:
+    """After a rotation thousands of requests come at once; those whose key is known do not wait."""
     provider.document = document("old", "new")
     provider.open.clear()
     asking = [asyncio.create_task(keys.find("new")) for _ in range(50)]
-    while provider.reads < 2:  # noqa: ASYNC110 - nothing tells when it is asked
+    while provider.reads < 2:  # noqa: ASYNC110 - nothing signals the request
         await asyncio.sleep(0)
     assert await keys.find("old") is not None
     assert not any(task.done() for task in asking)
@@ -111,10 +111,10 @@ async def test_all_who_come_during_a_reading_wait_for_the_same_one(keys: FreshKe
     assert provider.reads == 2
 
 
-async def test_a_provider_that_hangs_holds_a_request_for_a_bounded_time(
+async def test_a_provider_that_hangs_delays_a_request_for_a_bounded_time(
     keys: FreshKeys, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then it is judged by the keys that are there."""
+    """Then the token is judged by the present keys."""
     monkeypatch.setattr(fresh_keys, "WAIT_SECONDS", 0.01)
     provider.open.clear()
     assert await keys.find("new") is None
@@ -125,7 +125,7 @@ async def test_a_provider_that_hangs_holds_a_request_for_a_bounded_time(
 
 
 async def test_keys_are_read_again_every_10_minutes(keys: FreshKeys, provider: Provider, clock: Clock) -> None:
-    """So that a key that was withdrawn is refused though no token names an unknown one."""
+    """A withdrawn key is rejected even if no token names an unknown one."""
     provider.document = document("new")
     clock.now += REFRESH_SECONDS - 1
     await keys.refresh_if_due()
@@ -142,7 +142,7 @@ async def test_keys_are_read_again_every_10_minutes(keys: FreshKeys, provider: P
 async def test_a_bad_document_leaves_the_old_keys(
     keys: FreshKeys, provider: Provider, clock: Clock, bad: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With a warning, once and not each time; it is tried again soon, and what is good then counts."""
+    """A warning is logged once, not each time; the next reading comes soon, and its good document is used."""
     provider.document = bad
     clock.now += REFRESH_SECONDS
     await keys.refresh_if_due()
@@ -159,10 +159,10 @@ async def test_a_bad_document_leaves_the_old_keys(
     assert await keys.find("new") is not None
 
 
-async def test_a_document_without_keys_counts(
+async def test_a_document_without_keys_is_accepted(
     keys: FreshKeys, provider: Provider, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All keys may be withdrawn; with a warning, as it may be a mistake."""
+    """All keys may be withdrawn; a warning is logged, as it may be a mistake."""
     provider.document = document()
     clock.now += REFRESH_SECONDS
     await keys.refresh_if_due()
@@ -170,8 +170,8 @@ async def test_a_document_without_keys_counts(
     assert "no key that verifies: every bearer token is refused" in caplog.text
 
 
-async def test_until_there_are_keys_no_token_is_judged(provider: Provider, clock: Clock) -> None:
-    """A provider that is away at the start is tried again sooner first, later every 30 s, and by no request."""
+async def test_before_the_first_jwks_no_token_is_judged(provider: Provider, clock: Clock) -> None:
+    """An unreachable provider is retried with growing pauses of up to 30 s; requests cause no reading."""
     good, provider.document = provider.document, JwksError("https://id.example/keys did not answer within 5 s")
     keys = FreshKeys(provider, clock)
     await keys.start()
@@ -197,7 +197,7 @@ async def test_until_there_are_keys_no_token_is_judged(provider: Provider, clock
 async def test_a_start_does_not_wait_for_long(
     provider: Provider, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Passes need no provider: a gateway starts, and tokens have to wait."""
+    """Passes need no provider: the gateway starts without keys."""
     monkeypatch.setattr(fresh_keys, "WAIT_SECONDS", 0.01)
     provider.open.clear()
     keys = FreshKeys(provider, clock)
@@ -209,7 +209,7 @@ async def test_a_start_does_not_wait_for_long(
 async def test_what_is_passed_over_is_logged_when_it_is_new(
     keys: FreshKeys, provider: Provider, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A line for each document, not for each reading."""
+    """There is one line for each document, not for each reading."""
     caplog.set_level(logging.INFO)
     provider.document = json.dumps({"keys": [public_jwk("oct"), {**public_jwk("rsa"), "use": "enc"}]}).encode()
     for _ in range(3):
@@ -220,7 +220,7 @@ async def test_what_is_passed_over_is_logged_when_it_is_new(
 
 
 async def test_a_file_is_read_again_when_it_changes(tmp_path: Path, clock: Clock) -> None:
-    """Replaced, rewritten in place, mounted as a volume does it, gone and back; and not when it has not."""
+    """After it was replaced, rewritten in place, mounted as a volume, or removed and restored; and only then."""
     path = tmp_path / "jwks.json"
     path.write_bytes(document("a"))
     os.utime(path, (1, 1))
@@ -236,7 +236,7 @@ async def test_a_file_is_read_again_when_it_changes(tmp_path: Path, clock: Clock
     (tmp_path / "new").write_bytes(document("b"))
     (tmp_path / "new").replace(path)
     assert await known() == ["b"]
-    # In the same moment, of the same size: its times may show nothing.
+    # Within the resolution of its times, and with the same size.
     path.write_bytes(document("c"))
     assert await known() == ["c"]
     for kid in "de":
@@ -255,7 +255,7 @@ async def test_a_file_is_read_again_when_it_changes(tmp_path: Path, clock: Clock
 
 
 async def test_a_file_that_has_not_changed_is_not_read(tmp_path: Path) -> None:
-    """A look each second costs no reading."""
+    """The check each second reads only the times of the file."""
     path = tmp_path / "jwks.json"
     path.write_bytes(document("a"))
     os.utime(path, (1, 1))
@@ -270,10 +270,8 @@ async def test_a_file_that_has_not_changed_is_not_read(tmp_path: Path) -> None:
     assert not await source.may_have_changed()
 
 
-async def test_a_file_that_was_written_just_now_is_looked_at_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Written twice within a tick of the file system's clock, it looks the same."""
+async def test_a_file_that_was_just_written_is_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two writes within a tick of the file system's clock leave the same times."""
     monkeypatch.setattr(jwks_source, "_state_of", lambda state: (1,))
     path = tmp_path / "jwks.json"
     path.write_bytes(document("a"))
@@ -287,7 +285,7 @@ async def test_a_file_that_was_written_just_now_is_looked_at_again(
 
 @pytest.mark.parametrize("kind", ["absent", "a directory", "too large"])
 async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
-    """With the reason."""
+    """The error has the path and the reason."""
     path = tmp_path / "jwks.json"
     if kind == "a directory":
         path.mkdir()
@@ -298,22 +296,24 @@ async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, kind: str) ->
 
 
 class Site:
-    """A web server of a provider: what it answers is a test's choice."""
+    """The web server of a provider, with a response or handler chosen by a test."""
 
     def __init__(self) -> None:
-        self.answer: Any = web.Response(body=document("a"))
+        self.answer: web.StreamResponse | Callable[[web.Request], Awaitable[web.StreamResponse]] = web.Response(
+            body=document("a")
+        )
         self.asked: list[web.Request] = []
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
         answer = self.answer
-        return await answer(request) if callable(answer) else answer
+        return answer if isinstance(answer, web.StreamResponse) else await answer(request)
 
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    """It listens on this machine."""
+    """A web server on a port of this machine."""
     site = Site()
     app = web.Application()
     app.router.add_get("/{anything:.*}", site.handle)
@@ -328,7 +328,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def test_a_url_is_fetched(site: Site, clock: Clock) -> None:
-    """With its query, and nothing compressed."""
+    """With its query, its credentials as a header, and without compression."""
     keys = FreshKeys(UrlSource(site.url), clock)
     await keys.start()
     assert await keys.find("a") is not None
@@ -367,7 +367,7 @@ async def _never(request: web.Request) -> web.StreamResponse:
 async def test_what_a_provider_answers_is_bounded(
     site: Site, answer: Any, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In size and time; nothing is followed, and what is said of it has neither the password nor the query."""
+    """In size and time; redirects are not followed; the message has neither the password nor the query."""
     site.answer = answer
     if answer is _never:
         monkeypatch.setattr(jwks_source, "FETCH_SECONDS", 0.05)
@@ -377,39 +377,39 @@ async def test_what_a_provider_answers_is_bounded(
     assert "http://127.0.0.1:" in str(raised.value)
 
 
-async def test_a_provider_that_is_not_there_is_named_without_its_credentials() -> None:
-    """In one line."""
+async def test_an_unreachable_provider_is_named_without_its_credentials() -> None:
+    """The message is one line."""
     with pytest.raises(JwksError, match=r"^http://127\.0\.0\.1:1/keys cannot be read: ") as raised:
         await UrlSource("http://me:hush@127.0.0.1:1/keys?p=hush").read()
     assert "hush" not in str(raised.value)
 
 
-async def test_this_machine_is_asked_without_a_proxy(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment says of proxies."""
+async def test_this_machine_is_reached_without_a_proxy(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy settings of the environment are ignored for loopback addresses."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert await UrlSource(site.url).read() == document("a")
 
 
-async def test_a_look_that_fails_is_not_the_last_one(
+async def test_an_unexpected_error_does_not_end_the_checks(
     keys: FreshKeys, provider: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Keys that are never read again would be noticed with the next rotation only."""
-    looked = asyncio.Event()
-    looks = 0
+    """Otherwise the keys would never be read again, which would be noticed only at the next rotation."""
+    checked = asyncio.Event()
+    checks = 0
 
     async def may_have_changed() -> bool:
-        nonlocal looks
-        looks += 1
-        if looks == 1:
+        nonlocal checks
+        checks += 1
+        if checks == 1:
             raise RuntimeError("a bug")
-        looked.set()
+        checked.set()
         return False
 
     monkeypatch.setattr(fresh_keys, "_CHECK_SECONDS", 0)
     monkeypatch.setattr(provider, "may_have_changed", may_have_changed)
     running = asyncio.create_task(keys.run())
-    await asyncio.wait_for(looked.wait(), 10)
+    await asyncio.wait_for(checked.wait(), 10)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert "a bug" in caplog.text

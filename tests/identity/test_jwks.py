@@ -1,4 +1,4 @@
-"""JWKS documents: what identity providers really publish is read, and what cannot verify is passed over."""
+"""JWKS documents: the documents of real identity providers are read; entries that cannot verify are passed over."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ CERTIFICATE = {"x5c": ["MIICmzCCAYMCBgF"], "x5t": "c2lnbmF0dXJl", "x5t#S256": "c
 
 
 def document(*entries: Any) -> bytes:
-    """A JWKS of these entries."""
+    """A JWKS document with these entries."""
     return json.dumps({"keys": entries}).encode()
 
 
@@ -48,8 +48,8 @@ PROVIDERS = {
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_providers_publish_is_read(provider: str) -> None:
-    """Their signing keys and no others."""
+def test_the_documents_of_providers_are_read(provider: str) -> None:
+    """The result has their signing keys and no others."""
     text, algorithms = PROVIDERS[provider]
     jwks = parse_jwks("keys.json", text)
     assert {kid: key.algorithm_name for kid, key in jwks.keys.items()} == algorithms
@@ -84,7 +84,7 @@ def _ed448() -> dict[str, Any]:
     ids=range(12),
 )
 def test_a_key_has_one_algorithm(entry: dict[str, Any], algorithm: str) -> None:
-    """The one that it names; else what its type, or its curve, implies."""
+    """The algorithm that it names; if none, the one that its type or curve implies."""
     (key,) = parse_jwks("keys.json", document(entry)).keys.values()
     assert key.algorithm_name == algorithm
 
@@ -124,8 +124,8 @@ def test_a_key_has_one_algorithm(entry: dict[str, Any], algorithm: str) -> None:
     ],
     ids=range(29),
 )
-def test_what_cannot_verify_is_passed_over(entry: Any, says: str) -> None:
-    """With a phrase that has its place, its name and the reason, and no key; the keys beside it are good."""
+def test_an_entry_that_cannot_verify_is_passed_over(entry: Any, says: str) -> None:
+    """The phrase for it has its position, its kid and the reason, and no key; the other keys are usable."""
     jwks = parse_jwks("keys.json", document({**RSA, "kid": "fine"}, entry))
     assert list(jwks.keys) == ["fine"]
     (phrase,) = jwks.passed_over
@@ -136,7 +136,7 @@ def test_what_cannot_verify_is_passed_over(entry: Any, says: str) -> None:
 
 
 def test_a_document_without_a_key_that_verifies_is_a_document() -> None:
-    """Every token is refused then, which is for the start to say."""
+    """Then every token is rejected; the check at the start warns of it."""
     for text in (document(), document({**RSA, "use": "enc"})):
         assert not parse_jwks("keys.json", text).keys
 
@@ -156,7 +156,7 @@ def test_a_document_without_a_key_that_verifies_is_a_document() -> None:
     ids=range(8),
 )
 def test_a_document_that_cannot_be_used_is_named_with_the_reason(content: bytes, says: str) -> None:
-    """A JwksError of one sentence that says where it is and what is wrong, and shows no key."""
+    """The JwksError is one sentence with the location and the reason, and contains no key."""
     with pytest.raises(JwksError) as raised:
         parse_jwks("keys.json", content)
     message = str(raised.value)
@@ -165,13 +165,13 @@ def test_a_document_that_cannot_be_used_is_named_with_the_reason(content: bytes,
     assert OCT["k"] not in message
 
 
-def test_a_key_that_is_there_twice_is_one_key() -> None:
-    """The very same entry is no contradiction."""
+def test_a_repeated_entry_is_one_key() -> None:
+    """Two equal entries are no contradiction."""
     assert list(parse_jwks("keys.json", document(OCT, OCT)).keys) == ["oct"]
 
 
 def test_a_document_may_have_many_keys() -> None:
-    """Each is found by its name."""
+    """Each is found by its kid."""
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048).public_key()))
     entries = [{**without(public, "key_ops"), "kid": f"k{number}"} for number in range(200)]
     assert len(parse_jwks("keys.json", document(*entries)).keys) == 200

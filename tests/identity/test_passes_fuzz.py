@@ -1,4 +1,4 @@
-"""The parser of passes against a slow one, written from the format's description alone: they must never disagree."""
+"""The parser of passes against a slow one, written from the description of the format alone: they always agree."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ NOW_MS = 1_900_000_000_000
 PASSES = Passes(KEY)
 ROUNDS = ("night", "nigh", "a", "0" * 64)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-# As they are, and as others would write or fold them.
+# The alphabet, and characters that other encodings use or that look alike.
 CHARACTERS = st.sampled_from(ALPHABET + "+/=., \t\r\n\0") | st.characters()
 ROUND_IDS = st.sampled_from(ROUNDS)
 EXPIRIES = st.integers(0, 2**56 - 1) | st.integers(NOW_MS - 2, NOW_MS + 2)
@@ -49,7 +49,7 @@ def _agreed(round_id: str, text: str) -> tuple[bytes, int] | None:
 @example("night", "A" * 66 + "==")
 @example("night", "A" * 69)
 def test_any_text(round_id: str, text: str) -> None:
-    """Nothing is raised, and nobody is let in who has not the key."""
+    """No text raises, and no text is accepted that was made without the key."""
     assert _agreed(round_id, text) is None
 
 
@@ -59,12 +59,12 @@ def test_any_text(round_id: str, text: str) -> None:
 @example("night", "night", bytes(16), NOW_MS + 1, 1)
 @example("night", "night", b"\xff" * 16, 2**56 - 1, 2**24 - 1)
 def test_passes_that_were_issued(
-    issued_for: str, shown_to: str, identity: bytes, expires_at_ms: int, epoch: int
+    issued_for: str, presented_to: str, identity: bytes, expires_at_ms: int, epoch: int
 ) -> None:
-    """Good for their round, their identity and until their last millisecond; to anybody else they are nothing."""
+    """An issued pass is accepted for its round, with its identity, until its last millisecond; else it is rejected."""
     text = PASSES.issue_pass(issued_for, identity, expires_at_ms, epoch)
-    is_good = issued_for == shown_to and expires_at_ms > NOW_MS
-    assert _agreed(shown_to, text) == ((identity, epoch) if is_good else None)
+    is_good = issued_for == presented_to and expires_at_ms > NOW_MS
+    assert _agreed(presented_to, text) == ((identity, epoch) if is_good else None)
 
 
 @tried(300)
@@ -73,7 +73,7 @@ def test_passes_that_were_issued(
     st.lists(st.tuples(st.integers(0, 68), st.integers(0, 2), st.text(CHARACTERS, max_size=2)), min_size=1, max_size=3),
 )
 def test_passes_that_were_changed(identity: bytes, changes: list[tuple[int, int, str]]) -> None:
-    """Characters replaced, left out and put in: what is not the very pass again is none."""
+    """With characters replaced, removed and inserted, only the original pass is accepted."""
     issued = text = PASSES.issue_pass("night", identity, NOW_MS + 1)
     for at, away, instead in changes:
         text = text[:at] + instead + text[at + away :]
@@ -81,7 +81,7 @@ def test_passes_that_were_changed(identity: bytes, changes: list[tuple[int, int,
 
 
 def test_no_bit_of_a_pass_may_differ() -> None:
-    """Each of the 408, by itself and with the one after it."""
+    """Each of the 408 bits is flipped, alone and together with the next one."""
     raw = int.from_bytes(base64.urlsafe_b64decode(PASSES.issue_pass("night", bytes(range(16)), NOW_MS + 1)), "big")
     for bit in range(408):
         for flipped in (1 << bit, (3 << bit) % (1 << 408)):
