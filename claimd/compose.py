@@ -54,9 +54,11 @@ async def run_gateway(
     store = RedisStore.connect(settings.require_redis_url(), settings.durability, installation_of(settings))
     await _agreed(store)
     counts, clock = Counts(), asyncio.get_running_loop().time
-    engine = ClaimEngine(store, counts)
+    engine = ClaimEngine(store.claims, counts)
     context = Context(
-        store=store,
+        claims=store.claims,
+        rounds=store.rounds,
+        readiness=store.readiness,
         engine=engine,
         passes=Passes(keys.pass_key),
         bearer_tokens=BearerTokens(signing_keys, _token_rules(settings)),
@@ -86,7 +88,7 @@ async def run_gateway(
 async def _agreed(store: RedisStore) -> None:
     """Refuse a server that has other settings; one that is away is asked again with the first claim."""
     try:
-        await store.agree()
+        await store.installation.agree()
     except InstallationDiffers as error:
         await store.close()
         raise SettingsError(str(error)) from None
@@ -103,7 +105,17 @@ async def run_console(
     merging = asyncio.create_task(Merging(store.counts).run())
     try:
         archive_dir = settings.data_dir.absolute() / ARCHIVE
-        app = console.create_app(console_context.Context(store, admin_token, archive_dir, embedded))
+        context = console_context.Context(
+            rounds=store.rounds,
+            log_reader=store.log_reader,
+            counts=store.counts,
+            readiness=store.readiness,
+            file_rewriter=store.file_rewriter,
+            admin_token=admin_token,
+            archive_dir=archive_dir,
+            embedded=embedded,
+        )
+        app = console.create_app(context)
         await serve(app, listener, on_ready, _stop_request(), idle_seconds=settings.idle_seconds)
     finally:
         await _ended(merging)

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from claimd.domain.rounds import ANY_STATUS, Definition, Round, Status
-from claimd.store.ports import Position, Store
+from claimd.store.ports import Position, RoundReader
 
 HOUR_MS = 3_600_000
 
@@ -22,12 +22,12 @@ def definition(round_id: str = "r1", total: int = 3, **changes: Any) -> Definiti
     return Definition(round_id, "A round", total, **{**window, **changes})
 
 
-async def listed(store: Store, statuses: Collection[Status] = ANY_STATUS, limit: int = 100) -> list[Round]:
+async def listed(rounds: RoundReader, statuses: Collection[Status] = ANY_STATUS, limit: int = 100) -> list[Round]:
     """The rounds of these statuses, read page by page, `limit` rounds a page."""
     found: list[Round] = []
     after: Position | None = None
     while True:
-        page = await store.rounds_page(statuses, after, limit)
+        page = await rounds.rounds_page(statuses, after, limit)
         assert len(page.rounds) <= limit
         found += page.rounds
         after = page.next

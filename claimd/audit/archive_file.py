@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from claimd.audit.audit import Audit, Records, audit_round
+from claimd.audit.audit import Audit, audit_round
 from claimd.domain.claims import IDENTITY_BYTES, Claim
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
 from claimd.domain.rounds import MAX_TOTAL, Round, is_round_id
-from claimd.store.ports import Reading
+from claimd.store.ports import LogReader, Reading
 
 FORMAT = 1
 SUFFIX = ".ndjson.gz"
@@ -49,14 +49,14 @@ class AuditedFile:
     audit: Audit
 
 
-async def write_archive(store: Records, item: Round, now_ms: int, file: BinaryIO) -> None:
+async def write_archive(records: LogReader, item: Round, now_ms: int, file: BinaryIO) -> None:
     """Write the archive of a round that no longer changes, in bounded memory. Raises StoreUnavailable, OSError.
 
     `now_ms` is the time of writing by the server's clock, for the first line.
     """
     chunk = bytearray()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as packed:
-        async for line in _written_lines(store, item, now_ms):
+        async for line in _written_lines(records, item, now_ms):
             chunk += line
             if len(chunk) >= _CHUNK_BYTES:
                 await asyncio.to_thread(packed.write, bytes(chunk))
@@ -79,7 +79,7 @@ def audit_archive(path: Path) -> AuditedFile:
 
 
 class ArchiveFile:
-    """An archive as `Records`. `claims` reads the file to its end. Raises ArchiveError for a damaged file."""
+    """An archive as a `LogReader`. `claims` reads the file to its end. Raises ArchiveError for a damaged file."""
 
     def __init__(self, path: Path, item: Round, now_ms: int) -> None:
         self._path = path
@@ -106,14 +106,14 @@ class ArchiveFile:
         return Reading(self._now_ms, self.item if round_id == self.item.id else None)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
-        """See `Store.log`."""
+        """See `LogReader.log`."""
         for record in self._records():
             if isinstance(record, tuple) or round_id != self.item.id:
                 return
             yield record
 
     async def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
-        """See `Store.claims`."""
+        """See `LogReader.claims`."""
         for record in self._records():
             if isinstance(record, tuple) and round_id == self.item.id:
                 yield record
@@ -142,13 +142,13 @@ class ArchiveFile:
         raise ArchiveError(f"{self._path} is damaged: its end is missing")
 
 
-async def _written_lines(store: Records, item: Round, now_ms: int) -> AsyncIterator[bytes]:
+async def _written_lines(records: LogReader, item: Round, now_ms: int) -> AsyncIterator[bytes]:
     yield _spelled({"claimd_archive": FORMAT, "written_at_ms": now_ms, "round": item})
     entries = claims = 0
-    async for entry in store.log(item.id):
+    async for entry in records.log(item.id):
         entries += 1
         yield _spelled(_entry_json(entry))
-    async for identity, claim in store.claims(item.id):
+    async for identity, claim in records.claims(item.id):
         claims += 1
         # Formatted by hand: there are millions, and orjson takes longer.
         yield b'{"identity":"%b","serial":%d,"claimed_at_ms":%d}\n' % (

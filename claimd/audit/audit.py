@@ -4,33 +4,14 @@ It may run in the middle of a drop: it counts the claims up to the serial that w
 for serials beyond the newest when it ended. Memory: one bit a serial, 190 KB for 1,500,000 claims.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Protocol
 
-from claimd.domain.claims import Claim
-from claimd.domain.log import GrantsEntry, LogEntry
+from claimd.domain.log import GrantsEntry
 from claimd.domain.rounds import Round
-from claimd.store.ports import Reading
+from claimd.store.ports import LogReader
 
 _SUM_MODULUS = 1 << 128
-
-
-class Records(Protocol):
-    """What an audit reads: a `Store`, or the file that a round was archived to."""
-
-    async def round(self, round_id: str) -> Reading:
-        """See `Store.round`."""
-        ...
-
-    def log(self, round_id: str) -> AsyncIterator[LogEntry]:
-        """See `Store.log`."""
-        ...
-
-    def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
-        """See `Store.claims`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +74,18 @@ class _Tally:
         self.checksum = (self.checksum + int.from_bytes(blake2b(line, digest_size=16).digest())) % _SUM_MODULUS
 
 
-async def audit_round(store: Records, round_id: str) -> Audit | None:
+async def audit_round(records: LogReader, round_id: str) -> Audit | None:
     """Audit a round; None where it does not exist. Raises StoreUnavailable, or ArchiveError for an archive."""
-    state = (await store.round(round_id)).round
+    state = (await records.round(round_id)).round
     if state is None:
         return None
-    held = await _tally_claims(store, state)
-    logged = await _tally_log(store, state)
-    issued_meanwhile = (await _issued(store, round_id)) or 0
-    suspects = await _holders(store, round_id, held, issued_meanwhile)
+    held = await _tally_claims(records, state)
+    logged = await _tally_log(records, state)
+    issued_meanwhile = (await _issued(records, round_id)) or 0
+    suspects = await _holders(records, round_id, held, issued_meanwhile)
     shared = sum(len(suspects[serial]) - 1 for serial in held.repeated)
     # Read once more: claims may have been granted while the suspects were looked up.
-    issued_at_last = (await _issued(store, round_id)) or 0
+    issued_at_last = (await _issued(records, round_id)) or 0
     beyond = sum(len(holders) for serial, holders in suspects.items() if serial > issued_at_last)
     claims = held.grants + shared + beyond
     return Audit(
@@ -122,35 +103,35 @@ async def audit_round(store: Records, round_id: str) -> Audit | None:
     )
 
 
-async def _tally_claims(store: Records, state: Round) -> _Tally:
+async def _tally_claims(records: LogReader, state: Round) -> _Tally:
     tally = _Tally(state.issued)
-    async for identity, claim in store.claims(state.id):
+    async for identity, claim in records.claims(state.id):
         tally.add(identity, claim.serial, claim.claimed_at_ms)
     return tally
 
 
-async def _tally_log(store: Records, state: Round) -> _Tally:
+async def _tally_log(records: LogReader, state: Round) -> _Tally:
     tally = _Tally(state.issued)
-    async for entry in store.log(state.id):
+    async for entry in records.log(state.id):
         if isinstance(entry, GrantsEntry):
             for offset, identity in enumerate(entry.split()):
                 tally.add(identity, entry.first_serial + offset, entry.at_ms)
     return tally
 
 
-async def _issued(store: Records, round_id: str) -> int | None:
-    state = (await store.round(round_id)).round
+async def _issued(records: LogReader, round_id: str) -> int | None:
+    state = (await records.round(round_id)).round
     return state.issued if state else None
 
 
-async def _holders(store: Records, round_id: str, held: _Tally, issued: int) -> dict[int, set[bytes]]:
+async def _holders(records: LogReader, round_id: str, held: _Tally, issued: int) -> dict[int, set[bytes]]:
     """The identities that hold each suspicious serial: one that was read twice, or one above `issued`.
 
     A scan may return a claim twice, so a serial that was read twice may have one holder.
     """
     holders: dict[int, set[bytes]] = {serial: set() for serial in held.repeated}
     if held.repeated or held.newest > issued:
-        async for identity, claim in store.claims(round_id):
+        async for identity, claim in records.claims(round_id):
             if claim.serial > issued or claim.serial in holders:
                 holders.setdefault(claim.serial, set()).add(identity)
     return holders

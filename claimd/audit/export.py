@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import orjson
 
-from claimd.audit.audit import Records
 from claimd.domain.claims import claim_id
 from claimd.domain.log import GrantsEntry
 from claimd.domain.times import to_rfc3339
+from claimd.store.ports import LogReader
 
 
-async def export_lines(store: Records, round_id: str) -> AsyncIterator[bytes]:
+async def export_lines(records: LogReader, round_id: str) -> AsyncIterator[bytes]:
     """The lines of one batch of grants at a time, each line with its line feed. Raises StoreUnavailable."""
-    async for entry in store.log(round_id):
+    async for entry in records.log(round_id):
         if isinstance(entry, GrantsEntry):
             yield b"".join(_lines(round_id, entry))
 

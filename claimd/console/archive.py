@@ -35,7 +35,7 @@ async def archive(request: web.Request) -> web.Response:
     """200 with the file, its digest and what was in it, also where the round was archived before."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
     body = validated(Reason, await read_object(request))
-    reading = await context.store.round(round_id) if is_round_id(round_id) else Reading(0, None)
+    reading = await context.rounds.round(round_id) if is_round_id(round_id) else Reading(0, None)
     if reading.archived is not None:
         # Where replicas are to confirm, this waits for them again.
         archived = await _stub(context, round_id, _Held(0, 0, "", ""), body.reason)
@@ -73,7 +73,7 @@ def _closed(reading: Reading, if_version: int | None) -> Round:
 
 async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> Archived:
     try:
-        async with ArchiveFolder(context.archive_dir).file(context.store, item, now_ms) as file:
+        async with ArchiveFolder(context.archive_dir).file(context.log_reader, item, now_ms) as file:
             if not file.audit.ok:
                 detail = "See `claimd audit` of the round; it stays on the server."
                 audit = {"ok": False, **asdict(file.audit)}
@@ -101,7 +101,7 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
 
 async def _stub(context: Context, round_id: str, held: _Held, reason: str) -> Archived:
     """Have the server keep a stub of the round in its place; else the request ends with a problem."""
-    edited = await context.store.round_archive(
+    edited = await context.rounds.round_archive(
         round_id, version=held.version, issued=held.issued, sha256=held.sha256, file=held.file, reason=reason
     )
     if edited.outcome is EditOutcome.DONE and edited.archived is not None:
@@ -125,10 +125,10 @@ async def _rewrite(context: Context) -> str | None:
         return None
     try:
         # By opening time: where the first of them is far off, so are all.
-        page = await context.store.rounds_page(NOT_OVER, None, 1)
+        page = await context.rounds.rounds_page(NOT_OVER, None, 1)
         if any(_is_on(item, page.now_ms) for item in page.rounds):
             return "postponed"
-        await context.store.rewrite_file()
+        await context.file_rewriter.rewrite_file()
     except StoreUnavailable as error:
         # The round has left all the same.
         _log.warning("the server's append-only file is not rewritten: %s", error)

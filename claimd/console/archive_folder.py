@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claimd.audit.archive_file import SUFFIX, audit_archive, write_archive
-from claimd.audit.audit import Audit, Records
+from claimd.audit.audit import Audit
 from claimd.domain.rounds import Round
+from claimd.store.ports import LogReader
 
 _PART = ".part"
 
@@ -52,7 +53,7 @@ class ArchiveFolder:
         self._path = path
 
     @asynccontextmanager
-    async def file(self, store: Records, item: Round, now_ms: int) -> AsyncIterator[WrittenFile]:
+    async def file(self, records: LogReader, item: Round, now_ms: int) -> AsyncIterator[WrittenFile]:
         """The archive of a round, written, synced and audited. One that was not placed is gone afterwards.
 
         Raises OSError, ArchiveError, StoreUnavailable, FolderBusy.
@@ -66,7 +67,7 @@ class ArchiveFolder:
             part = Path(name)
             try:
                 with os.fdopen(fd, "wb") as file:
-                    await write_archive(store, item, now_ms, file)
+                    await write_archive(records, item, now_ms, file)
                     file.flush()
                     await asyncio.to_thread(os.fsync, file.fileno())
                 # From the file, in a thread: what is going to be relied on is what is on disk.

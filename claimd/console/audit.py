@@ -17,12 +17,12 @@ from claimd.http.rounds import existing_round
 
 async def audit(request: web.Request) -> web.Response:
     """`GET /admin/v1/rounds/{id}/audit`."""
-    store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
-    await existing_round(store, round_id, in_its_archive)
-    result = await audit_round(store, round_id)
+    context, round_id = request.app[CONTEXT], request.match_info["round_id"]
+    await existing_round(context.rounds, round_id, in_its_archive)
+    result = await audit_round(context.log_reader, round_id)
     if result is None or not result.ok:
         # It may have been archived, or deleted, meanwhile.
-        await existing_round(store, round_id, in_its_archive)
+        await existing_round(context.rounds, round_id, in_its_archive)
     if result is None:
         raise reject(Code.ROUND_NOT_FOUND)
     return web.Response(body=orjson.dumps({"ok": result.ok, **asdict(result)}), content_type="application/json")
@@ -30,6 +30,6 @@ async def audit(request: web.Request) -> web.Response:
 
 async def claims(request: web.Request) -> web.StreamResponse:
     """`GET /admin/v1/rounds/{id}/claims`: in the order of the serials, as the log has them."""
-    store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
-    await existing_round(store, round_id, in_its_archive)
-    return await stream_ndjson(request, export_lines(store, round_id))
+    context, round_id = request.app[CONTEXT], request.match_info["round_id"]
+    await existing_round(context.rounds, round_id, in_its_archive)
+    return await stream_ndjson(request, export_lines(context.log_reader, round_id))

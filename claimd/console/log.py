@@ -12,26 +12,26 @@ from claimd.console.streams import stream_ndjson
 from claimd.domain.log import EditEntry
 from claimd.domain.times import to_rfc3339
 from claimd.http.rounds import existing_round
-from claimd.store.fields import read_logged
-from claimd.store.ports import Store
+from claimd.store.fields import field_values
+from claimd.store.ports import LogReader
 
 
 async def log(request: web.Request) -> web.StreamResponse:
     """Stream `at, version, who, action, reason, fields` for each edit; 404 or 410 where there is no such round."""
-    store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
-    await existing_round(store, round_id, in_its_archive)
-    return await stream_ndjson(request, _lines(store, round_id))
+    context, round_id = request.app[CONTEXT], request.match_info["round_id"]
+    await existing_round(context.rounds, round_id, in_its_archive)
+    return await stream_ndjson(request, _lines(context.log_reader, round_id))
 
 
-async def _lines(store: Store, round_id: str) -> AsyncIterator[bytes]:
-    async for entry in store.log(round_id):
+async def _lines(log_reader: LogReader, round_id: str) -> AsyncIterator[bytes]:
+    async for entry in log_reader.log(round_id):
         if isinstance(entry, EditEntry):
             yield orjson.dumps(edit_json(entry), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def edit_json(entry: EditEntry) -> dict[str, Any]:
     """One edit; `fields` have the names and forms of the API. `action` is null where it was not recorded."""
-    values = read_logged(entry.fields)
+    values = field_values(entry.fields)
     fields = {
         name.removesuffix("_ms"): to_rfc3339(value) if name.endswith("_ms") else value for name, value in values.items()
     }

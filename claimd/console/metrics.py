@@ -21,8 +21,7 @@ from claimd.metrics.exposition import exposition, round_exposition
 from claimd.metrics.tally import Tally, tally
 from claimd.metrics.trouble import Trouble
 from claimd.store.errors import StoreError
-from claimd.store.ports import Store
-from claimd.store.saved_counts import CountsStore
+from claimd.store.ports import CountsStore, RoundReader
 
 # The audit covers what was over for longer. A scrape must not grow with every round that ever was.
 _OVER_FOR_MS = 24 * 3600 * 1000
@@ -45,11 +44,12 @@ def scrapes() -> Trouble:
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text format; needs no token, and names no person."""
-    store, trouble, asked = request.app[CONTEXT].store, request.app[SCRAPES], parameters(request.query, ("round",))
+    context, trouble, asked = request.app[CONTEXT], request.app[SCRAPES], parameters(request.query, ("round",))
     if "round" in asked:
-        return _response(await _of_round(store, store.counts, asked["round"]))
+        return _response(await _of_round(context.rounds, context.counts, asked["round"]))
     rounds, counted = await asyncio.gather(
-        _tried(store.recent_rounds(_OVER_FOR_MS, _MOST_ROUNDS), trouble), _tried(_counted(store.counts), trouble)
+        _tried(context.rounds.recent_rounds(_OVER_FOR_MS, _MOST_ROUNDS), trouble),
+        _tried(_counted(context.counts), trouble),
     )
     if rounds is not None and counted is None:
         counted = Tally(unreadable=1)
@@ -58,8 +58,8 @@ async def metrics(request: web.Request) -> web.Response:
     return _response(exposition(rounds, counted))
 
 
-async def _of_round(store: Store, counts: CountsStore, round_id: str) -> bytes:
-    reading = await store.round(round_id) if is_round_id(round_id) else None
+async def _of_round(rounds: RoundReader, counts: CountsStore, round_id: str) -> bytes:
+    reading = await rounds.round(round_id) if is_round_id(round_id) else None
     if reading is None or reading.round is None:
         raise reject(Code.ROUND_NOT_FOUND)
     return round_exposition(reading.round, reading.now_ms, await _counted(counts))
@@ -69,8 +69,8 @@ def _response(body: bytes) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _counted(store: CountsStore) -> Tally:
-    return tally(await store.load())
+async def _counted(counts: CountsStore) -> Tally:
+    return tally(await counts.load())
 
 
 async def _tried(read: Coroutine[Any, Any, _T], trouble: Trouble) -> _T | None:

@@ -33,7 +33,7 @@ async def create(request: web.Request) -> web.Response:
     """`POST /admin/v1/rounds`."""
     body = validated(NewRound, await read_object(request, _MAX_BODY_BYTES))
     definition = Definition(body.id, body.title, body.total, body.opens_at, body.closes_at, body.pack, body.eligibility)
-    return _answer(await request.app[CONTEXT].store.round_create(definition, reason="created"), HTTPStatus.CREATED)
+    return _answer(await request.app[CONTEXT].rounds.round_create(definition, reason="created"), HTTPStatus.CREATED)
 
 
 async def edit(request: web.Request) -> web.Response:
@@ -55,7 +55,7 @@ def command(action: EditAction, changes: Mapping[str, Any]) -> Callable[[web.Req
 async def delete(request: web.Request) -> web.Response:
     """`DELETE /admin/v1/rounds/{id}`: 204 where nothing was ever issued, else 409 `has_claims`."""
     body = validated(Deletion, await read_object(request, _MAX_BODY_BYTES))
-    deleted = await request.app[CONTEXT].store.round_delete(
+    deleted = await request.app[CONTEXT].rounds.round_delete(
         _round_id(request), body.reason, if_version=wanted_version(request)
     )
     if deleted.outcome is not EditOutcome.DONE:
@@ -66,19 +66,19 @@ async def delete(request: web.Request) -> web.Response:
 async def list_all(request: web.Request) -> web.Response:
     """`GET /admin/v1/rounds`."""
     asked = Asked.read(request.query)
-    body = orjson.dumps(await read_rounds(request.app[CONTEXT].store, asked, operator_round_json))
+    body = orjson.dumps(await read_rounds(request.app[CONTEXT].rounds, asked, operator_round_json))
     return web.Response(body=body, content_type="application/json")
 
 
 async def show(request: web.Request) -> web.Response:
     """`GET /admin/v1/rounds/{id}`."""
-    store, round_id = request.app[CONTEXT].store, request.match_info["round_id"]
-    found = await read_round(store, round_id, operator_round_json, in_its_archive)
+    rounds, round_id = request.app[CONTEXT].rounds, request.match_info["round_id"]
+    found = await read_round(rounds, round_id, operator_round_json, in_its_archive)
     return _json(found, HTTPStatus.OK)
 
 
 async def _edit(request: web.Request, action: EditAction, changes: dict[str, Any], reason: str) -> web.Response:
-    edited = await request.app[CONTEXT].store.round_edit(
+    edited = await request.app[CONTEXT].rounds.round_edit(
         _round_id(request), changes, reason, action=action, if_version=wanted_version(request)
     )
     return _answer(edited, HTTPStatus.OK)

@@ -29,7 +29,7 @@ async def check_permissions(url: str) -> list[Finding]:
     """One finding for all commands that are denied."""
     store = RedisStore.connect(url)
     try:
-        denied = await store.acl_denied()
+        denied = await store.diagnosis.acl_denied()
         if denied:
             return [_denied(", ".join(denied))]
         await _try_everything(store)
@@ -41,12 +41,12 @@ async def check_permissions(url: str) -> list[Finding]:
 
 
 async def _try_everything(store: RedisStore) -> None:
-    await store.ping()
-    await store.round_edit(_NOWHERE, {"paused": True}, "tried by claimd doctor")
-    await store.rounds_page(ANY_STATUS, None, 1)
-    await store.find_claim(_NOWHERE, bytes(IDENTITY_BYTES))
-    await _read(store.log(_NOWHERE))
-    await _read(store.claims(_NOWHERE))
+    await store.readiness.ping()
+    await store.rounds.round_edit(_NOWHERE, {"paused": True}, "tried by claimd doctor")
+    await store.rounds.rounds_page(ANY_STATUS, None, 1)
+    await store.claims.find_claim(_NOWHERE, bytes(IDENTITY_BYTES))
+    await _read(store.log_reader.log(_NOWHERE))
+    await _read(store.log_reader.claims(_NOWHERE))
     await store.counts.load()
 
 

@@ -29,7 +29,7 @@ async def check_replicas(url: str, facts: Facts) -> list[Finding]:
     try:
         for _ in range(_TRIES):
             began = time.perf_counter()
-            replies = await store.try_confirmation()
+            replies = await store.diagnosis.try_confirmation()
             seconds = time.perf_counter() - began
             if not is_confirmed(replies):
                 break

@@ -14,7 +14,7 @@ async def check_secret(url: str, installation: Installation | None) -> list[Find
     """One finding; it only reads. Without an installation the secret could not be compared, which is a warning."""
     store = RedisStore.connect(url)
     try:
-        kept = await store.installation()
+        kept = await store.installation.kept()
     except StoreError as error:
         return [warning(CHECK, f"it could not be compared: {error}", "permit +hgetall to claimd's user")]
     finally:

@@ -20,7 +20,7 @@ from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.expected_wait import ExpectedWait
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreRejected, StoreUnavailable
-from claimd.store.ports import MAX_BATCH, Store
+from claimd.store.ports import MAX_BATCH, ClaimStore
 
 CALLS_IN_FLIGHT = 2
 # A batch takes milliseconds. One that takes so long hangs, or the server is slow, where a second call does no harm.
@@ -62,7 +62,7 @@ class Batcher:
 
     def __init__(
         self,
-        store: Store,
+        store: ClaimStore,
         round_id: str,
         counts: Counts,
         limits: BatchLimits,

@@ -10,7 +10,7 @@ from claimd.domain.outcomes import Decision
 from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.batcher import Batcher, BatchLimits, Deliver
 from claimd.metrics.counts import Counts
-from claimd.store.ports import Store
+from claimd.store.ports import ClaimStore
 
 # Of one, the measured time of a call is all that is lost.
 _MOST_BATCHERS = 1024
@@ -21,7 +21,7 @@ class ClaimEngine:
 
     def __init__(
         self,
-        store: Store,
+        store: ClaimStore,
         counts: Counts,
         limits: BatchLimits | None = None,
         clock: Callable[[], float] | None = None,

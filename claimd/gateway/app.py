@@ -9,7 +9,7 @@ from claimd.gateway import claims, passes
 from claimd.gateway.context import CONTEXT, Context
 from claimd.gateway.round_lists import RoundLists
 from claimd.http.caching import on_prepare
-from claimd.http.health import STORE, healthz, readyz
+from claimd.http.health import READINESS, healthz, readyz
 from claimd.http.middleware import COUNTS, problems
 from claimd.http.paging import Asked
 from claimd.http.rounds import read_round
@@ -21,9 +21,9 @@ ROUND_LISTS = web.AppKey("round_lists", RoundLists)
 def create_app(context: Context, counts: Counts) -> web.Application:
     """The public API of the contract."""
     app = web.Application(middlewares=[problems])
-    app[CONTEXT], app[COUNTS], app[STORE] = context, counts, context.store
+    app[CONTEXT], app[COUNTS], app[READINESS] = context, counts, context.readiness
     app.on_response_prepare.append(on_prepare)
-    app[ROUND_LISTS] = RoundLists(context.store, time.monotonic)
+    app[ROUND_LISTS] = RoundLists(context.rounds, time.monotonic)
     app.add_routes(
         [
             web.post("/v1/rounds/{round_id}/claims", claims.claim),
@@ -46,5 +46,5 @@ async def list_rounds(request: web.Request) -> web.Response:
 
 async def show_round(request: web.Request) -> web.Response:
     """`GET /v1/rounds/{id}`."""
-    body = orjson.dumps(await read_round(request.app[STORE], request.match_info["round_id"]))
+    body = orjson.dumps(await read_round(request.app[CONTEXT].rounds, request.match_info["round_id"]))
     return web.Response(body=body, content_type="application/json")

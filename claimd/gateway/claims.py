@@ -49,7 +49,7 @@ async def held(request: web.Request) -> web.Response:
     """The claim that the asking identity holds."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
     asking = await asking_with_pass_or_bearer(request, round_id)
-    found = await context.store.find_claim(round_id, asking.identity) if is_round_id(round_id) else None
+    found = await context.claims.find_claim(round_id, asking.identity) if is_round_id(round_id) else None
     if found is None or not found.round_exists:
         raise reject(Code.ROUND_NOT_FOUND)
     if found.archived:

@@ -8,14 +8,16 @@ from claimd.engine.engine import ClaimEngine
 from claimd.gateway.rate_limit import RateLimit
 from claimd.identity.bearer import BearerTokens
 from claimd.identity.passes import Passes
-from claimd.store.ports import Store
+from claimd.store.ports import ClaimStore, Readiness, RoundReader
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """One for each process."""
 
-    store: Store
+    claims: ClaimStore
+    rounds: RoundReader
+    readiness: Readiness
     engine: ClaimEngine
     passes: Passes
     bearer_tokens: BearerTokens

@@ -63,7 +63,7 @@ async def known_round(context: Context, round_id: str) -> tuple[Round, int]:
 
     Read anew each time: an edit of the eligibility counts for the very next claim.
     """
-    return await existing_round(context.store, round_id)
+    return await existing_round(context.rounds, round_id)
 
 
 def is_admitted(item: Round, asking: Asking) -> bool:

@@ -13,7 +13,7 @@ import orjson
 from claimd.domain.times import from_rfc3339, to_rfc3339
 from claimd.http.paging import Asked
 from claimd.http.rounds import read_rounds
-from claimd.store.ports import Store
+from claimd.store.ports import RoundReader
 
 _FRESH_SECONDS = 0.05
 
@@ -24,8 +24,8 @@ _Page = tuple[float, int, bytes]
 class RoundLists:
     """The pages of one process. `clock` gives seconds that never go back."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        self._store = store
+    def __init__(self, rounds: RoundReader, clock: Callable[[], float]) -> None:
+        self._rounds = rounds
         self._clock = clock
         self._reading = asyncio.Lock()
         self._pages: dict[Asked, _Page] = {}
@@ -49,7 +49,7 @@ class RoundLists:
         # Different pages cannot be shared; one at a time, they do not crowd out claims either.
         async with self._reading:
             read_at = self._clock()
-            document: dict[str, Any] = await read_rounds(self._store, asked)
+            document: dict[str, Any] = await read_rounds(self._rounds, asked)
         self._pages = {key: page for key, page in self._pages.items() if read_at - page[0] < _FRESH_SECONDS}
         now_ms = from_rfc3339(document.pop("server_time"))
         page = self._pages[asked] = (read_at, now_ms, orjson.dumps(document).removesuffix(b"}"))

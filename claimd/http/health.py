@@ -8,9 +8,9 @@ from aiohttp import web
 from claimd.contract.problems import Code
 from claimd.http.problems import ProblemError, retry_later
 from claimd.store.errors import StoreUnavailable
-from claimd.store.ports import Store
+from claimd.store.ports import Readiness
 
-STORE = web.AppKey("store", Store)
+READINESS = web.AppKey("readiness", Readiness)
 
 _READY_TIMEOUT_SECONDS = 2.0
 
@@ -24,7 +24,7 @@ async def readyz(request: web.Request) -> web.Response:
     """200 when claims can be decided, 503 when the server cannot be reached."""
     try:
         async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
-            await request.app[STORE].ping()
+            await request.app[READINESS].ping()
     except (StoreUnavailable, TimeoutError):
         raise ProblemError(retry_later(Code.UNAVAILABLE, "The server does not answer.")) from None
     return web.Response(body=orjson.dumps({"status": "ready"}), content_type="application/json")

@@ -10,7 +10,7 @@ from claimd.domain.times import to_rfc3339
 from claimd.http.documents import round_json
 from claimd.http.paging import Asked, cursor
 from claimd.http.problems import ProblemError, reject
-from claimd.store.ports import Store
+from claimd.store.ports import RoundReader
 
 Spell = Callable[[Round, int], dict[str, Any]]
 Refuse = Callable[[Archived], ProblemError]
@@ -21,12 +21,12 @@ def gone(_archived: Archived) -> ProblemError:
     return reject(Code.ARCHIVED)
 
 
-async def existing_round(store: Store, round_id: str, refuse: Refuse = gone) -> tuple[Round, int]:
+async def existing_round(rounds: RoundReader, round_id: str, refuse: Refuse = gone) -> tuple[Round, int]:
     """The round as it is now, and the server's time in milliseconds; else the request ends with 404 or 410.
 
     `refuse` makes the problem for a round that was archived.
     """
-    reading = await store.round(round_id) if is_round_id(round_id) else None
+    reading = await rounds.round(round_id) if is_round_id(round_id) else None
     if reading is not None and reading.archived is not None:
         raise refuse(reading.archived)
     if reading is None or reading.round is None:
@@ -34,9 +34,9 @@ async def existing_round(store: Store, round_id: str, refuse: Refuse = gone) -> 
     return reading.round, reading.now_ms
 
 
-async def read_rounds(store: Store, asked: Asked, spell: Spell = round_json) -> dict[str, Any]:
+async def read_rounds(rounds: RoundReader, asked: Asked, spell: Spell = round_json) -> dict[str, Any]:
     """A page of rounds, where the next one begins, and the server's time. `spell` makes the members of one."""
-    page = await store.rounds_page(asked.statuses, asked.after, asked.limit)
+    page = await rounds.rounds_page(asked.statuses, asked.after, asked.limit)
     return {
         "rounds": [spell(item, page.now_ms) for item in page.rounds],
         "next": cursor(page.next),
@@ -44,7 +44,9 @@ async def read_rounds(store: Store, asked: Asked, spell: Spell = round_json) -> 
     }
 
 
-async def read_round(store: Store, round_id: str, spell: Spell = round_json, refuse: Refuse = gone) -> dict[str, Any]:
+async def read_round(
+    rounds: RoundReader, round_id: str, spell: Spell = round_json, refuse: Refuse = gone
+) -> dict[str, Any]:
     """One round, with the server's time; 404 where there is none, 410 where it was archived."""
-    item, now_ms = await existing_round(store, round_id, refuse)
+    item, now_ms = await existing_round(rounds, round_id, refuse)
     return {**spell(item, now_ms), "server_time": to_rfc3339(now_ms)}

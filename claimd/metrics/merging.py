@@ -14,7 +14,8 @@ from claimd.metrics.counts import Counts
 from claimd.metrics.tally import FOLDED, OLD_RUN
 from claimd.metrics.trouble import Trouble
 from claimd.store.errors import StoreError
-from claimd.store.saved_counts import MAX_CHANGES, CountsStore, SavedCounts
+from claimd.store.ports import CountsStore
+from claimd.store.saved_counts import MAX_CHANGES, SavedCounts
 
 _INTERVAL_SECONDS = 30.0
 _SETTLE_EVERY = 20

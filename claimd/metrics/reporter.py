@@ -17,7 +17,8 @@ from claimd.metrics.counters import counters
 from claimd.metrics.counts import Counts
 from claimd.metrics.trouble import Trouble
 from claimd.store.errors import StoreError
-from claimd.store.saved_counts import MAX_CHANGES, MERGED_KEPT_MS, CountsStore, Saved, SaveOutcome
+from claimd.store.ports import CountsStore
+from claimd.store.saved_counts import MAX_CHANGES, MERGED_KEPT_MS, Saved, SaveOutcome
 
 _INTERVAL_SECONDS = 1.0
 # A server that is away must not keep a gateway from stopping.

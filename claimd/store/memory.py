@@ -9,7 +9,7 @@ from claimd.domain.claims import Claim
 from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, Definition, Round, Status
-from claimd.store.fields import definition_fields, spelled
+from claimd.store.fields import definition_fields, field_texts
 from claimd.store.ports import ClaimLookup, Edited, Position, Reading, RecentRounds, RoundsPage
 
 
@@ -23,14 +23,14 @@ class _State:
 
 
 class MemoryStore:
-    """Implements `Store` in memory, on the clock it is given (milliseconds since 1970)."""
+    """Implements `ClaimStore`, `RoundStore`, `LogReader` and `Readiness`. `clock` gives milliseconds since 1970."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._states: dict[str, _State] = {}
 
     async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = FIRST_EPOCH) -> list[Decision]:
-        """See `Store.claim`."""
+        """See `ClaimStore.claim`."""
         now_ms = self._clock()
         state = self._state(round_id)
         if state is None:
@@ -46,14 +46,14 @@ class MemoryStore:
         return decisions
 
     async def round_create(self, definition: Definition, reason: str, who: str = ADMIN) -> Edited:
-        """See `Store.round_create`."""
+        """See `RoundStore.round_create`."""
         now_ms = self._clock()
         state = self._states.setdefault(definition.id, _State(Round(definition, version=0), deleted=True))
         if not state.deleted:
             return _edited(EditOutcome.ROUND_EXISTS, now_ms, state)
         state.deleted = False
         state.round = Round(definition, version=state.round.version + 1, epoch=state.round.epoch)
-        fields = _logged(definition_fields(definition))
+        fields = definition_fields(definition)
         state.log.append(EditEntry(state.round.version, now_ms, reason, fields, EditAction.CREATE, who))
         return Edited(EditOutcome.DONE, now_ms, state.round)
 
@@ -67,7 +67,7 @@ class MemoryStore:
         who: str = ADMIN,
         if_version: int | None = None,
     ) -> Edited:
-        """See `Store.round_edit`."""
+        """See `RoundStore.round_edit`."""
         now_ms = self._clock()
         state = self._state(round_id)
         if state is None:
@@ -101,13 +101,13 @@ class MemoryStore:
             window_lifted_ms=before.last_grant_ms if lifts else before.window_lifted_ms,
             **flags,
         )
-        state.log.append(EditEntry(state.round.version, now_ms, reason, _logged(spelled(changes)), action, who))
+        state.log.append(EditEntry(state.round.version, now_ms, reason, field_texts(changes), action, who))
         return Edited(EditOutcome.DONE, now_ms, state.round)
 
     async def round_delete(
         self, round_id: str, reason: str, *, who: str = ADMIN, if_version: int | None = None
     ) -> Edited:
-        """See `Store.round_delete`."""
+        """See `RoundStore.round_delete`."""
         now_ms = self._clock()
         state = self._state(round_id)
         if state is None:
@@ -127,7 +127,7 @@ class MemoryStore:
     async def round_archive(
         self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
     ) -> Edited:
-        """See `Store.round_archive`."""
+        """See `RoundStore.round_archive`."""
         now_ms = self._clock()
         state = self._state(round_id)
         if state is None:
@@ -148,14 +148,14 @@ class MemoryStore:
         return _edited(EditOutcome.DONE, now_ms, state)
 
     async def round(self, round_id: str) -> Reading:
-        """See `Store.round`."""
+        """See `RoundReader.round`."""
         state, now_ms = self._state(round_id), self._clock()
         if state is None:
             return Reading(now_ms, None)
         return Reading(now_ms, None if state.archived else state.round, state.archived)
 
     async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
-        """See `Store.rounds_page`; every page but the last one is full."""
+        """See `RoundReader.rounds_page`; every page but the last one is full."""
         now_ms = self._clock()
         behind = [
             item
@@ -166,33 +166,33 @@ class MemoryStore:
         return RoundsPage(now_ms, behind[:limit], more)
 
     async def recent_rounds(self, over_for_ms: int, limit: int) -> RecentRounds:
-        """See `Store.recent_rounds`; when a round was closed is in its log."""
+        """See `RoundReader.recent_rounds`; when a round was closed is in its log."""
         now_ms = self._clock()
         found = [item for item in self._ordered() if self._over_since_ms(item) > now_ms - over_for_ms]
         found.sort(key=lambda item: item.status(now_ms) is Status.CLOSED)
         return RecentRounds(now_ms, found[:limit], max(0, len(found) - limit))
 
     async def find_claim(self, round_id: str, identity: bytes) -> ClaimLookup:
-        """See `Store.find_claim`."""
+        """See `ClaimStore.find_claim`."""
         state = self._state(round_id)
         if state is None:
             return ClaimLookup(round_exists=False, claim=None)
         return ClaimLookup(round_exists=True, claim=state.claims.get(identity), archived=state.archived is not None)
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
-        """See `Store.log`."""
+        """See `LogReader.log`."""
         state = self._states.get(round_id)
         for entry in list(state.log) if state else []:
             yield entry
 
     async def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
-        """See `Store.claims`."""
+        """See `LogReader.claims`."""
         state = self._states.get(round_id)
         for item in list(state.claims.items()) if state else []:
             yield item
 
     async def ping(self) -> None:
-        """See `Store.ping`."""
+        """See `Readiness.ping`."""
 
     def _state(self, round_id: str) -> _State | None:
         state = self._states.get(round_id)
@@ -237,7 +237,3 @@ def _position(item: Round) -> Position:
 
 def _edited(outcome: EditOutcome, now_ms: int, state: _State) -> Edited:
     return Edited(outcome, now_ms, None if state.archived else state.round, state.archived)
-
-
-def _logged(fields: dict[str, str | bytes]) -> dict[str, str]:
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in fields.items()}

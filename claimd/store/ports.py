@@ -1,6 +1,12 @@
-"""What a store of rounds and claims must do. One conformance suite holds the real store and the model to it."""
+"""The ports of the store: what each part of claimd may ask of it, one narrow protocol for each kind of user.
 
-from collections.abc import AsyncIterator, Collection, Sequence
+`redis/store.py` implements all of them on Redis or Valkey, `memory.py` those that decide in plain Python; one
+conformance suite holds both to what is written here. Unless it says otherwise, every method raises StoreUnavailable
+when the server does not reply: the outcome is unknown then. It is StoreRejected, a kind of it, where it is certain that
+nothing was done. All times are the server's clock, in milliseconds since 1970.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from claimd.domain.archived import Archived
@@ -8,14 +14,16 @@ from claimd.domain.claims import Claim
 from claimd.domain.log import ADMIN, EditAction, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome
 from claimd.domain.rounds import FIRST_EPOCH, Definition, Round, Status
+from claimd.store.saved_counts import MergeOutcome, Saved, SavedCounts
 
+# Claims that one call of ClaimStore.claim may decide.
 MAX_BATCH = 512
 
 
 class Reading(NamedTuple):
-    """A round, or None where there is none, as it was at `now_ms` of the server's clock.
+    """A round as it was at `now_ms`, or None where there is no such round.
 
-    Of a round that has left the server there is only `archived`.
+    Of a round that was archived the server keeps `archived` alone.
     """
 
     now_ms: int
@@ -24,7 +32,7 @@ class Reading(NamedTuple):
 
 
 class Edited(NamedTuple):
-    """What became of an edit, and the round as it is now; `archived` in its place where it has left the server."""
+    """The outcome of an edit at `now_ms`, and the round after it; `archived` in its place for an archived round."""
 
     outcome: EditOutcome
     now_ms: int
@@ -33,7 +41,7 @@ class Edited(NamedTuple):
 
 
 class ClaimLookup(NamedTuple):
-    """The claim that an identity holds, and whether the round exists at all, or has left the server."""
+    """The claim of an identity, None where it has none; whether the round exists, and whether it was archived."""
 
     round_exists: bool
     claim: Claim | None
@@ -41,14 +49,14 @@ class ClaimLookup(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a round stands in the list of rounds: by opening time, then id."""
+    """The place of a round in the list of rounds, which is sorted by opening time, then id."""
 
     opens_at_ms: int
     round_id: str
 
 
 class RoundsPage(NamedTuple):
-    """Some rounds of a list as they were at `now_ms` of the server's clock; the next page is behind `next`, if any."""
+    """Some rounds as they were at `now_ms`. The next page begins behind `next`; None on the last page."""
 
     now_ms: int
     rounds: list[Round]
@@ -56,26 +64,52 @@ class RoundsPage(NamedTuple):
 
 
 class RecentRounds(NamedTuple):
-    """Rounds as they were at `now_ms` of the server's clock, and how many more were left out."""
+    """Rounds as they were at `now_ms`, and how many more the limit left out."""
 
     now_ms: int
     rounds: list[Round]
     left_out: int
 
 
-class Store(Protocol):
-    """Every method raises StoreUnavailable when the server does not answer; then the outcome is unknown.
-
-    It is StoreRejected, a kind of it, where it is certain that nothing was done.
-    """
+class ClaimStore(Protocol):
+    """What the engine and `GET …/claims/me` need: decide claims, and look one up."""
 
     async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = FIRST_EPOCH) -> list[Decision]:
-        """Decide 1 to MAX_BATCH claims, in order, as one atomic step.
+        """Decide 1 to MAX_BATCH claims as one atomic step, and return a decision for each, in the same order.
 
-        `epoch` is the eligibility epoch under which all of them were admitted. Where the round has another one, claims
-        that are held are REPLAYED, and all others PASS_OUTDATED.
+        `epoch` is the eligibility epoch in which all of them were admitted. Where the round has another one, identities
+        that have a claim are REPLAYED, and all others PASS_OUTDATED.
         """
         ...
+
+    async def find_claim(self, round_id: str, identity: bytes) -> ClaimLookup:
+        """The claim of one identity in a round."""
+        ...
+
+
+class RoundReader(Protocol):
+    """Rounds as they are now, one or many."""
+
+    async def round(self, round_id: str) -> Reading:
+        """One round."""
+        ...
+
+    async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
+        """Up to `limit` rounds of these statuses, sorted by opening time, then id, from behind `after`.
+
+        A page may have fewer rounds and still a next one, as a call reads a bounded number of rounds. A round that is
+        edited between two pages may be on both, or on none, where its place was behind it. A round that cannot be read
+        is left out.
+        """
+        ...
+
+    async def recent_rounds(self, over_for_ms: int, limit: int) -> RecentRounds:
+        """Up to `limit` rounds: those that are not over, then those that have been over for less than `over_for_ms`."""
+        ...
+
+
+class RoundStore(RoundReader, Protocol):
+    """Rounds, and every change that an operator can make to one."""
 
     async def round_create(self, definition: Definition, reason: str, who: str = ADMIN) -> Edited:
         """Create a round: DONE or ROUND_EXISTS."""
@@ -91,9 +125,9 @@ class Store(Protocol):
         who: str = ADMIN,
         if_version: int | None = None,
     ) -> Edited:
-        """Change fields of a Definition (not its id), `paused` or `closed`: all or nothing.
+        """Change fields of a Definition (not its id), `paused` or `closed`: all of them, or none.
 
-        `total_change`, in the place of `total`, is added to what the total is by then. An edit of `eligibility` to
+        `total_change`, in the place of `total`, is added to the total of that moment. An edit of `eligibility` to
         another value, and the action REVOKE_PASSES, begin a new epoch. With `if_version`, VERSION_MISMATCH where the
         round has another version.
         """
@@ -102,37 +136,25 @@ class Store(Protocol):
     async def round_delete(
         self, round_id: str, reason: str, *, who: str = ADMIN, if_version: int | None = None
     ) -> Edited:
-        """Delete a round in which nothing was ever issued, else HAS_CLAIMS. `Edited.round` is the round as it was."""
+        """Delete a round that has never issued a claim, else HAS_CLAIMS. `Edited.round` is the round as it was."""
         ...
 
     async def round_archive(
         self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
     ) -> Edited:
-        """Remove a closed round's claims and log, which `file` holds, and keep a stub of it (`Edited.archived`).
+        """Remove the claims and the log of a closed round, which `file` has, and keep a stub (`Edited.archived`).
 
-        VERSION_MISMATCH where it has another version, or has issued another number of claims; NOT_CLOSED. DONE, with
-        nothing changed, where it was archived before: the stub then has the file and digest of that time.
+        VERSION_MISMATCH where the round has another version or number of issued claims; NOT_CLOSED. DONE, with nothing
+        changed, where it was archived before: the stub then has the file and the digest of that time.
         """
         ...
+
+
+class LogReader(Protocol):
+    """All records of one round: what an audit, an export and an archive read."""
 
     async def round(self, round_id: str) -> Reading:
-        """Read one round."""
-        ...
-
-    async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
-        """Up to `limit` rounds of these statuses, ordered by opening time, then id, from behind `after`.
-
-        There may be fewer of them and a next page: what one call reads is bounded. A round that is edited between two
-        pages may be on both, or on none, where its place was behind it. One that cannot be read is left out.
-        """
-        ...
-
-    async def recent_rounds(self, over_for_ms: int, limit: int) -> RecentRounds:
-        """Up to `limit` rounds that are not over, then those that are over for less than so many milliseconds."""
-        ...
-
-    async def find_claim(self, round_id: str, identity: bytes) -> ClaimLookup:
-        """What an identity holds in a round."""
+        """The round as it is now."""
         ...
 
     def log(self, round_id: str) -> AsyncIterator[LogEntry]:
@@ -140,13 +162,64 @@ class Store(Protocol):
         ...
 
     def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
-        """Every claim held, with its identity, in no order.
+        """Every claim with its identity, in no order.
 
-        One that was there from the beginning to the end comes at least once, but may come twice while the server
-        rehashes.
+        A claim that exists from the beginning to the end of the reading comes at least once, but may come twice while
+        the server rehashes.
         """
         ...
 
+
+class CountsStore(Protocol):
+    """The counts that gateways save, and that the console merges and shows."""
+
+    async def save(self, run: str, seen_ms: int | None, waiting: int, changes: Mapping[str, int]) -> Saved:
+        """Save up to MAX_CHANGES counters of a run, and the number of waiting claims.
+
+        `seen_ms` is the time of the run's last save; with None any last save will do.
+        """
+        ...
+
+    async def merge(self, run: str, silent_ms: int) -> MergeOutcome:
+        """Add a run to the past unless it has saved within `silent_ms`."""
+        ...
+
+    async def forget_merged(self) -> None:
+        """Forget the names of merged runs, MERGED_KEPT_MS after their last save."""
+        ...
+
+    async def load(self) -> SavedCounts:
+        """All saved counts, as of one moment."""
+        ...
+
+    async def old(self) -> Mapping[str, bytes]:
+        """The counts that gateways of version 0.1 saved, as JSON by gateway."""
+        ...
+
+    async def forget_old(self, gateways: Sequence[str]) -> None:
+        """Remove the counts that these gateways of version 0.1 saved."""
+        ...
+
+    async def rounds_over(self, round_ids: Sequence[str], for_ms: int) -> set[str]:
+        """The rounds among these that have been over for `for_ms`, or that do not exist."""
+        ...
+
+    async def settle(self, moves: Mapping[str, str]) -> None:
+        """Within the past, add each counter to the sum that `moves` names for it, and remove the counter."""
+        ...
+
+
+class Readiness(Protocol):
+    """Whether the store can decide claims now."""
+
     async def ping(self) -> None:
-        """Return if the store can decide claims."""
+        """Return if it can, else raise StoreUnavailable."""
+        ...
+
+
+class FileRewriter(Protocol):
+    """The append-only file of the server, which grows with every write."""
+
+    async def rewrite_file(self) -> None:
+        """Start to rewrite the file in the background, with only what the server holds now."""
         ...

@@ -43,7 +43,7 @@ async def with_agreed_secret(settings: Settings, data_dir: DataDir) -> Settings:
             settings = with_secret(settings, await _made(url, data_dir))
         store = RedisStore.connect(url, settings.durability, installation_of(settings))
         try:
-            await store.agree()
+            await store.installation.agree()
         finally:
             await store.close()
     except InstallationDiffers as error:
@@ -57,8 +57,8 @@ async def _made(url: str, data_dir: DataDir) -> str:
     """A new secret, kept in the data directory, for a server that has no claims yet."""
     store = RedisStore.connect(url)
     try:
-        fingerprint = kept_fingerprint(await store.installation())
-        in_use = fingerprint is not None or await store.has_rounds()
+        fingerprint = kept_fingerprint(await store.installation.kept())
+        in_use = fingerprint is not None or await store.installation.has_rounds()
     finally:
         await store.close()
     if in_use:

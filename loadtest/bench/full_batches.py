@@ -39,7 +39,7 @@ async def _grant(field: Field, round_id: str, seconds: float) -> Measured:
             sent_at = time.perf_counter()
             if sent_at >= until:
                 break
-            decisions = await store.claim(round_id, batch)
+            decisions = await store.claims.claim(round_id, batch)
             latencies.append(time.perf_counter() - sent_at)
             if any(decision.outcome is not Outcome.GRANTED for decision in decisions):
                 raise AuditError(f"{round_id}: a fresh identity was not granted a claim")

@@ -17,15 +17,15 @@ CLAIMS, ROUND, LOG = keys.claims_key("r1"), keys.round_key("r1"), keys.log_key("
 
 async def filled(store: RedisStore) -> None:
     """A round of 10, of which 6 are claimed, in three batches."""
-    await store.round_create(definition(total=10), "")
+    await store.rounds.round_create(definition(total=10), "")
     for people in ((1, 2, 3), (4,), (5, 6, 1)):
-        await store.claim("r1", identities(*people))
+        await store.claims.claim("r1", identities(*people))
 
 
 async def test_a_round_that_kept_its_promises(store: RedisStore) -> None:
     """All figures are counted from the claims, and the audit passes."""
     await filled(store)
-    audit = await audit_round(store, "r1")
+    audit = await audit_round(store.log_reader, "r1")
     assert audit is not None
     assert audit.ok
     assert (audit.total, audit.issued, audit.remaining, audit.claims, audit.identities) == (10, 6, 4, 6, 6)
@@ -33,13 +33,13 @@ async def test_a_round_that_kept_its_promises(store: RedisStore) -> None:
 
 async def test_no_round_no_audit(store: RedisStore) -> None:
     """The audit of a missing round is None, not a pass."""
-    assert await audit_round(store, "nowhere") is None
+    assert await audit_round(store.log_reader, "nowhere") is None
 
 
 async def test_a_round_without_claims_passes(store: RedisStore) -> None:
     """All figures are 0."""
-    await store.round_create(definition(), "")
-    audit = await audit_round(store, "r1")
+    await store.rounds.round_create(definition(), "")
+    audit = await audit_round(store.log_reader, "r1")
     assert audit is not None
     assert audit.ok
 
@@ -81,7 +81,7 @@ async def test_each_corruption_is_found(
     await filled(store)
     with server.client() as client:
         corrupt(client)
-    audit = await audit_round(store, "r1")
+    audit = await audit_round(store.log_reader, "r1")
     assert audit is not None
     assert not audit.ok
     finding = getattr(audit, wrong)

@@ -54,7 +54,7 @@ MUTANTS = (
     ),
     Mutant(
         "half a log taken for the whole",
-        "claimd/store/redis/store.py",
+        "claimd/store/redis/log.py",
         "            if not page:\n",
         "            if not page:\n                return\n",
         "tests/console/test_archive.py",

@@ -30,8 +30,8 @@ async def _closed_round(served: Served, claims: int = 1300, **fields: Any) -> li
     await open_round(served.store, total=2000, **fields)
     for first in range(0, claims, 512):
         people = [number.to_bytes(16, "big") for number in range(first, min(first + 512, claims))]
-        await served.store.claim("night", people)
-    await served.store.round_edit("night", {"closed": True}, "done")
+        await served.store.claims.claim("night", people)
+    await served.store.rounds.round_edit("night", {"closed": True}, "done")
     answer = await served.http.get(f"{NIGHT}/claims", headers=ADMIN)
     return [json.loads(line) for line in (await answer.text()).splitlines()]
 
@@ -140,18 +140,18 @@ async def test_a_lost_reply_loses_neither_the_round_nor_its_file(
 ) -> None:
     """Whether the script ran or not, what holds the claims afterwards is there: the server, or the stub's own file."""
     await _closed_round(console, claims=3)
-    round_archive = console.store.round_archive
+    round_archive = console.store.rounds.round_archive
 
     async def lost(*args: Any, **named: Any) -> Any:
         if archived_meanwhile:
             await round_archive(*args, **named)
         raise StoreUnavailable("no reply")
 
-    monkeypatch.setattr(console.store, "round_archive", lost)
+    monkeypatch.setattr(console.store.rounds, "round_archive", lost)
     await problem(await _archive(console), 503, "unavailable")
     left = _files(console)
     assert len(left) == 1
-    monkeypatch.setattr(console.store, "round_archive", round_archive)
+    monkeypatch.setattr(console.store.rounds, "round_archive", round_archive)
     document = await good(await _archive(console))
     assert (await _audited(document["file"])).sha256 == document["sha256"]
     # A file that no stub names is never removed: the lost call may be on its way still.
@@ -161,7 +161,7 @@ async def test_a_lost_reply_loses_neither_the_round_nor_its_file(
 async def test_a_call_that_was_late_keeps_its_file(console: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call arrives after the second has written its file: the stub names a file of that very digest."""
     await _closed_round(console, claims=3)
-    round_archive, late = console.store.round_archive, []
+    round_archive, late = console.store.rounds.round_archive, []
 
     async def held_back(*args: Any, **named: Any) -> Any:
         late.append((args, named))
@@ -171,7 +171,7 @@ async def test_a_call_that_was_late_keeps_its_file(console: Served, monkeypatch:
         await round_archive(*first_args, **first_named)
         return await round_archive(*args, **named)
 
-    monkeypatch.setattr(console.store, "round_archive", held_back)
+    monkeypatch.setattr(console.store.rounds, "round_archive", held_back)
     await problem(await _archive(console), 503, "unavailable")
     document = await good(await _archive(console, "again"))
     assert document["reason"] == "over"
@@ -186,7 +186,7 @@ async def test_where_nothing_was_done_no_file_stays(console: Served, monkeypatch
     async def refuses(*_: Any, **__: Any) -> Any:
         raise StoreRejected("READONLY")
 
-    monkeypatch.setattr(console.store, "round_archive", refuses)
+    monkeypatch.setattr(console.store.rounds, "round_archive", refuses)
     await problem(await _archive(console), 503, "unavailable")
     assert _files(console) == []
     assert (await good(await console.http.get(f"{NIGHT}/audit", headers=ADMIN)))["ok"] is True
@@ -215,13 +215,13 @@ async def test_a_round_that_is_not_over_is_not_archived(
 async def test_a_round_that_changes_meanwhile_stays(console: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """An edit between the reading and the removal: 412, nothing removed, and no file of the old state."""
     await _closed_round(console, claims=3)
-    round_archive = console.store.round_archive
+    round_archive = console.store.rounds.round_archive
 
     async def edited_first(*args: Any, **named: Any) -> Any:
-        assert (await console.store.round_edit("night", {"title": "Late"}, "x")).outcome is EditOutcome.DONE
+        assert (await console.store.rounds.round_edit("night", {"title": "Late"}, "x")).outcome is EditOutcome.DONE
         return await round_archive(*args, **named)
 
-    monkeypatch.setattr(console.store, "round_archive", edited_first)
+    monkeypatch.setattr(console.store.rounds, "round_archive", edited_first)
     await problem(await _archive(console), 412, "version_mismatch")
     assert _files(console) == []
     assert (await good(await console.http.get(f"{NIGHT}/audit", headers=ADMIN)))["claims"] == 3
@@ -279,7 +279,7 @@ async def test_one_archive_is_written_at_a_time(console: Served, monkeypatch: py
     assert console.archive_dir is not None
     console.archive_dir.mkdir()
     (console.archive_dir / "old.x.part").write_text("half")
-    read_log, reading, go_on = console.store.log, asyncio.Event(), asyncio.Event()
+    read_log, reading, go_on = console.store.log_reader.log, asyncio.Event(), asyncio.Event()
 
     async def log(round_id: str) -> AsyncIterator[Any]:
         reading.set()
@@ -287,7 +287,7 @@ async def test_one_archive_is_written_at_a_time(console: Served, monkeypatch: py
         async for entry in read_log(round_id):
             yield entry
 
-    monkeypatch.setattr(console.store, "log", log)
+    monkeypatch.setattr(console.store.log_reader, "log", log)
     first = asyncio.create_task(_archive(console))
     await reading.wait()
     await problem(await _archive(console), 409, "archiving")
@@ -302,9 +302,9 @@ async def test_an_export_of_a_round_that_is_archived_meanwhile_is_cut_off(
     """A part is never taken for the whole."""
     await open_round(console.store, total=2000)
     for number in range(450):
-        await console.store.claim("night", [number.to_bytes(16, "big")])
-    await console.store.round_edit("night", {"closed": True}, "done")
-    entries = console.store.log("night")
+        await console.store.claims.claim("night", [number.to_bytes(16, "big")])
+    await console.store.rounds.round_edit("night", {"closed": True}, "done")
+    entries = console.store.log_reader.log("night")
     await anext(entries)
     await good(await _archive(console))
 
@@ -336,7 +336,7 @@ async def test_the_embedded_servers_file_is_rewritten_outside_drops(
         with valkey.client() as client:
             client.config_resetstat()
             assert (await good(await _archive(console)))["rewrite"] == rewrite
-            await console.store.round_edit("next", {"closed": True}, "over")
+            await console.store.rounds.round_edit("next", {"closed": True}, "over")
             assert (await good(await _archive(console)))["rewrite"] == "started"
             calls = client.info("commandstats")["cmdstat_bgrewriteaof"]["calls"]  # type: ignore[index]
     assert calls == (2 if rewrite == "started" else 1)

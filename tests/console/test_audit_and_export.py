@@ -40,7 +40,7 @@ def identity(n: int) -> bytes:
 async def _grant(served: Served, count: int, total: int = 10) -> None:
     await open_round(served.store, total=total)
     for first in range(0, count, 512):
-        await served.store.claim("night", [identity(n) for n in range(first, min(first + 512, count))])
+        await served.store.claims.claim("night", [identity(n) for n in range(first, min(first + 512, count))])
 
 
 async def _audit(console: Served) -> dict[str, Any]:
@@ -171,7 +171,7 @@ async def test_whatever_was_tampered_with_is_noticed(
     """Not ok, and the field that is wrong says so."""
     await open_round(console.store, total=10)
     for first in (0, 3):
-        await console.store.claim("night", [identity(n) for n in range(first, first + 3)])
+        await console.store.claims.claim("night", [identity(n) for n in range(first, first + 3)])
     assert (await _audit(console))["ok"] is True
     with valkey.client() as client:
         tamper(client)
@@ -188,7 +188,7 @@ async def test_the_export_is_every_claim_in_order(console: Served) -> None:
     text = await answer.read()
     assert text.endswith(b"\n")
     lines = [json.loads(line) for line in text.splitlines()]
-    held = {holder: claim async for holder, claim in console.store.claims("night")}
+    held = {holder: claim async for holder, claim in console.store.log_reader.claims("night")}
     assert [line["serial"] for line in lines] == list(range(1, 1501))
     for line in lines:
         claim = held.pop(bytes.fromhex(line["identity"]))
@@ -231,7 +231,7 @@ async def test_an_export_is_cut_off_when_the_server_is_lost(
 ) -> None:
     """A part is never taken for the whole: the end of the stream is missing."""
     await _grant(console, 20_000, 20_000)
-    read_log, read = console.store.log, 0
+    read_log, read = console.store.log_reader.log, 0
 
     async def log(round_id: str) -> Any:
         nonlocal read
@@ -240,11 +240,11 @@ async def test_an_export_is_cut_off_when_the_server_is_lost(
                 read += len(entry)
             if read > 5000:
                 valkey.kill()
-                await console.store.ping()
+                await console.store.readiness.ping()
             yield entry
 
     # The store is a plain object that both the test and the console hold.
-    monkeypatch.setattr(console.store, "log", log)
+    monkeypatch.setattr(console.store.log_reader, "log", log)
     async with connected(console.port) as raw:
         head = f"GET {EXPORT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
         await raw.send(head.encode())

@@ -55,12 +55,12 @@ async def test_a_relative_change_that_cannot_be(
 ) -> None:
     """It is refused with the field at fault, and the round stays as it is."""
     await open_round(console.store, total=5)
-    await console.store.claim("night", [bytes([n]) * 16 for n in range(2)])
-    before = (await console.store.round("night")).round
+    await console.store.claims.claim("night", [bytes([n]) * 16 for n in range(2)])
+    before = (await console.store.rounds.round("night")).round
     document = await problem(await _edit(console, **changes), status, code)
     if code == "invalid_round":
         assert document["field"] == "total_change"
-    assert (await console.store.round("night")).round == before
+    assert (await console.store.rounds.round("night")).round == before
 
 
 async def test_a_new_round_has_no_relative_total(console: Served) -> None:
@@ -109,7 +109,7 @@ async def test_of_two_operators_who_read_the_same_the_second_is_told(console: Se
 async def test_every_edit_can_be_bound_to_a_version(console: Served, route: str, if_match: str, status: int) -> None:
     """`If-Match` on each route that edits: one strong tag that fits, or `*`, or nothing is changed."""
     await open_round(console.store)
-    before = (await console.store.round("night")).round
+    before = (await console.store.rounds.round("night")).round
     method, _, rest = route.partition(" ")
     body = {"reason": "why", **({"total": 7} if method == "PATCH" else {})}
     answer = await console.http.request(method, NIGHT + rest, headers={**ADMIN, "If-Match": if_match}, json=body)
@@ -117,7 +117,7 @@ async def test_every_edit_can_be_bound_to_a_version(console: Served, route: str,
         assert answer.status == (204 if method == "DELETE" else 200)
         return
     await problem(answer, status, "bad_request" if status == 400 else "version_mismatch")
-    assert (await console.store.round("night")).round == before
+    assert (await console.store.rounds.round("night")).round == before
 
 
 async def test_revoked_passes_stand_in_the_log(console: Served) -> None:
@@ -126,7 +126,7 @@ async def test_revoked_passes_stand_in_the_log(console: Served) -> None:
     await problem(await console.http.post(f"{NIGHT}/passes/revoke", headers=ADMIN, json={}), 422, "invalid_round")
     document = await good(await console.http.post(f"{NIGHT}/passes/revoke", headers=ADMIN, json={"reason": "a leak"}))
     assert document["version"] == 2
-    assert (await console.store.round("night")).round.epoch == 1
+    assert (await console.store.rounds.round("night")).round.epoch == 1
     entry = (await _log(console))[-1]
     assert (entry["action"], entry["reason"], entry["fields"]) == ("revoke_passes", "a leak", {})
 
@@ -157,7 +157,7 @@ async def test_the_log_tells_what_was_done_in_the_words_of_the_api(console: Serv
 async def test_a_log_of_the_first_version_can_be_read(console: Served) -> None:
     """Its entries have neither action nor operator: null, and the admin, as there was no other."""
     await open_round(console.store)
-    await console.store._reading.xadd(
+    await console.store.pools.reads.xadd(
         "claimd:1:{night.0}:log",
         {"edit": "night", "version": 2, "at_ms": 1000, "reason": "old", "fields": '{"paused":"1"}'},
     )
@@ -182,9 +182,9 @@ async def test_a_round_created_by_mistake_can_be_deleted(console: Served) -> Non
 async def test_a_round_with_claims_cannot_be_deleted(console: Served) -> None:
     """409 has_claims says how many, and what to do instead."""
     await open_round(console.store)
-    await console.store.claim("night", [bytes(16)])
+    await console.store.claims.claim("night", [bytes(16)])
     answer = await console.http.delete(NIGHT, headers=ADMIN, json={"reason": "gone"})
     document = await problem(answer, 409, "has_claims")
     assert document["issued"] == 1
     assert "close" in document["detail"]
-    assert (await console.store.round("night")).round.issued == 1
+    assert (await console.store.rounds.round("night")).round.issued == 1

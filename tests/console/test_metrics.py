@@ -93,7 +93,7 @@ async def test_a_round_is_told_as_it_is(console: Served, gateway: Served) -> Non
     samples = await _samples(console)
     assert _value(samples, "claimd_round_status", round="night", status="sold_out") == 1
     sold_out_at = _value(samples, "claimd_round_sold_out_timestamp_seconds", round="night")
-    last = max([claim.claimed_at_ms async for _, claim in gateway.store.claims("night")])
+    last = max([claim.claimed_at_ms async for _, claim in gateway.store.log_reader.claims("night")])
     assert sold_out_at == last / 1000
 
 
@@ -265,7 +265,7 @@ async def test_rounds_that_were_over_long_ago_are_not_scraped(console: Served, g
         await open_round(gateway.store, round_id)
         await gateway.http.post(f"/v1/rounds/{round_id}/claims", headers=with_pass("ada", round_id))
         window = {"opens_at_ms": 1000, "closes_at_ms": now_ms() - closed_ms_ago}
-        await gateway.store.round_edit(round_id, window, "as if it were over")
+        await gateway.store.rounds.round_edit(round_id, window, "as if it were over")
     await open_round(gateway.store)
     await _claims(gateway, "ada")
     samples = await _samples(console)

@@ -25,7 +25,7 @@ def new_round(**fields: Any) -> dict[str, Any]:
 
 
 async def _edits(served: Served) -> list[EditEntry]:
-    return [entry async for entry in served.store.log("night") if isinstance(entry, EditEntry)]
+    return [entry async for entry in served.store.log_reader.log("night") if isinstance(entry, EditEntry)]
 
 
 ADMIN_ROUTES = [
@@ -70,7 +70,7 @@ async def test_only_who_knows_the_token_gets_in(console: Served, token: str | No
         answer = await console.http.request(method, path, headers=headers, json=new_round(id="other"))
         document = await problem(answer, 401, "unauthenticated")
         assert "night" not in str(document)
-    assert [item.id for item in await listed(console.store)] == ["night"]
+    assert [item.id for item in await listed(console.store.rounds)] == ["night"]
     assert len(await _edits(console)) == 1
 
 
@@ -160,7 +160,7 @@ async def test_an_edit_changes_just_that(console: Served, change: dict[str, Any]
 async def test_a_total_below_what_was_issued_is_refused(console: Served) -> None:
     """409 total_below_issued; down to exactly what was issued is fine, and then the round is sold out."""
     await open_round(console.store, total=5)
-    await console.store.claim("night", [bytes([n]) * 16 for n in range(3)])
+    await console.store.claims.claim("night", [bytes([n]) * 16 for n in range(3)])
     for total in (2, 0):
         answer = await console.http.patch(NIGHT, headers=ADMIN, json={"total": total, "reason": "less"})
         await problem(answer, 409, "total_below_issued")
@@ -243,7 +243,7 @@ async def test_there_is_no_such_round_to_change(console: Served) -> None:
     ]
     for ask in asks:
         await problem(await ask, 404, "round_not_found")
-    assert await listed(console.store) == []
+    assert await listed(console.store.rounds) == []
 
 
 async def test_eligibility_is_kept_for_the_gateways(console: Served) -> None:
@@ -251,10 +251,10 @@ async def test_eligibility_is_kept_for_the_gateways(console: Served) -> None:
     body = new_round(eligibility={"city": ["hangzhou"], "kind": ["a", "b"]})
     document = await good(await console.http.post(ROUNDS, headers=ADMIN, json=body), 201)
     assert document.keys() == OPERATOR_ROUND_FIELDS
-    kept = (await console.store.round("night")).round.definition.eligibility
+    kept = (await console.store.rounds.round("night")).round.definition.eligibility
     assert kept == {"city": ["hangzhou"], "kind": ["a", "b"]}
     await good(await console.http.patch(NIGHT, headers=ADMIN, json={"eligibility": {}, "reason": "all"}))
-    assert (await console.store.round("night")).round.definition.eligibility == {}
+    assert (await console.store.rounds.round("night")).round.definition.eligibility == {}
 
 
 async def test_a_lost_server_is_told_to_operators_too(console: Served, valkey: Server) -> None:
@@ -289,7 +289,7 @@ async def test_a_lost_server_is_told_to_operators_too(console: Served, valkey: S
 async def test_head_answers_as_get_without_a_body(console: Served, path: str) -> None:
     """Status and type of GET, no body, and the next request on the connection is understood."""
     await open_round(console.store)
-    await console.store.claim("night", [bytes([n]) * 16 for n in range(100)])
+    await console.store.claims.claim("night", [bytes([n]) * 16 for n in range(100)])
     get = await console.http.get(path, headers=ADMIN)
     await get.read()
     head = await console.http.head(path, headers=ADMIN)

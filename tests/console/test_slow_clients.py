@@ -27,7 +27,7 @@ async def _exporting(console: Served) -> AsyncIterator[tuple[Raw, asyncio.Transp
     """A connection with an export that is larger than all buffers, and its other end, when the buffers are full."""
     await open_round(console.store, total=CLAIMS)
     for start in range(0, CLAIMS, BATCH):
-        await console.store.claim("night", [identity_of(str(n)) for n in range(start, start + BATCH)])
+        await console.store.claims.claim("night", [identity_of(str(n)) for n in range(start, start + BATCH)])
     async with connected(console.port, receive_bytes=4096) as raw:
         (connection,) = await until(lambda: console.front.connections)
         transport = connection.transport
@@ -69,14 +69,14 @@ async def test_an_audit_may_take_long(console: Served, monkeypatch: pytest.Monke
     """What claimd itself takes is nobody's fault."""
     await open_round(console.store)
     asked, go_on = asyncio.Event(), asyncio.Event()
-    show = console.store.round
+    show = console.store.rounds.round
 
     async def slow(round_id: str):
         asked.set()
         await go_on.wait()
         return await show(round_id)
 
-    monkeypatch.setattr(console.store, "round", slow)
+    monkeypatch.setattr(console.store.rounds, "round", slow)
     async with connected(console.port) as raw:
         await raw.send(_get(""))
         await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)

@@ -63,20 +63,20 @@ async def everything(url: str) -> list[str]:
 
 async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
     """Each thing that claimd does, and whether it came out right."""
-    await store.ping()
-    created = await store.round_create(definition(total=2), "")
+    await store.readiness.ping()
+    created = await store.rounds.round_create(definition(total=2), "")
     yield "create", created.outcome is EditOutcome.DONE
-    claimed = [item.outcome for item in await store.claim("r1", identities(1, 2, 3, 1))]
+    claimed = [item.outcome for item in await store.claims.claim("r1", identities(1, 2, 3, 1))]
     yield "claim", claimed == [Outcome.GRANTED, Outcome.GRANTED, Outcome.SOLD_OUT, Outcome.REPLAYED]
-    yield "edit", (await store.round_edit("r1", {"paused": True}, "why")).outcome is EditOutcome.DONE
-    yield "round", (await store.round("r1")).round is not None
-    yield "rounds", [item.id for item in await listed(store)] == ["r1"]
-    yield "held", (await store.find_claim("r1", identity(1))).claim is not None
-    yield "log", len([entry async for entry in store.log("r1")]) == 3
-    yield "claims", len([item async for item in store.claims("r1")]) == 2
-    await store.round_edit("r1", {"closed": True}, "over")
+    yield "edit", (await store.rounds.round_edit("r1", {"paused": True}, "why")).outcome is EditOutcome.DONE
+    yield "round", (await store.rounds.round("r1")).round is not None
+    yield "rounds", [item.id for item in await listed(store.rounds)] == ["r1"]
+    yield "held", (await store.claims.find_claim("r1", identity(1))).claim is not None
+    yield "log", len([entry async for entry in store.log_reader.log("r1")]) == 3
+    yield "claims", len([item async for item in store.log_reader.claims("r1")]) == 2
+    await store.rounds.round_edit("r1", {"closed": True}, "over")
     held = {"version": 3, "issued": 2, "sha256": "ab", "file": "f", "reason": "over"}
-    yield "archive", (await store.round_archive("r1", **held)).outcome is EditOutcome.DONE
+    yield "archive", (await store.rounds.round_archive("r1", **held)).outcome is EditOutcome.DONE
     await store.counts.save("w", None, 0, {"failed_calls": 7})
     yield "counts", await store.counts.merge("w", silent_ms=0) is MergeOutcome.MERGED
     await store.counts.settle({"failed_calls": "other"})
@@ -113,11 +113,11 @@ async def test_the_rule_for_confirmations_is_enough(pair: Pair) -> None:
     url = pair.url.replace("unix://", f"unix://claimd:{PASSWORD}@")
     store = RedisStore.connect(url, Durability.REPLICA)
     # A machine that stalls may hold a confirmation up.
-    await until_told(lambda: store.round_create(definition(), ""))
-    await until_told(lambda: store.round_edit("r1", {"total": 5}, ""))
-    while (await store.claim("r1", identities(1)))[0].outcome is Outcome.UNAVAILABLE:
+    await until_told(lambda: store.rounds.round_create(definition(), ""))
+    await until_told(lambda: store.rounds.round_edit("r1", {"total": 5}, ""))
+    while (await store.claims.claim("r1", identities(1)))[0].outcome is Outcome.UNAVAILABLE:
         pass
-    await until_told(lambda: store.find_claim("r1", identity(1)))
+    await until_told(lambda: store.claims.find_claim("r1", identity(1)))
     await store.close()
     while found := [item for item in (await examine(url, Durability.REPLICA)).findings if item.check == "replicas"]:
         assert "may not" not in found[0].says

@@ -113,8 +113,8 @@ async def test_at_most_two_calls_are_in_flight_and_512_in_one(held: HeldStore) -
 async def test_a_thousand_concurrent_claims_make_few_calls(valkey) -> None:  # type: ignore[no-untyped-def]
     """On the real server: 1,000 claims from 50 people at a time come to it in far fewer calls, and all are granted."""
     store = RedisStore.connect(valkey.url)
-    await store.round_create(definition(total=1000), "")
-    engine = ClaimEngine(store, counts := Counts())
+    await store.rounds.round_create(definition(total=1000), "")
+    engine = ClaimEngine(store.claims, counts := Counts())
 
     async def person(first: int) -> list[int]:
         return [(await engine.claim("r1", identity(first + step))).serial for step in range(20)]

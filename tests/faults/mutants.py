@@ -57,8 +57,8 @@ MUTANTS = (
     Mutant(
         "a replica that is not waited for",
         "claimd/store/redis/acknowledgement.py",
-        "return Replicated(clock) if durability is Durability.REPLICA else Local()",
-        "return Local()",
+        "return ReplicaAck(clock) if durability is Durability.REPLICA else LocalAck()",
+        "return LocalAck()",
         f"{_FAULTS}[fail-over]",
     ),
     Mutant(

@@ -50,7 +50,7 @@ def _is_now(text: str) -> bool:
 async def _refusing(gateway: Served, code: str) -> None:
     await open_round(gateway.store, **{"total": 5, **REFUSING_ROUNDS[code]})
     if code == "paused":
-        await gateway.store.round_edit("night", {"paused": True}, "a test")
+        await gateway.store.rounds.round_edit("night", {"paused": True}, "a test")
 
 
 async def test_a_round_has_exactly_the_fields_of_the_contract(gateway: Served) -> None:
@@ -130,7 +130,7 @@ async def test_a_claim_is_replayed_whatever_became_of_the_round(gateway: Served,
         "closed_by_clock": {"closes_at_ms": now_ms() - 1000},
     }
     if code in edits:
-        await gateway.store.round_edit("night", edits[code], "a test")
+        await gateway.store.rounds.round_edit("night", edits[code], "a test")
     for headers in (with_pass("ada"), with_bearer(token("ada")), {**with_pass("ada"), "Connection": "close"}):
         again = await good(await gateway.http.post(CLAIMS, headers=headers), 200)
         assert again == {"claim": first["claim"], "replayed": True}
@@ -159,7 +159,7 @@ async def test_a_claim_that_cannot_be_is_refused(
             assert "Retry-After" not in answer.headers
             assert "opens_at" not in document
         await problem(await gateway.http.get(ME, headers=headers), 404, "not_claimed")
-        assert (await gateway.store.round("night")).round.issued == 0
+        assert (await gateway.store.rounds.round("night")).round.issued == 0
 
 
 async def test_not_claimed_yet(gateway: Served) -> None:
@@ -244,7 +244,7 @@ async def test_without_credentials_nothing_is_told(gateway: Served, headers: dic
         answer = await ask(path, headers=headers)
         await problem(answer, 401, "unauthenticated")
         assert "Bearer" in answer.headers["WWW-Authenticate"]
-    assert (await gateway.store.round("night")).round.issued == 0
+    assert (await gateway.store.rounds.round("night")).round.issued == 0
 
 
 async def test_a_pass_buys_no_pass(gateway: Served) -> None:
@@ -269,7 +269,7 @@ async def test_who_is_not_eligible_is_refused(gateway: Served) -> None:
         elsewhere = with_bearer(token("eve", city="elsewhere"))
         await problem(await gateway.http.post(path, headers=elsewhere), 403, "not_eligible")
         await good(await gateway.http.post(path, headers=with_bearer(token("ada", city="hangzhou"))), 201)
-    assert (await gateway.store.round("night")).round.issued == 1
+    assert (await gateway.store.rounds.round("night")).round.issued == 1
 
 
 async def test_an_edit_of_the_eligibility_counts_for_the_next_request(gateway: Served) -> None:
@@ -280,7 +280,7 @@ async def test_an_edit_of_the_eligibility_counts_for_the_next_request(gateway: S
         before = await good(
             await gateway.http.post(PASSES, headers=with_bearer(token("eve", city=_CITIES[number]))), 201
         )
-        await gateway.store.round_edit("night", {"eligibility": {"city": [city]}}, "a test")
+        await gateway.store.rounds.round_edit("night", {"eligibility": {"city": [city]}}, "a test")
         outdated = {"Authorization": f"Pass {before['pass']}"}
         await problem(await gateway.http.post(CLAIMS, headers=outdated), 401, "pass_outdated")
         for path in (PASSES, CLAIMS):
@@ -303,8 +303,8 @@ async def test_who_holds_a_claim_gets_it_whatever_was_edited(gateway: Served, st
     issued = await good(await gateway.http.post(PASSES, headers=bearer), 201)
     first = await good(await gateway.http.post(CLAIMS, headers=bearer), 201)
     window = {"closes_at_ms": 2**46} if "opens_at_ms" in state else {}
-    await gateway.store.round_edit("night", {"eligibility": {"city": ["wuhan"]}, **state, **window}, "a test")
-    await gateway.store.round_edit("night", {}, "a leak", action=EditAction.REVOKE_PASSES)
+    await gateway.store.rounds.round_edit("night", {"eligibility": {"city": ["wuhan"]}, **state, **window}, "a test")
+    await gateway.store.rounds.round_edit("night", {}, "a leak", action=EditAction.REVOKE_PASSES)
     for headers in (bearer, {"Authorization": f"Pass {issued['pass']}"}):
         again = await good(await gateway.http.post(CLAIMS, headers=headers), 200)
         assert again == {"claim": first["claim"], "replayed": True}
@@ -319,15 +319,15 @@ async def test_eligibility_that_is_edited_between_reading_and_decision(
 ) -> None:
     """A bearer's claim is judged anew by the new eligibility, whichever way it was edited."""
     await open_round(gateway.store, eligibility={"city": ["hangzhou"]})
-    read, cities = gateway.store.round, ["wuhan", "hangzhou"]
+    read, cities = gateway.store.rounds.round, ["wuhan", "hangzhou"]
 
     async def read_then_edited(round_id: str) -> Any:
         reading = await read(round_id)
         if cities:
-            await gateway.store.round_edit(round_id, {"eligibility": {"city": [cities.pop(0)]}}, "a race")
+            await gateway.store.rounds.round_edit(round_id, {"eligibility": {"city": [cities.pop(0)]}}, "a race")
         return reading
 
-    monkeypatch.setattr(type(gateway.store), "round", lambda _store, round_id: read_then_edited(round_id))
+    monkeypatch.setattr(gateway.store.rounds, "round", read_then_edited)
     headers = with_bearer(token("ada", city="hangzhou"))
     # Judged by hangzhou, then by wuhan, which is what holds when the claim is refused.
     await problem(await gateway.http.post(CLAIMS, headers=headers), 403, "not_eligible")
@@ -341,12 +341,12 @@ async def test_a_pass_outlives_a_round_that_is_postponed(gateway: Served) -> Non
     await open_round(gateway.store, opens_at_ms=opens_at_ms, closes_at_ms=opens_at_ms + HOUR_MS)
     issued = await good(await gateway.http.post(PASSES, headers=with_bearer(token("ada"))), 201)
     postponed = {"opens_at_ms": opens_at_ms + month_ms, "closes_at_ms": opens_at_ms + month_ms + HOUR_MS}
-    await gateway.store.round_edit("night", postponed, "a storm")
+    await gateway.store.rounds.round_edit("night", postponed, "a storm")
     assert from_rfc3339(issued["expires_at"]) > postponed["closes_at_ms"]
     assert isinstance(Passes(KEYS.pass_key).verify_pass("night", issued["pass"], postponed["closes_at_ms"]), tuple)
     headers = {"Authorization": f"Pass {issued['pass']}"}
     await problem(await gateway.http.post(CLAIMS, headers=headers), 409, "not_open")
-    await gateway.store.round_edit("night", {}, "a leak", action=EditAction.REVOKE_PASSES)
+    await gateway.store.rounds.round_edit("night", {}, "a leak", action=EditAction.REVOKE_PASSES)
     await problem(await gateway.http.post(CLAIMS, headers=headers), 401, "pass_outdated")
     await problem(await gateway.http.get(ME, headers=headers), 404, "not_claimed")
 
@@ -402,7 +402,7 @@ async def test_other_methods_are_refused(gateway: Served, path: str, allowed: st
             await problem(answer, 405, "method_not_allowed")
             named = {name.strip() for name in answer.headers["Allow"].split(",")}
             assert named == ({"GET", "HEAD"} if allowed == "GET" else {"POST"})
-    assert (await gateway.store.round("night")).round.issued == 0
+    assert (await gateway.store.rounds.round("night")).round.issued == 0
 
 
 @pytest.mark.parametrize("path", [path for path, method in ROUTES.items() if method == "GET"])
@@ -440,7 +440,7 @@ async def test_only_json_is_taken(gateway: Served, content_type: str | None) -> 
         skip = ["Content-Type"] if content_type is None else None
         answer = await gateway.http.post(path, data=b"{}", headers=headers | who, skip_auto_headers=skip)
         await problem(answer, 415, "unsupported_media_type")
-    assert (await gateway.store.round("night")).round.issued == 0
+    assert (await gateway.store.rounds.round("night")).round.issued == 0
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "nonsense"])
@@ -477,7 +477,7 @@ async def test_a_full_queue_is_told_at_the_door(valkey: Server, door: Any) -> No
         answer = await gateway.http.post(CLAIMS, headers=with_pass("ada"))
         await problem(answer, 503, "overloaded")
         assert int(answer.headers["Retry-After"]) >= 1
-        assert (await gateway.store.round("night")).round.issued == 0
+        assert (await gateway.store.rounds.round("night")).round.issued == 0
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
@@ -544,6 +544,6 @@ async def test_many_connections_are_never_mixed_up(gateway: Served) -> None:
         return told
 
     told = {sub: serial for part in await asyncio.gather(*map(one, range(50))) for sub, serial in part.items()}
-    held = {identity: claim.serial async for identity, claim in gateway.store.claims("night")}
+    held = {identity: claim.serial async for identity, claim in gateway.store.log_reader.claims("night")}
     assert sorted(told.values()) == list(range(1, 1001))
     assert {serving.identity_of(sub): serial for sub, serial in told.items()} == held

@@ -21,9 +21,9 @@ async def _archived(served: Served) -> None:
     """A round in which ada held a claim."""
     await open_round(served.store)
     assert (await served.http.post(f"{NIGHT}/claims", headers=with_pass("ada"))).status == 201
-    await served.store.round_edit("night", {"closed": True}, "over")
+    await served.store.rounds.round_edit("night", {"closed": True}, "over")
     held = {"version": 2, "issued": 1, "sha256": "ab" * 32, "file": "/secret/place", "reason": "over"}
-    assert (await served.store.round_archive("night", **held)).outcome is EditOutcome.DONE
+    assert (await served.store.rounds.round_archive("night", **held)).outcome is EditOutcome.DONE
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])

@@ -289,8 +289,8 @@ async def _answers(door: Served, round_id: str, pieces: list[bytes]) -> list[Any
             kept = {name: answer.headers.get(name) for name in COMPARED}
             assert answer.status == 100 or parsedate_to_datetime(answer.headers["date"])
             seen.append((answer.line, kept, "retry-after" in answer.headers, _timeless(answer.body)))
-    item = (await door.store.round(round_id)).round
-    held = {identity: claim.serial async for identity, claim in door.store.claims(round_id)}
+    item = (await door.store.rounds.round(round_id)).round
+    held = {identity: claim.serial async for identity, claim in door.store.log_reader.claims(round_id)}
     return [*seen, item.issued, held]
 
 

@@ -26,7 +26,7 @@ class Gate:
         self.reached = asyncio.Event()
         self.open = asyncio.Event()
         self.passed = asyncio.Event()
-        claim = served.store.claim
+        claim = served.store.claims.claim
 
         async def held_back(round_id: str, identities: Sequence[bytes], epoch: int) -> list[Decision]:
             decisions = await claim(round_id, identities, epoch) if decided else []
@@ -36,7 +36,7 @@ class Gate:
             self.passed.set()
             return decisions
 
-        monkeypatch.setattr(served.store, "claim", held_back)
+        monkeypatch.setattr(served.store.claims, "claim", held_back)
 
 
 def _request(sub: str) -> bytes:
@@ -110,7 +110,9 @@ async def test_pipelined_claims_of_many_connections_are_never_mixed_up(valkey: S
 
         told = [pair for pairs in await asyncio.gather(*map(one, range(30))) for pair in pairs]
         assert sorted(serial for _, serial in told) == list(range(1, 601))
-        assert dict(told) == {identity: claim.serial async for identity, claim in gateway.store.claims("night")}
+        assert dict(told) == {
+            identity: claim.serial async for identity, claim in gateway.store.log_reader.claims("night")
+        }
 
 
 async def test_a_door_that_closes_answers_first(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ class Fuzzed:
         told, mine = await asyncio.gather(self._answers(sent), self._neighbour_claims(round_id))
         whole = b"".join(sent)
         for name in (round_id, f"{round_id}-other"):
-            held = {identity: claim.serial async for identity, claim in self.gateway.store.claims(name)}
+            held = {identity: claim.serial async for identity, claim in self.gateway.store.log_reader.claims(name)}
             if name == round_id:
                 assert held.pop(identity_of("zoe")) == mine
             owed = {identity_of(sub) for sub in ("ada", "bob") if pass_for(sub, name, FAR_FUTURE_MS).encode() in whole}
@@ -153,7 +153,7 @@ class Fuzzed:
         assert answer is not None
         if answer.status == 409:
             # Three were faster; so that it is still seen who holds what, there is one more.
-            await self.gateway.store.round_edit(round_id, {"total": 4}, "one for the neighbour")
+            await self.gateway.store.rounds.round_edit(round_id, {"total": 4}, "one for the neighbour")
             return await self._neighbour_claims(round_id)
         assert answer.status == 201
         assert answer.document["claim"]["round"] == round_id

@@ -138,7 +138,7 @@ async def test_an_export_goes_on_to_a_client_that_sends_no_more(valkey: Server) 
     async with serving.console(valkey.url) as console:
         await open_round(console.store, total=1000)
         for start in range(0, 1000, 500):
-            await console.store.claim("night", [serving.identity_of(str(n)) for n in range(start, start + 500)])
+            await console.store.claims.claim("night", [serving.identity_of(str(n)) for n in range(start, start + 500)])
         async with connected(console.port) as raw:
             authorization = f"Authorization: Bearer {serving.ADMIN_TOKEN}"
             await raw.send(f"GET /admin/v1/rounds/night/claims HTTP/1.1\r\nHost: x\r\n{authorization}\r\n\r\n".encode())

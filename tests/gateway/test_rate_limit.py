@@ -10,7 +10,7 @@ import pytest
 from claimd.domain.outcomes import Decision
 from claimd.gateway.lane.connection import Lane
 from claimd.http.server import AiohttpDoor
-from claimd.store.redis.store import RedisStore
+from claimd.store.redis.claims import RedisClaims
 from tests.http import serving
 from tests.http.answers import good, problem
 from tests.http.serving import identity_of, open_round, pass_for, with_bearer, with_pass
@@ -26,13 +26,13 @@ DOORS = pytest.mark.parametrize("door", [Lane, AiohttpDoor])
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every identity that reaches the store in a batch, as often as it does."""
     reached: list[bytes] = []
-    claim = RedisStore.claim
+    claim = RedisClaims.claim
 
-    async def noted(store: RedisStore, round_id: str, identities: Sequence[bytes], epoch: int) -> list[Decision]:
+    async def noted(store: RedisClaims, round_id: str, identities: Sequence[bytes], epoch: int) -> list[Decision]:
         reached.extend(identities)
         return await claim(store, round_id, identities, epoch)
 
-    monkeypatch.setattr(RedisStore, "claim", noted)
+    monkeypatch.setattr(RedisClaims, "claim", noted)
     return reached
 
 

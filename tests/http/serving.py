@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from claimd.console import app as console_app
-from claimd.console import context as console_context
+from claimd.console.context import Context as ConsoleContext
 from claimd.domain.rounds import Definition
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
@@ -83,7 +83,7 @@ async def open_round(store: RedisStore, round_id: str = "night", total: int = 10
     """A round that has been open for an hour and stays open for one more, unless `fields` say otherwise."""
     window = {"opens_at_ms": now_ms() - HOUR_MS, "closes_at_ms": now_ms() + HOUR_MS}
     definition = Definition(**{"id": round_id, "title": "A night", "total": total, **window, **fields})
-    await store.round_create(definition, reason="for a test")
+    await store.rounds.round_create(definition, reason="for a test")
     return definition
 
 
@@ -128,9 +128,11 @@ async def gateway(
 ) -> AsyncIterator[Served]:
     """A gateway over the server at `url`; `door` is Lane or AiohttpDoor. `keys` in place of the file `jwks`."""
     store, counts = RedisStore.connect(url), Counts()
-    engine = ClaimEngine(store, counts, limits)
+    engine = ClaimEngine(store.claims, counts, limits)
     context = Context(
-        store=store,
+        claims=store.claims,
+        rounds=store.rounds,
+        readiness=store.readiness,
         engine=engine,
         passes=Passes(KEYS.pass_key),
         bearer_tokens=BearerTokens(keys or fixed_keys(jwks), rules or TokenRules()),
@@ -144,13 +146,27 @@ async def gateway(
         yield served
 
 
+def console_context(store: RedisStore, archive_dir: Path, *, embedded: bool = False) -> ConsoleContext:
+    """What a console over this store gives its handlers."""
+    return ConsoleContext(
+        rounds=store.rounds,
+        log_reader=store.log_reader,
+        counts=store.counts,
+        readiness=store.readiness,
+        file_rewriter=store.file_rewriter,
+        admin_token=ADMIN_TOKEN,
+        archive_dir=archive_dir,
+        embedded=embedded,
+    )
+
+
 @asynccontextmanager
 async def console(url: str, *, most_connections: int | None = None, embedded: bool = False) -> AsyncIterator[Served]:
     """A console over the server at `url`, with a folder of archives of its own."""
     store = RedisStore.connect(url)
     with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
         archive_dir = Path(folder) / "archive"
-        app = console_app.create_app(console_context.Context(store, ADMIN_TOKEN, archive_dir, embedded))
+        app = console_app.create_app(console_context(store, archive_dir, embedded=embedded))
         async with _serving(app, None, store, None, most_connections) as served:
             yield replace(served, archive_dir=archive_dir)
 

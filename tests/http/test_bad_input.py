@@ -265,7 +265,7 @@ async def test_an_edit_of_nothing_is_refused(console: Served) -> None:
 @pytest.mark.parametrize("minus_ms", [0, 1, HOUR_MS])
 async def test_a_window_ends_after_it_begins(console: Served, minus_ms: int) -> None:
     """422 naming closes_at, when creating, and when an edit of either side or both would end it too early."""
-    current = (await console.store.round("night")).round.definition
+    current = (await console.store.rounds.round("night")).round.definition
     at = now_ms() + 10 * HOUR_MS
     window = {"opens_at": to_rfc3339(at), "closes_at": to_rfc3339(at - minus_ms)}
     bodies_of_edits: list[dict[str, Any]] = [

@@ -173,7 +173,7 @@ async def test_rounds_are_kept_for_a_second(behind: Behind, path: str) -> None:
             first = kept[1]
         assert kept[1] == first
         assert (await ask(Authorization="Bearer x"))[0] == "BYPASS"
-        await behind.gateway.store.round_edit("night", {"title": "Another night"}, "for a test")
+        await behind.gateway.store.rounds.round_edit("night", {"title": "Another night"}, "for a test")
         while "Another night" not in (await ask())[1]:  # noqa: ASYNC110 - nginx tells nobody
             await asyncio.sleep(0.05)
 

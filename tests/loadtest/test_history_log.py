@@ -29,13 +29,13 @@ def read(server: Server, round_id: str = "r1") -> Log:
 
 async def test_a_log_of_many_pages_is_read_as_the_store_reads_it(store: RedisStore, server: Server) -> None:
     """Every entry, in order: creation, grants, edits."""
-    await store.round_create(definition(total=5000), "made")
+    await store.rounds.round_create(definition(total=5000), "made")
     for first in range(0, 3003, 7):
-        await store.claim("r1", identities(*range(first, first + 7)))
-    await store.round_edit("r1", {"paused": True, "total": 6000}, "a breath")
+        await store.claims.claim("r1", identities(*range(first, first + 7)))
+    await store.rounds.round_edit("r1", {"paused": True, "total": 6000}, "a breath")
     log = read(server)
     assert log.malformed == 0
-    assert list(log.entries) == [entry async for entry in store.log("r1")]
+    assert list(log.entries) == [entry async for entry in store.log_reader.log("r1")]
     assert isinstance(log.entries[0], EditEntry)
     assert log.entries[0].fields["total"] == "5000"
     assert isinstance(log.entries[-1], EditEntry)
@@ -46,7 +46,7 @@ async def test_a_log_of_many_pages_is_read_as_the_store_reads_it(store: RedisSto
 
 async def test_entries_that_cannot_be_read_are_counted(store: RedisStore, server: Server) -> None:
     """Whatever is in them; those of another round in the same log are none of ours."""
-    await store.round_create(definition(), "")
+    await store.rounds.round_create(definition(), "")
     strange = [
         {"grants": "r1", "first": 1, "at_ms": 5},
         {"grants": "r1", "first": 1, "at_ms": 5, "identities": b""},
@@ -71,25 +71,25 @@ async def test_a_round_decided_by_the_scripts_keeps_its_promises(store: RedisSto
 
     async def ask(*people: int) -> None:
         start = time.monotonic()
-        decisions = await store.claim("r1", [digest(person) for person in people])
+        decisions = await store.claims.claim("r1", [digest(person) for person in people])
         end = time.monotonic()
         for person, decision in zip(people, decisions, strict=True):
             told = TOLD[decision.outcome]
             asked.append(Operation(start, end, digest(person), told, decision.serial, decision.claimed_at_ms))
 
-    await store.round_create(definition(total=60, opens_at_ms=now_ms() - 1000), "")
+    await store.rounds.round_create(definition(total=60, opens_at_ms=now_ms() - 1000), "")
     await asyncio.gather(*(ask(*range(first, first + 20)) for first in range(0, 100, 10)))
-    await store.round_edit("r1", {"total": 80}, "more")
-    await store.round_edit("r1", {"paused": True}, "a breath")
+    await store.rounds.round_edit("r1", {"total": 80}, "more")
+    await store.rounds.round_edit("r1", {"paused": True}, "a breath")
     await ask(5, 200)
-    await store.round_edit("r1", {"paused": False}, "go on")
+    await store.rounds.round_edit("r1", {"paused": False}, "go on")
     await asyncio.gather(*(ask(person) for person in range(110)))
-    await store.round_edit("r1", {"closed": True}, "enough")
+    await store.rounds.round_edit("r1", {"closed": True}, "enough")
     await ask(5, 201)
     with server.client() as client:
         log, clock = read_log(client, "r1"), read_valkey_clock(client)
     export = columns([(c.serial, int.from_bytes(person[:4], "little"), c.claimed_at_ms)
-                      async for person, c in store.claims("r1")])  # fmt: skip
+                      async for person, c in store.log_reader.claims("r1")])  # fmt: skip
     counted = check(export, Operations.of(asked), log=log, clock=clock)
     assert counted.violations() == {}
     assert counted.exported == counted.told_granted == 80

@@ -36,7 +36,7 @@ async def saved_runs(store: RedisStore, number: int) -> dict[str, int]:
 
 
 async def server_ms(store: RedisStore) -> int:
-    return (await store.rounds_page(NOT_OVER, None, 1)).now_ms
+    return (await store.rounds.rounds_page(NOT_OVER, None, 1)).now_ms
 
 
 def near(one: dict[str, int], other: dict[str, int]) -> bool:
@@ -84,7 +84,7 @@ async def test_a_run_is_merged_once(store: RedisStore) -> None:
 
 
 def store_url(store: RedisStore) -> str:
-    return f"unix://{store._reading.connection_pool.connection_kwargs['path']}"
+    return f"unix://{store.pools.reads.connection_pool.connection_kwargs['path']}"
 
 
 async def test_no_counter_goes_back_while_runs_are_merged(store: RedisStore) -> None:
@@ -109,7 +109,7 @@ async def test_a_run_that_is_merged_during_a_scrape_is_shown_once(
     """Merged after the list of runs was read, or after their counters were."""
     total = await saved_runs(store, 2)
     listed = await store.counts.load()
-    reading, reads = store.counts._reading, 0
+    reading, reads = store.pools.reads, 0
     pipeline, hgetall = reading.pipeline, reading.hgetall
 
     async def merge() -> None:
@@ -257,7 +257,7 @@ async def test_rounds_that_are_over_become_one_sum(store: RedisStore) -> None:
     week_ms = 7 * 24 * HOUR_MS
     for round_id, closed_ms in (("long", week_ms + HOUR_MS), ("just", week_ms - HOUR_MS), ("on", -HOUR_MS)):
         window = {"opens_at_ms": now_ms - 2 * week_ms, "closes_at_ms": now_ms - closed_ms}
-        await store.round_create(definition(round_id, **window), "")
+        await store.rounds.round_create(definition(round_id, **window), "")
     counts = Counts()
     for round_id in ("long", "just", "on", "never"):
         counts.claims[round_id, Outcome.GRANTED] += 10

@@ -7,7 +7,7 @@ from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.batcher import BatchLimits, Deliver
 from claimd.engine.engine import ClaimEngine
 from claimd.metrics.counts import Counts
-from claimd.store.ports import Store
+from claimd.store.ports import ClaimStore
 from tests.simulation.history import History
 from tests.simulation.server import Connection, Server
 
@@ -19,7 +19,7 @@ class Gateway(ClaimEngine):
         self.number = number
         self.counts = Counts()
         self._history = history
-        super().__init__(cast(Store, Connection(server, number)), self.counts, limits)
+        super().__init__(cast(ClaimStore, Connection(server, number)), self.counts, limits)
 
     def submit(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
         """As the engine's; who asks and what is told is written down, before anybody else learns of it."""

@@ -83,7 +83,7 @@ class Server:
         self._history.note("calm", "all faults end")
 
     async def claim(self, gateway: int, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
-        """As `Store.claim`, for one gateway."""
+        """As `ClaimStore.claim`, for one gateway."""
         lane = gateway, round_id
         self._in_flight[lane] += 1
         call = self._history.calls_store(
@@ -208,7 +208,7 @@ class Connection:
         self._gateway = gateway
 
     async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int) -> list[Decision]:
-        """See `Store.claim`; nothing in a simulation edits eligibility."""
+        """See `ClaimStore.claim`; nothing in a simulation edits eligibility."""
         assert epoch == FIRST_EPOCH
         return await self._server.claim(self._gateway, round_id, identities)
 

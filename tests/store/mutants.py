@@ -154,10 +154,10 @@ MUTANTS = (
     ),
     Mutant(
         "retry of a step that is not idempotent",
-        "claimd/store/redis/store.py",
-        "        (now_ms, word, *pairs), others = await self._editing.call_and(",
-        "        await self._editing.call(script, names, args)\n"
-        "        (now_ms, word, *pairs), others = await self._editing.call_and(",
+        "claimd/store/redis/rounds.py",
+        "        reply, replies = await self._pools.edit_calls.call_with_followups(",
+        "        await self._pools.edit_calls.call(script, names, args)\n"
+        "        reply, replies = await self._pools.edit_calls.call_with_followups(",
         "tests/store/test_conformance.py",
     ),
     Mutant(
@@ -303,7 +303,7 @@ MUTANTS = (
     Mutant(
         "an edit told without a confirmation",
         "claimd/store/redis/acknowledgement.py",
-        "if not self._read(replies, needed=done) and done:",
+        "if not self._read(replies, wrote=done) and done:",
         "if False:",
         "tests/store/redis/test_acknowledgement.py",
     ),
@@ -323,8 +323,8 @@ MUTANTS = (
     ),
     Mutant(
         "a claim shown that no replica has",
-        "claimd/store/redis/store.py",
-        'if claim is not None and self._sure.rewrite == "1":',
+        "claimd/store/redis/claims.py",
+        "if claim is not None and self._acknowledgement.rewrite_replays:",
         "if False:",
         "tests/store/redis/test_acknowledgement.py",
     ),

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from claimd.audit.audit import audit_round
 from claimd.domain.log import EditAction, GrantsEntry
 from claimd.domain.rounds import NO_EPOCH, NOT_OVER, Definition, Round
-from claimd.store.memory import MemoryStore
 from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
 from tests.rounds import HOUR_MS, identity, listed, now_ms
 from tests.servers import Server
+from tests.store.model import ports_of_model
 
 # Instants are hours away from now, so that both clocks say the same of every window.
 _NOW = now_ms()
@@ -64,7 +65,7 @@ class BothStores(RuleBasedStateMachine):
         emptied(self.server)
         self.runner = asyncio.Runner()
         self.real = RedisStore.connect(self.server.url)
-        self.model = MemoryStore(now_ms)
+        self.model = ports_of_model()
 
     def teardown(self) -> None:
         """Close what was opened."""
@@ -75,14 +76,14 @@ class BothStores(RuleBasedStateMachine):
         """The answers of the model and of the real store."""
 
         async def call(store: Any) -> Any:
-            return await getattr(store, method)(*args, **named)
+            return await attrgetter(method)(store)(*args, **named)
 
         return self.runner.run(call(self.model)), self.runner.run(call(self.real))
 
     @rule(round_id=_ROUNDS, people=_PEOPLE, epoch=_EPOCHS)
     def claim(self, round_id: str, people: list[bytes], epoch: int) -> None:
         """Claim."""
-        expected, told = self.both("claim", round_id, people, epoch)
+        expected, told = self.both("claims.claim", round_id, people, epoch)
         assert timeless(told) == timeless(expected)
 
     @rule(round_id=_ROUNDS, total=_TOTALS, opens_at_ms=_INSTANTS, closes_at_ms=_INSTANTS)
@@ -90,34 +91,34 @@ class BothStores(RuleBasedStateMachine):
         """Create a round."""
         if closes_at_ms > opens_at_ms:
             definition = Definition(round_id, "A round", total, opens_at_ms, closes_at_ms)
-            expected, told = self.both("round_create", definition, "created")
+            expected, told = self.both("rounds.round_create", definition, "created")
             assert told.outcome is expected.outcome
 
     @rule(round_id=_ROUNDS, changes=_CHANGES, if_version=_VERSIONS)
     def edit(self, round_id: str, changes: dict[str, Any], if_version: int | None) -> None:
         """Edit a round."""
-        expected, told = self.both("round_edit", round_id, changes, "because", if_version=if_version)
+        expected, told = self.both("rounds.round_edit", round_id, changes, "because", if_version=if_version)
         assert told.outcome is expected.outcome
 
     @rule(round_id=_ROUNDS)
     def revoke_passes(self, round_id: str) -> None:
         """Revoke the passes of a round."""
-        expected, told = self.both("round_edit", round_id, {}, "leaked", action=EditAction.REVOKE_PASSES)
+        expected, told = self.both("rounds.round_edit", round_id, {}, "leaked", action=EditAction.REVOKE_PASSES)
         assert told.outcome is expected.outcome
 
     @rule(round_id=_ROUNDS, if_version=_VERSIONS)
     def delete(self, round_id: str, if_version: int | None) -> None:
         """Delete a round."""
-        expected, told = self.both("round_delete", round_id, "a mistake", if_version=if_version)
+        expected, told = self.both("rounds.round_delete", round_id, "a mistake", if_version=if_version)
         assert told.outcome is expected.outcome
 
     @rule(round_id=_ROUNDS, wrong=st.sampled_from([0, 0, 0, 1]))
     def archive(self, round_id: str, wrong: int) -> None:
         """Archive a round, at times with the counters of another state."""
-        (_, item, _), _ = self.both("round", round_id)
+        (_, item, _), _ = self.both("rounds.round", round_id)
         version, issued = (item.version, item.issued + wrong) if item else (1, 0)
         held = {"version": version, "issued": issued, "sha256": f"{version}", "file": "f", "reason": "over"}
-        expected, told = self.both("round_archive", round_id, **held)
+        expected, told = self.both("rounds.round_archive", round_id, **held)
         assert told.outcome is expected.outcome
         assert (told.archived and replace(told.archived, at_ms=0)) == (
             expected.archived and replace(expected.archived, at_ms=0)
@@ -126,27 +127,29 @@ class BothStores(RuleBasedStateMachine):
     @rule(round_id=_ROUNDS, person=st.integers(0, 12).map(identity))
     def held(self, round_id: str, person: bytes) -> None:
         """Ask what is held."""
-        expected, told = self.both("find_claim", round_id, person)
+        expected, told = self.both("claims.find_claim", round_id, person)
         assert (told.round_exists, told.archived) == (expected.round_exists, expected.archived)
         assert (told.claim and told.claim.serial) == (expected.claim and expected.claim.serial)
 
     @invariant()
     def same_state(self) -> None:
         """Rounds, claims and logs agree, and the audit of the real one is clean."""
-        expected, told = (self.runner.run(listed(store, limit=1)) for store in (self.model, self.real))
+        expected, told = (self.runner.run(listed(store.rounds, limit=1)) for store in (self.model, self.real))
         assert [lasting(item) for item in told] == [lasting(item) for item in expected]
-        not_over = [[item.id for item in self.runner.run(listed(store, NOT_OVER))] for store in (self.model, self.real)]
+        not_over = [
+            [item.id for item in self.runner.run(listed(store.rounds, NOT_OVER))] for store in (self.model, self.real)
+        ]
         assert not_over[0] == not_over[1]
         for item in told:
             assert self.runner.run(self.log_of(self.real, item.id)) == self.runner.run(self.log_of(self.model, item.id))
-            audit = self.runner.run(audit_round(self.real, item.id))
+            audit = self.runner.run(audit_round(self.real.log_reader, item.id))
             assert audit is not None
             assert audit.ok, audit
 
     @staticmethod
     async def log_of(store: Any, round_id: str) -> list[Any]:
         """The log without its instants."""
-        entries = [entry async for entry in store.log(round_id)]
+        entries = [entry async for entry in store.log_reader.log(round_id)]
         return [
             (entry.first_serial, entry.identities)
             if isinstance(entry, GrantsEntry)

@@ -11,42 +11,42 @@ from claimd.domain.claims import Claim
 from claimd.domain.log import EditAction, EditEntry, GrantsEntry
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.domain.rounds import ANY_STATUS, FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, NOT_OVER, Status
-from claimd.store.memory import MemoryStore
-from claimd.store.ports import MAX_BATCH, Edited, Store
+from claimd.store.ports import MAX_BATCH, Edited
 from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
 from tests.rounds import HOUR_MS, definition, identities, identity, listed, now_ms
+from tests.store.model import Ports, ports_of_model, ports_of_server
 
 
 @pytest.fixture(params=["model", "valkey", "redis"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Ports]:
     """Each store there is, empty."""
     if request.param == "model":
-        yield MemoryStore(now_ms)
+        yield ports_of_model()
         return
     store = RedisStore.connect(emptied(request.getfixturevalue(f"_{request.param}_process")).url)
-    yield store
+    yield ports_of_server(store)
     await store.close()
 
 
-async def outcomes(store: Store, people: list[bytes], round_id: str = "r1") -> list[tuple[Outcome, int]]:
-    return [(decision.outcome, decision.serial) for decision in await store.claim(round_id, people)]
+async def outcomes(store: Ports, people: list[bytes], round_id: str = "r1") -> list[tuple[Outcome, int]]:
+    return [(decision.outcome, decision.serial) for decision in await store.claims.claim(round_id, people)]
 
 
-async def test_serials_count_from_one_without_gaps_over_batches(store: Store) -> None:
+async def test_serials_count_from_one_without_gaps_over_batches(store: Ports) -> None:
     """The first claim of a round gets serial 1, and each further one the next, whatever the batches."""
-    await store.round_create(definition(total=100), "")
+    await store.rounds.round_create(definition(total=100), "")
     for first in (1, 4, 5, 50):
         people = identities(*range(first, first + 3))
-        await store.claim("r1", people)
-    granted = [entry async for entry in store.log("r1") if isinstance(entry, GrantsEntry)]
+        await store.claims.claim("r1", people)
+    granted = [entry async for entry in store.log_reader.log("r1") if isinstance(entry, GrantsEntry)]
     serials = [entry.first_serial + offset for entry in granted for offset in range(len(entry))]
     assert serials == list(range(1, 11))
 
 
-async def test_stock_is_granted_to_the_last_one_and_never_beyond(store: Store) -> None:
+async def test_stock_is_granted_to_the_last_one_and_never_beyond(store: Ports) -> None:
     """A batch that runs over the stock is granted in order up to the last pack; the rest is told `sold_out`."""
-    await store.round_create(definition(total=3), "")
+    await store.rounds.round_create(definition(total=3), "")
     assert await outcomes(store, identities(1, 2, 3, 4, 5)) == [
         (Outcome.GRANTED, 1),
         (Outcome.GRANTED, 2),
@@ -54,22 +54,22 @@ async def test_stock_is_granted_to_the_last_one_and_never_beyond(store: Store) -
         (Outcome.SOLD_OUT, 0),
         (Outcome.SOLD_OUT, 0),
     ]
-    reading = await store.round("r1")
+    reading = await store.rounds.round("r1")
     assert reading.round is not None
     assert (reading.round.issued, reading.round.remaining) == (3, 0)
     assert reading.round.status(reading.now_ms) is Status.SOLD_OUT
 
 
-async def test_asking_again_gets_the_same_claim_ever_after(store: Store) -> None:
+async def test_asking_again_gets_the_same_claim_ever_after(store: Ports) -> None:
     """A replay has the serial and the time of the grant: in the same batch, in a later one, and in any state."""
-    await store.round_create(definition(total=2), "")
-    first, again, other = await store.claim("r1", identities(7, 7, 8))
+    await store.rounds.round_create(definition(total=2), "")
+    first, again, other = await store.claims.claim("r1", identities(7, 7, 8))
     assert (first.outcome, again.outcome, other.serial) == (Outcome.GRANTED, Outcome.REPLAYED, 2)
     assert (again.serial, again.claimed_at_ms) == (first.serial, first.claimed_at_ms)
     states = ({"paused": True}, {"paused": False, "closed": True}, {"opens_at_ms": now_ms() + HOUR_MS // 2})
     for changes in states:
-        await store.round_edit("r1", dict(changes), "a state")
-        (replay,) = await store.claim("r1", identities(7))
+        await store.rounds.round_edit("r1", dict(changes), "a state")
+        (replay,) = await store.claims.claim("r1", identities(7))
         assert (replay.outcome, replay.serial, replay.claimed_at_ms) == (
             Outcome.REPLAYED,
             first.serial,
@@ -90,14 +90,14 @@ async def test_asking_again_gets_the_same_claim_ever_after(store: Store) -> None
         ({"paused": True, "opens_at_ms": now_ms() + HOUR_MS}, Outcome.NOT_OPEN),
     ],
 )
-async def test_a_refusal_says_why_and_grants_nothing(store: Store, changes: dict[str, int], refusal: Outcome) -> None:
+async def test_a_refusal_says_why_and_grants_nothing(store: Ports, changes: dict[str, int], refusal: Outcome) -> None:
     """Closed before not open before paused before sold out; the status derived in Python says the same."""
     opens_at_ms = changes.get("opens_at_ms", 0)
-    await store.round_create(definition(closes_at_ms=now_ms() + 2 * HOUR_MS), "")
-    await store.round_edit("r1", changes, "a state")
-    decisions = await store.claim("r1", identities(1, 2))
+    await store.rounds.round_create(definition(closes_at_ms=now_ms() + 2 * HOUR_MS), "")
+    await store.rounds.round_edit("r1", changes, "a state")
+    decisions = await store.claims.claim("r1", identities(1, 2))
     assert [decision.outcome for decision in decisions] == [refusal, refusal]
-    reading = await store.round("r1")
+    reading = await store.rounds.round("r1")
     assert reading.round is not None
     status = {Outcome.NOT_OPEN: "scheduled"}.get(refusal, refusal)
     assert reading.round.status(reading.now_ms) == status
@@ -106,101 +106,103 @@ async def test_a_refusal_says_why_and_grants_nothing(store: Store, changes: dict
         assert decisions[0].opens_at_ms == opens_at_ms > decisions[0].now_ms
 
 
-async def test_a_claim_in_no_round(store: Store) -> None:
+async def test_a_claim_in_no_round(store: Ports) -> None:
     """A round that does not exist refuses everyone, and comes not into being by it."""
     assert await outcomes(store, identities(1, 2), "nowhere") == [(Outcome.ROUND_NOT_FOUND, 0)] * 2
-    assert await listed(store) == []
-    assert (await store.find_claim("nowhere", identity(1))).round_exists is False
+    assert await listed(store.rounds) == []
+    assert (await store.claims.find_claim("nowhere", identity(1))).round_exists is False
 
 
-async def test_rounds_do_not_share_stock_or_identities(store: Store) -> None:
+async def test_rounds_do_not_share_stock_or_identities(store: Ports) -> None:
     """One person may claim in every round, and each round has serials of its own."""
-    await store.round_create(definition("a", total=1), "")
-    await store.round_create(definition("b", total=1), "")
+    await store.rounds.round_create(definition("a", total=1), "")
+    await store.rounds.round_create(definition("b", total=1), "")
     assert await outcomes(store, identities(1), "a") == await outcomes(store, identities(1), "b")
 
 
-async def test_the_largest_batch(store: Store) -> None:
+async def test_the_largest_batch(store: Ports) -> None:
     """A batch of 512, all new, then all replays."""
-    await store.round_create(definition(total=MAX_TOTAL), "")
+    await store.rounds.round_create(definition(total=MAX_TOTAL), "")
     people = identities(*range(MAX_BATCH))
     assert await outcomes(store, people) == [(Outcome.GRANTED, serial) for serial in range(1, MAX_BATCH + 1)]
     assert await outcomes(store, people) == [(Outcome.REPLAYED, serial) for serial in range(1, MAX_BATCH + 1)]
 
 
-async def test_a_round_is_created_once(store: Store) -> None:
+async def test_a_round_is_created_once(store: Ports) -> None:
     """The second creation changes nothing and says so."""
-    created = await store.round_create(definition(pack={"vouchers": [5, "x", None]}, eligibility={"city": ["hz"]}), "")
+    created = await store.rounds.round_create(
+        definition(pack={"vouchers": [5, "x", None]}, eligibility={"city": ["hz"]}), ""
+    )
     assert created.outcome is EditOutcome.DONE
-    again = await store.round_create(definition(total=99), "")
+    again = await store.rounds.round_create(definition(total=99), "")
     assert (again.outcome, again.round) == (EditOutcome.ROUND_EXISTS, created.round)
-    assert (await store.round("r1")).round == created.round
+    assert (await store.rounds.round("r1")).round == created.round
 
 
-async def test_rounds_are_listed_by_opening_time(store: Store) -> None:
+async def test_rounds_are_listed_by_opening_time(store: Ports) -> None:
     """The next to open comes first."""
     now = now_ms()
     for name, opens_at_ms in (("late", now), ("early", now - HOUR_MS), ("also-late", now)):
-        await store.round_create(definition(name, opens_at_ms=opens_at_ms), "")
-    assert [item.id for item in await listed(store)] == ["early", "also-late", "late"]
+        await store.rounds.round_create(definition(name, opens_at_ms=opens_at_ms), "")
+    assert [item.id for item in await listed(store.rounds)] == ["early", "also-late", "late"]
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
-async def test_pages_have_every_round_once(store: Store, limit: int) -> None:
+async def test_pages_have_every_round_once(store: Ports, limit: int) -> None:
     """Also where many open at the same moment, and where a round on the way was removed from its place."""
     now = now_ms()
     for number in range(25):
-        await store.round_create(definition(f"r{number:02}", opens_at_ms=now - HOUR_MS + number // 10), "")
+        await store.rounds.round_create(definition(f"r{number:02}", opens_at_ms=now - HOUR_MS + number // 10), "")
     expected = [f"r{number:02}" for number in range(25)]
-    assert [item.id for item in await listed(store, limit=limit)] == expected
-    assert [item.id for item in await listed(store, NOT_OVER, limit)] == expected
-    page = await store.rounds_page(NOT_OVER, None, 5)
+    assert [item.id for item in await listed(store.rounds, limit=limit)] == expected
+    assert [item.id for item in await listed(store.rounds, NOT_OVER, limit)] == expected
+    page = await store.rounds.rounds_page(NOT_OVER, None, 5)
     assert page.next is not None
-    await store.round_edit(page.next.round_id, {"opens_at_ms": now + 1}, "later")
-    assert (await store.rounds_page(NOT_OVER, page.next, 1)).rounds[0].id == "r05"
+    await store.rounds.round_edit(page.next.round_id, {"opens_at_ms": now + 1}, "later")
+    assert (await store.rounds.rounds_page(NOT_OVER, page.next, 1)).rounds[0].id == "r05"
 
 
 @pytest.mark.parametrize("status", list(Status))
-async def test_pages_have_the_statuses_that_were_asked_for(store: Store, status: Status) -> None:
+async def test_pages_have_the_statuses_that_were_asked_for(store: Ports, status: Status) -> None:
     """One of each: alone by its status, and all but the one that is over by default."""
     now = now_ms()
-    await store.round_create(definition("open"), "")
-    await store.round_create(definition("scheduled", opens_at_ms=now + HOUR_MS // 2), "")
-    await store.round_create(definition("paused"), "")
-    await store.round_edit("paused", {"paused": True}, "wait")
-    await store.round_create(definition("sold_out", total=0), "")
-    await store.round_create(definition("closed"), "")
-    await store.round_edit("closed", {"closed": True}, "called off")
-    await store.round_create(definition("ended", opens_at_ms=1000, closes_at_ms=2000), "")
-    told = [item.id for item in await listed(store, frozenset({status}))]
+    await store.rounds.round_create(definition("open"), "")
+    await store.rounds.round_create(definition("scheduled", opens_at_ms=now + HOUR_MS // 2), "")
+    await store.rounds.round_create(definition("paused"), "")
+    await store.rounds.round_edit("paused", {"paused": True}, "wait")
+    await store.rounds.round_create(definition("sold_out", total=0), "")
+    await store.rounds.round_create(definition("closed"), "")
+    await store.rounds.round_edit("closed", {"closed": True}, "called off")
+    await store.rounds.round_create(definition("ended", opens_at_ms=1000, closes_at_ms=2000), "")
+    told = [item.id for item in await listed(store.rounds, frozenset({status}))]
     assert sorted(told) == (["closed", "ended"] if status is Status.CLOSED else [status])
-    assert {item.id for item in await listed(store, NOT_OVER)} == {"open", "scheduled", "paused", "sold_out"}
+    assert {item.id for item in await listed(store.rounds, NOT_OVER)} == {"open", "scheduled", "paused", "sold_out"}
 
 
-async def test_what_is_over_is_recent_for_a_while(store: Store) -> None:
+async def test_what_is_over_is_recent_for_a_while(store: Ports) -> None:
     """Also what an operator closed just now, whatever its window; what is not over comes first and is left out last."""
     now = now_ms()
-    await store.round_create(definition("long ago", opens_at_ms=1000, closes_at_ms=now - 2 * HOUR_MS), "")
-    await store.round_create(definition("lately", opens_at_ms=2000, closes_at_ms=now - HOUR_MS // 2), "")
-    await store.round_create(definition("called off", opens_at_ms=3000), "")
-    await store.round_edit("called off", {"closed": True}, "called off")
-    await store.round_create(definition("open", opens_at_ms=4000), "")
-    recent = await store.recent_rounds(HOUR_MS, 10)
+    await store.rounds.round_create(definition("long ago", opens_at_ms=1000, closes_at_ms=now - 2 * HOUR_MS), "")
+    await store.rounds.round_create(definition("lately", opens_at_ms=2000, closes_at_ms=now - HOUR_MS // 2), "")
+    await store.rounds.round_create(definition("called off", opens_at_ms=3000), "")
+    await store.rounds.round_edit("called off", {"closed": True}, "called off")
+    await store.rounds.round_create(definition("open", opens_at_ms=4000), "")
+    recent = await store.rounds.recent_rounds(HOUR_MS, 10)
     assert ([item.id for item in recent.rounds], recent.left_out) == (["open", "lately", "called off"], 0)
-    recent = await store.recent_rounds(HOUR_MS, 1)
+    recent = await store.rounds.recent_rounds(HOUR_MS, 1)
     assert ([item.id for item in recent.rounds], recent.left_out) == (["open"], 2)
 
 
-async def test_an_edit_counts_for_the_next_claim_and_stands_in_the_log(store: Store) -> None:
+async def test_an_edit_counts_for_the_next_claim_and_stands_in_the_log(store: Ports) -> None:
     """Stock added after the sell-out is granted from the next serial on; the reason is kept."""
-    await store.round_create(definition(total=1), "created")
-    await store.claim("r1", identities(1, 2))
-    edited = await store.round_edit("r1", {"total": 2, "title": "Más"}, "the mayor added one")
+    await store.rounds.round_create(definition(total=1), "created")
+    await store.claims.claim("r1", identities(1, 2))
+    edited = await store.rounds.round_edit("r1", {"total": 2, "title": "Más"}, "the mayor added one")
     assert edited.outcome is EditOutcome.DONE
     assert edited.round is not None
     assert (edited.round.definition.title, edited.round.version, edited.round.issued) == ("Más", 2, 1)
     assert await outcomes(store, identities(2)) == [(Outcome.GRANTED, 2)]
-    log = [entry async for entry in store.log("r1")]
+    log = [entry async for entry in store.log_reader.log("r1")]
     assert [type(entry) for entry in log] == [EditEntry, GrantsEntry, EditEntry, GrantsEntry]
     edits = [(entry.version, entry.reason) for entry in log if isinstance(entry, EditEntry)]
     assert edits == [(1, "created"), (2, "the mayor added one")]
@@ -216,39 +218,39 @@ async def test_an_edit_counts_for_the_next_claim_and_stands_in_the_log(store: St
         ({"opens_at_ms": now_ms() + 9 * HOUR_MS, "title": "x"}, EditOutcome.INVALID_WINDOW),
     ],
 )
-async def test_an_edit_is_all_or_nothing(store: Store, changes: dict[str, int], outcome: EditOutcome) -> None:
+async def test_an_edit_is_all_or_nothing(store: Ports, changes: dict[str, int], outcome: EditOutcome) -> None:
     """One field that cannot be leaves all fields, and the log, as they were."""
-    await store.round_create(definition(total=3), "")
-    await store.claim("r1", identities(1, 2))
-    before, log = (await store.round("r1")).round, [entry async for entry in store.log("r1")]
-    assert (await store.round_edit("r1", changes, "no")).outcome is outcome
-    assert (await store.round("r1")).round == before
-    assert [entry async for entry in store.log("r1")] == log
+    await store.rounds.round_create(definition(total=3), "")
+    await store.claims.claim("r1", identities(1, 2))
+    before, log = (await store.rounds.round("r1")).round, [entry async for entry in store.log_reader.log("r1")]
+    assert (await store.rounds.round_edit("r1", changes, "no")).outcome is outcome
+    assert (await store.rounds.round("r1")).round == before
+    assert [entry async for entry in store.log_reader.log("r1")] == log
 
 
-async def test_a_total_may_be_lowered_to_what_was_issued(store: Store) -> None:
+async def test_a_total_may_be_lowered_to_what_was_issued(store: Ports) -> None:
     """Then the round is sold out, and nobody loses anything."""
-    await store.round_create(definition(total=9), "")
-    await store.claim("r1", identities(1, 2))
-    assert (await store.round_edit("r1", {"total": 2}, "enough")).outcome is EditOutcome.DONE
+    await store.rounds.round_create(definition(total=9), "")
+    await store.claims.claim("r1", identities(1, 2))
+    assert (await store.rounds.round_edit("r1", {"total": 2}, "enough")).outcome is EditOutcome.DONE
     assert await outcomes(store, identities(3, 1)) == [(Outcome.SOLD_OUT, 0), (Outcome.REPLAYED, 1)]
 
 
-async def test_an_edit_of_no_round(store: Store) -> None:
+async def test_an_edit_of_no_round(store: Ports) -> None:
     """It says so, and makes none."""
-    assert (await store.round_edit("nowhere", {"title": "x"}, "?")).outcome is EditOutcome.ROUND_NOT_FOUND
-    assert (await store.round("nowhere")).round is None
+    assert (await store.rounds.round_edit("nowhere", {"title": "x"}, "?")).outcome is EditOutcome.ROUND_NOT_FOUND
+    assert (await store.rounds.round("nowhere")).round is None
 
 
-async def test_claims_and_log_tell_the_same(store: Store) -> None:
+async def test_claims_and_log_tell_the_same(store: Ports) -> None:
     """What is held, one by one and as a whole, is what the log granted; the newest grant is the round's last."""
-    await store.round_create(definition(total=5), "")
-    await store.claim("r1", identities(3, 1))
-    await store.claim("r1", identities(1, 2))
-    held = {person: claim async for person, claim in store.claims("r1")}
+    await store.rounds.round_create(definition(total=5), "")
+    await store.claims.claim("r1", identities(3, 1))
+    await store.claims.claim("r1", identities(1, 2))
+    held = {person: claim async for person, claim in store.log_reader.claims("r1")}
     logged = {
         person: Claim("r1", entry.first_serial + offset, entry.at_ms)
-        async for entry in store.log("r1")
+        async for entry in store.log_reader.log("r1")
         if isinstance(entry, GrantsEntry)
         for offset, person in enumerate(entry.split())
     }
@@ -256,60 +258,62 @@ async def test_claims_and_log_tell_the_same(store: Store) -> None:
     assert {person: claim.serial for person, claim in held.items()} == dict(
         zip(identities(3, 1, 2), (1, 2, 3), strict=True)
     )
-    assert (await store.find_claim("r1", identity(2))).claim == held[identity(2)]
-    assert (await store.find_claim("r1", identity(9))).claim is None
-    state = (await store.round("r1")).round
+    assert (await store.claims.find_claim("r1", identity(2))).claim == held[identity(2)]
+    assert (await store.claims.find_claim("r1", identity(9))).claim is None
+    state = (await store.rounds.round("r1")).round
     assert state is not None
     assert state.last_grant_ms == held[identity(2)].claimed_at_ms
 
 
-async def test_an_edit_of_eligibility_outdates_what_was_admitted_before(store: Store) -> None:
+async def test_an_edit_of_eligibility_outdates_what_was_admitted_before(store: Ports) -> None:
     """Claims of an older epoch are refused, but for those that are held; equal values change nothing."""
     eligibility = {"city": ["hangzhou"]}
-    await store.round_create(definition(total=9, eligibility=eligibility), "")
-    await store.claim("r1", identities(1))
-    same = await store.round_edit("r1", {"eligibility": eligibility, "title": "T"}, "no change of it")
+    await store.rounds.round_create(definition(total=9, eligibility=eligibility), "")
+    await store.claims.claim("r1", identities(1))
+    same = await store.rounds.round_edit("r1", {"eligibility": eligibility, "title": "T"}, "no change of it")
     assert same.round is not None
     assert same.round.epoch == FIRST_EPOCH
-    other = await store.round_edit("r1", {"eligibility": {"city": ["wuhan"]}}, "another city")
+    other = await store.rounds.round_edit("r1", {"eligibility": {"city": ["wuhan"]}}, "another city")
     assert other.round is not None
     assert other.round.epoch == FIRST_EPOCH + 1
-    held, outdated = await store.claim("r1", identities(1, 2), FIRST_EPOCH)
+    held, outdated = await store.claims.claim("r1", identities(1, 2), FIRST_EPOCH)
     assert (held.outcome, held.serial, outdated.outcome) == (Outcome.REPLAYED, 1, Outcome.PASS_OUTDATED)
-    assert (await store.claim("r1", identities(2), other.round.epoch))[0].outcome is Outcome.GRANTED
+    assert (await store.claims.claim("r1", identities(2), other.round.epoch))[0].outcome is Outcome.GRANTED
 
 
-async def test_revoked_passes_are_outdated(store: Store) -> None:
+async def test_revoked_passes_are_outdated(store: Ports) -> None:
     """Revoking begins a new epoch and changes nothing else."""
-    created = await store.round_create(definition(), "")
-    revoked = await store.round_edit("r1", {}, "leaked", action=EditAction.REVOKE_PASSES)
+    created = await store.rounds.round_create(definition(), "")
+    revoked = await store.rounds.round_edit("r1", {}, "leaked", action=EditAction.REVOKE_PASSES)
     assert created.round is not None
     assert revoked.round == replace(created.round, version=2, epoch=FIRST_EPOCH + 1)
-    assert (await store.claim("r1", identities(1), FIRST_EPOCH))[0].outcome is Outcome.PASS_OUTDATED
+    assert (await store.claims.claim("r1", identities(1), FIRST_EPOCH))[0].outcome is Outcome.PASS_OUTDATED
 
 
-async def test_under_no_epoch_claims_are_only_replayed(store: Store) -> None:
+async def test_under_no_epoch_claims_are_only_replayed(store: Ports) -> None:
     """Who holds a claim gets it; nothing is granted, whatever the round's state."""
-    await store.round_create(definition(total=9), "")
-    await store.claim("r1", identities(1))
+    await store.rounds.round_create(definition(total=9), "")
+    await store.claims.claim("r1", identities(1))
     assert await outcomes(store, identities(1, 2)) == [(Outcome.REPLAYED, 1), (Outcome.GRANTED, 2)]
-    decisions = await store.claim("r1", identities(1, 3), NO_EPOCH)
+    decisions = await store.claims.claim("r1", identities(1, 3), NO_EPOCH)
     assert [decision.outcome for decision in decisions] == [Outcome.REPLAYED, Outcome.PASS_OUTDATED]
-    await store.round_edit("r1", {"closed": True}, "")
-    assert [item.outcome for item in await store.claim("r1", identities(1, 3), NO_EPOCH)] == [
+    await store.rounds.round_edit("r1", {"closed": True}, "")
+    assert [item.outcome for item in await store.claims.claim("r1", identities(1, 3), NO_EPOCH)] == [
         Outcome.REPLAYED,
         Outcome.PASS_OUTDATED,
     ]
 
 
-async def test_a_relative_change_adds_to_the_total_of_the_moment(store: Store) -> None:
+async def test_a_relative_change_adds_to_the_total_of_the_moment(store: Ports) -> None:
     """The log has the total as it is afterwards."""
-    await store.round_create(definition(total=1_500_000), "")
+    await store.rounds.round_create(definition(total=1_500_000), "")
     for changes, total in (({"total_change": 100}, 1_500_100), ({"total_change": -50, "title": "T"}, 1_500_050)):
-        edited = await store.round_edit("r1", changes, "more")
+        edited = await store.rounds.round_edit("r1", changes, "more")
         assert edited.round is not None
         assert edited.round.definition.total == total
-    assert [entry.fields.get("total") async for entry in store.log("r1") if isinstance(entry, EditEntry)] == [
+    assert [
+        entry.fields.get("total") async for entry in store.log_reader.log("r1") if isinstance(entry, EditEntry)
+    ] == [
         "1500000",
         "1500100",
         "1500050",
@@ -326,73 +330,73 @@ async def test_a_relative_change_adds_to_the_total_of_the_moment(store: Store) -
         (-2, EditOutcome.DONE),
     ],
 )
-async def test_a_relative_change_keeps_to_the_bounds(store: Store, total_change: int, outcome: EditOutcome) -> None:
+async def test_a_relative_change_keeps_to_the_bounds(store: Ports, total_change: int, outcome: EditOutcome) -> None:
     """Not below what was issued, not below 0, not above the largest total; a refused one leaves no trace."""
-    await store.round_create(definition(total=4), "")
-    await store.claim("r1", identities(1, 2))
-    before = (await store.round("r1")).round
-    edited = await store.round_edit("r1", {"total_change": total_change}, "more or less")
+    await store.rounds.round_create(definition(total=4), "")
+    await store.claims.claim("r1", identities(1, 2))
+    before = (await store.rounds.round("r1")).round
+    edited = await store.rounds.round_edit("r1", {"total_change": total_change}, "more or less")
     assert edited.outcome is outcome
     if outcome is not EditOutcome.DONE:
-        assert (await store.round("r1")).round == before == edited.round
+        assert (await store.rounds.round("r1")).round == before == edited.round
 
 
-async def test_an_edit_for_another_version_changes_nothing(store: Store) -> None:
+async def test_an_edit_for_another_version_changes_nothing(store: Ports) -> None:
     """Of two operators who have read the same version, the second one learns that it has changed."""
-    await store.round_create(definition(total=4), "")
-    first = await store.round_edit("r1", {"total": 5}, "one more", if_version=1, who="ada")
-    second = await store.round_edit("r1", {"total": 6}, "two more", if_version=1, who="bob")
+    await store.rounds.round_create(definition(total=4), "")
+    first = await store.rounds.round_edit("r1", {"total": 5}, "one more", if_version=1, who="ada")
+    second = await store.rounds.round_edit("r1", {"total": 6}, "two more", if_version=1, who="bob")
     assert (first.outcome, second.outcome) == (EditOutcome.DONE, EditOutcome.VERSION_MISMATCH)
-    assert second.round == first.round == (await store.round("r1")).round
-    entries = [entry async for entry in store.log("r1") if isinstance(entry, EditEntry)]
+    assert second.round == first.round == (await store.rounds.round("r1")).round
+    entries = [entry async for entry in store.log_reader.log("r1") if isinstance(entry, EditEntry)]
     assert [(entry.action, entry.who, entry.version) for entry in entries] == [
         ("create", "admin", 1),
         ("edit", "ada", 2),
     ]
 
 
-async def test_a_round_without_grants_can_be_deleted(store: Store) -> None:
+async def test_a_round_without_grants_can_be_deleted(store: Ports) -> None:
     """It is gone for every reader and in no list; a new one of its id goes on with version and epoch."""
-    await store.round_create(definition(total=4), "")
-    deleted = await store.round_delete("r1", "a slip", who="ada")
+    await store.rounds.round_create(definition(total=4), "")
+    deleted = await store.rounds.round_delete("r1", "a slip", who="ada")
     assert deleted.outcome is EditOutcome.DONE
-    assert (await store.round("r1")).round is None
-    assert await listed(store) == []
-    assert (await store.find_claim("r1", identity(1))).round_exists is False
+    assert (await store.rounds.round("r1")).round is None
+    assert await listed(store.rounds) == []
+    assert (await store.claims.find_claim("r1", identity(1))).round_exists is False
     assert await outcomes(store, identities(1)) == [(Outcome.ROUND_NOT_FOUND, 0)]
-    assert (await store.round_edit("r1", {"total": 1}, "")).outcome is EditOutcome.ROUND_NOT_FOUND
-    assert (await store.round_delete("r1", "again")).outcome is EditOutcome.ROUND_NOT_FOUND
-    again = await store.round_create(definition(total=7), "")
+    assert (await store.rounds.round_edit("r1", {"total": 1}, "")).outcome is EditOutcome.ROUND_NOT_FOUND
+    assert (await store.rounds.round_delete("r1", "again")).outcome is EditOutcome.ROUND_NOT_FOUND
+    again = await store.rounds.round_create(definition(total=7), "")
     assert again.round is not None
     assert (again.outcome, again.round.version, again.round.issued) == (EditOutcome.DONE, 3, 0)
-    assert (await store.claim("r1", identities(1), FIRST_EPOCH))[0].outcome is Outcome.PASS_OUTDATED
-    assert (await store.claim("r1", identities(1), again.round.epoch))[0].outcome is Outcome.GRANTED
+    assert (await store.claims.claim("r1", identities(1), FIRST_EPOCH))[0].outcome is Outcome.PASS_OUTDATED
+    assert (await store.claims.claim("r1", identities(1), again.round.epoch))[0].outcome is Outcome.GRANTED
 
 
-async def test_a_round_with_grants_stays(store: Store) -> None:
+async def test_a_round_with_grants_stays(store: Ports) -> None:
     """Also once everything that was issued is sold out or closed; so does one of another version."""
-    await store.round_create(definition(total=1), "")
-    assert (await store.round_delete("r1", "", if_version=2)).outcome is EditOutcome.VERSION_MISMATCH
-    await store.claim("r1", identities(1))
-    await store.round_edit("r1", {"closed": True}, "")
-    before = (await store.round("r1")).round
-    assert (await store.round_delete("r1", "")).outcome is EditOutcome.HAS_CLAIMS
-    assert (await store.round("r1")).round == before
+    await store.rounds.round_create(definition(total=1), "")
+    assert (await store.rounds.round_delete("r1", "", if_version=2)).outcome is EditOutcome.VERSION_MISMATCH
+    await store.claims.claim("r1", identities(1))
+    await store.rounds.round_edit("r1", {"closed": True}, "")
+    before = (await store.rounds.round("r1")).round
+    assert (await store.rounds.round_delete("r1", "")).outcome is EditOutcome.HAS_CLAIMS
+    assert (await store.rounds.round("r1")).round == before
 
 
-async def archived(store: Store, round_id: str = "r1", **changes: Any) -> Edited:
+async def archived(store: Ports, round_id: str = "r1", **changes: Any) -> Edited:
     """Archive a round as it is now, with these arguments changed."""
-    item = (await store.round(round_id)).round
+    item = (await store.rounds.round(round_id)).round
     version, issued = (item.version, item.issued) if item else (1, 0)
     given = {"version": version, "issued": issued, "sha256": "ab" * 32, "file": "/archive/f", "reason": "over"}
-    return await store.round_archive(round_id, **{**given, **changes})
+    return await store.rounds.round_archive(round_id, **{**given, **changes})
 
 
-async def test_an_archived_round_leaves_a_stub(store: Store) -> None:
+async def test_an_archived_round_leaves_a_stub(store: Ports) -> None:
     """Its claims and log are gone, and what was asked of the round is refused for that alone; the id stays taken."""
-    await store.round_create(definition(total=5, pack={"vouchers": 5}, eligibility={"city": ["x"]}), "")
-    await store.claim("r1", identities(1, 2))
-    await store.round_edit("r1", {"closed": True}, "done")
+    await store.rounds.round_create(definition(total=5, pack={"vouchers": 5}, eligibility={"city": ["x"]}), "")
+    await store.claims.claim("r1", identities(1, 2))
+    await store.rounds.round_edit("r1", {"closed": True}, "done")
     edited = await archived(store, who="ada")
     stub = edited.archived
     assert (edited.outcome, edited.round) == (EditOutcome.DONE, None)
@@ -400,29 +404,29 @@ async def test_an_archived_round_leaves_a_stub(store: Store) -> None:
     assert stub == Archived(
         "r1", "A round", 5, 2, 2, file="/archive/f", sha256="ab" * 32, at_ms=edited.now_ms, who="ada", reason="over"
     )
-    reading = await store.round("r1")
+    reading = await store.rounds.round("r1")
     assert (reading.round, reading.archived) == (None, stub)
-    assert await listed(store, ANY_STATUS) == []
-    assert [item async for item in store.claims("r1")] == []
-    assert [item async for item in store.log("r1")] == []
+    assert await listed(store.rounds, ANY_STATUS) == []
+    assert [item async for item in store.log_reader.claims("r1")] == []
+    assert [item async for item in store.log_reader.log("r1")] == []
     assert await outcomes(store, identities(1, 9)) == [(Outcome.ARCHIVED, 0)] * 2
-    assert [item.outcome for item in await store.claim("r1", identities(1), NO_EPOCH)] == [Outcome.ARCHIVED]
-    held = await store.find_claim("r1", identity(1))
+    assert [item.outcome for item in await store.claims.claim("r1", identities(1), NO_EPOCH)] == [Outcome.ARCHIVED]
+    held = await store.claims.find_claim("r1", identity(1))
     assert (held.round_exists, held.claim, held.archived) == (True, None, True)
     refusals = (
-        (await store.round_edit("r1", {"total": 9, "closed": False}, ""), EditOutcome.ARCHIVED),
-        (await store.round_edit("r1", {"total": 9}, "", if_version=7), EditOutcome.ARCHIVED),
-        (await store.round_delete("r1", ""), EditOutcome.ARCHIVED),
-        (await store.round_create(definition(), ""), EditOutcome.ROUND_EXISTS),
+        (await store.rounds.round_edit("r1", {"total": 9, "closed": False}, ""), EditOutcome.ARCHIVED),
+        (await store.rounds.round_edit("r1", {"total": 9}, "", if_version=7), EditOutcome.ARCHIVED),
+        (await store.rounds.round_delete("r1", ""), EditOutcome.ARCHIVED),
+        (await store.rounds.round_create(definition(), ""), EditOutcome.ROUND_EXISTS),
     )
     assert [(refused.outcome, refused.archived) for refused, _ in refusals] == [(word, stub) for _, word in refusals]
-    assert (await store.round("r1")).archived == stub
+    assert (await store.rounds.round("r1")).archived == stub
 
 
-async def test_archiving_again_changes_nothing(store: Store) -> None:
+async def test_archiving_again_changes_nothing(store: Ports) -> None:
     """Whoever lost the reply asks again, with another file perhaps, and gets the stub of the first."""
-    await store.round_create(definition(total=5), "")
-    await store.round_edit("r1", {"closed": True}, "done")
+    await store.rounds.round_create(definition(total=5), "")
+    await store.rounds.round_edit("r1", {"closed": True}, "done")
     first = await archived(store)
     again = await archived(store, sha256="cd" * 32, file="/archive/other", version=77, reason="again")
     assert (again.outcome, again.archived) == (EditOutcome.DONE, first.archived)
@@ -441,39 +445,39 @@ async def test_archiving_again_changes_nothing(store: Store) -> None:
     ],
 )
 async def test_what_is_not_over_or_not_in_the_file_stays(
-    store: Store, before: dict[str, Any], changes: dict[str, int], outcome: EditOutcome
+    store: Ports, before: dict[str, Any], changes: dict[str, int], outcome: EditOutcome
 ) -> None:
     """Only a round that is closed, in the state that the file has, leaves; else not one claim of it does."""
-    await store.round_create(definition(total=5), "")
-    await store.claim("r1", identities(1, 2))
+    await store.rounds.round_create(definition(total=5), "")
+    await store.claims.claim("r1", identities(1, 2))
     if before:
-        await store.round_edit("r1", before, "")
-    reading, log = (await store.round("r1")).round, [entry async for entry in store.log("r1")]
+        await store.rounds.round_edit("r1", before, "")
+    reading, log = (await store.rounds.round("r1")).round, [entry async for entry in store.log_reader.log("r1")]
     edited = await archived(store, **changes)
     assert edited.outcome is outcome
     if outcome is not EditOutcome.DONE:
         assert (edited.round, edited.archived) == (reading, None)
-        assert (await store.round("r1")).round == reading
-        assert [entry async for entry in store.log("r1")] == log
-        assert len([item async for item in store.claims("r1")]) == 2
+        assert (await store.rounds.round("r1")).round == reading
+        assert [entry async for entry in store.log_reader.log("r1")] == log
+        assert len([item async for item in store.log_reader.claims("r1")]) == 2
 
 
-async def test_no_round_is_archived_where_there_is_none(store: Store) -> None:
+async def test_no_round_is_archived_where_there_is_none(store: Ports) -> None:
     """It says so, and leaves no stub; the same for one that was deleted."""
     assert (await archived(store, "nowhere")).outcome is EditOutcome.ROUND_NOT_FOUND
-    assert (await store.round("nowhere")).archived is None
-    await store.round_create(definition(), "")
-    await store.round_delete("r1", "")
+    assert (await store.rounds.round("nowhere")).archived is None
+    await store.rounds.round_create(definition(), "")
+    await store.rounds.round_delete("r1", "")
     assert (await archived(store)).outcome is EditOutcome.ROUND_NOT_FOUND
 
 
-async def test_other_rounds_stay_whole(store: Store) -> None:
+async def test_other_rounds_stay_whole(store: Ports) -> None:
     """Archiving takes nothing but its own."""
     for name in ("a", "b"):
-        await store.round_create(definition(name), "")
-        await store.claim(name, identities(1, 2))
-        await store.round_edit(name, {"closed": True}, "")
+        await store.rounds.round_create(definition(name), "")
+        await store.claims.claim(name, identities(1, 2))
+        await store.rounds.round_edit(name, {"closed": True}, "")
     await archived(store, "a")
-    assert [item.id for item in await listed(store, ANY_STATUS)] == ["b"]
+    assert [item.id for item in await listed(store.rounds, ANY_STATUS)] == ["b"]
     assert await outcomes(store, identities(2, 1), "b") == [(Outcome.REPLAYED, 2), (Outcome.REPLAYED, 1)]
-    assert len([entry async for entry in store.log("b")]) == 3
+    assert len([entry async for entry in store.log_reader.log("b")]) == 3

@@ -8,10 +8,9 @@ import pytest
 
 from claimd.domain.outcomes import ORDER_OF_DECISION, Outcome
 from claimd.domain.rounds import FIRST_EPOCH
-from claimd.store.memory import MemoryStore
-from claimd.store.ports import Store
 from claimd.store.redis.store import RedisStore
-from tests.rounds import definition, identities, now_ms
+from tests.rounds import definition, identities
+from tests.store.model import Ports, ports_of_model, ports_of_server
 
 Conditions = frozenset[Outcome]
 
@@ -31,27 +30,29 @@ def all_conditions() -> Iterator[Conditions]:
             yield frozenset((*chosen, Outcome.ARCHIVED))
 
 
-async def decide(store: Store, round_id: str, conditions: Conditions, *, by_window: bool) -> tuple[Outcome, bool]:
+async def decide(store: Ports, round_id: str, conditions: Conditions, *, by_window: bool) -> tuple[Outcome, bool]:
     """The outcome of a claim in a new round under these conditions; whether the round itself gives the same reason.
 
     `by_window` closes the round by the end of its window instead of the operator's flag.
     """
     held = Outcome.REPLAYED in conditions
     total = held + (Outcome.SOLD_OUT not in conditions)
-    await store.round_create(definition(round_id, total=total, closes_at_ms=2**42), "")
+    await store.rounds.round_create(definition(round_id, total=total, closes_at_ms=2**42), "")
     if held:
-        await store.claim(round_id, identities(1))
+        await store.claims.claim(round_id, identities(1))
     changes = [change for outcome, change in CHANGES_OF.items() if outcome in conditions]
     if by_window:
         changes.append({"closed": False, "opens_at_ms": 0, "closes_at_ms": 1})
-    await store.round_edit(round_id, {name: value for change in changes for name, value in change.items()}, "a state")
+    await store.rounds.round_edit(
+        round_id, {name: value for change in changes for name, value in change.items()}, "a state"
+    )
     epoch = FIRST_EPOCH + (Outcome.PASS_OUTDATED in conditions)
-    reading = await store.round(round_id)
+    reading = await store.rounds.round(round_id)
     assert reading.round is not None
     if Outcome.ARCHIVED in conditions:
         version, issued = reading.round.version, reading.round.issued
-        await store.round_archive(round_id, version=version, issued=issued, sha256="", file="", reason="")
-    (decision,) = await store.claim(round_id, identities(1), epoch)
+        await store.rounds.round_archive(round_id, version=version, issued=issued, sha256="", file="", reason="")
+    (decision,) = await store.claims.claim(round_id, identities(1), epoch)
     reasons = (reading.round.refusal(reading.now_ms, epoch) or Outcome.GRANTED, Outcome.ARCHIVED, Outcome.REPLAYED)
     return decision.outcome, decision.outcome in reasons
 
@@ -59,15 +60,15 @@ async def decide(store: Store, round_id: str, conditions: Conditions, *, by_wind
 @pytest.mark.parametrize("by_window", [False, True])
 async def test_the_first_condition_that_applies_decides(store: RedisStore, by_window: bool) -> None:
     """Up to seven conditions at once, in all combinations: each store replies what ORDER_OF_DECISION has first."""
-    model = MemoryStore(now_ms)
+    model = ports_of_model()
     tried: set[Outcome] = set()
     for number, conditions in enumerate(all_conditions()):
         if by_window and (Outcome.CLOSED not in conditions or Outcome.NOT_OPEN in conditions):
             continue
         first = next(outcome for outcome in ORDER_OF_DECISION if outcome in conditions or outcome is Outcome.GRANTED)
-        for tested in (store, model):
+        for tested in (ports_of_server(store), model):
             decided = await decide(tested, f"r{number}", conditions, by_window=by_window)
-            assert decided == (first, True), f"{sorted(conditions)} in {type(tested).__name__}"
+            assert decided == (first, True), f"{sorted(conditions)} in {type(tested.claims).__name__}"
         tried.add(first)
     assert by_window or tried == set(ORDER_OF_DECISION) - {Outcome.ROUND_NOT_FOUND}
 
@@ -75,7 +76,7 @@ async def test_the_first_condition_that_applies_decides(store: RedisStore, by_wi
 async def test_a_round_that_does_not_exist_comes_first(store: RedisStore) -> None:
     """Nothing else can be true of it; a pass of another epoch changes nothing."""
     assert ORDER_OF_DECISION[0] is Outcome.ROUND_NOT_FOUND
-    for tested in (store, MemoryStore(now_ms)):
+    for tested in (ports_of_server(store), ports_of_model()):
         for epoch in (FIRST_EPOCH, FIRST_EPOCH + 1):
-            (decision,) = await tested.claim("nowhere", identities(1), epoch)
+            (decision,) = await tested.claims.claim("nowhere", identities(1), epoch)
             assert decision.outcome is Outcome.ROUND_NOT_FOUND

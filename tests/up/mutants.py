@@ -54,8 +54,8 @@ MUTANTS = (
     ),
     Mutant(
         "an identity quoted with its command",
-        "claimd/store/redis/store.py",
-        "_replies(await pipeline.execute(raise_on_error=False))",
+        "claimd/store/redis/claims.py",
+        "without_errors(await pipeline.execute(raise_on_error=False))",
         "await pipeline.execute()",
         "tests/up/test_secrets.py",
     ),

@@ -51,15 +51,15 @@ def pass_of(person: int) -> str:
 async def make_round(url: str) -> None:
     """With a pack for everybody who may come."""
     store = RedisStore.connect(url)
-    await store.round_create(definition(total=2**31), "")
+    await store.rounds.round_create(definition(total=2**31), "")
     await store.close()
 
 
 async def on(server: Server) -> tuple[dict[int, int], bool]:
     """Who holds which serial there, and whether its books are in order."""
     store = RedisStore.connect(server.url)
-    held = {int.from_bytes(person, "big"): claim.serial async for person, claim in store.claims("r1")}
-    checked = await audit_round(store, "r1")
+    held = {int.from_bytes(person, "big"): claim.serial async for person, claim in store.log_reader.claims("r1")}
+    checked = await audit_round(store.log_reader, "r1")
     await store.close()
     return held, checked is not None and checked.ok
 

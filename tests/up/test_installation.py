@@ -165,29 +165,29 @@ async def test_a_gateway_that_finds_the_server_late_decides_nothing_under_anothe
 ) -> None:
     """A server that was away at the start is held against it with the first call of every kind."""
     first, second = stores(SECRET), stores(*other)
-    await first.round_create(definition(total=9), "")
-    assert (await first.claim("r1", identities(1)))[0].serial == 1
+    await first.rounds.round_create(definition(total=9), "")
+    assert (await first.claims.claim("r1", identities(1)))[0].serial == 1
     for ask in (
-        lambda: second.claim("r1", identities(2)),
-        lambda: second.find_claim("r1", identities(1)[0]),
-        lambda: second.round("r1"),
-        second.ping,
+        lambda: second.claims.claim("r1", identities(2)),
+        lambda: second.claims.find_claim("r1", identities(1)[0]),
+        lambda: second.rounds.round("r1"),
+        second.readiness.ping,
     ):
         with pytest.raises(InstallationDiffers, match="could claim again"):
             await ask()
-    assert (await first.round("r1")).round.issued == 1
+    assert (await first.rounds.round("r1")).round.issued == 1
     assert issubclass(InstallationDiffers, StoreUnavailable)
 
 
 async def test_of_two_who_start_at_once_one_is_first(stores: Any) -> None:
     """Whichever it is, the other one is refused, and stays so."""
     one, other = stores(SECRET), stores(OTHER)
-    results = await asyncio.gather(one.agree(), other.agree(), return_exceptions=True)
+    results = await asyncio.gather(one.installation.agree(), other.installation.agree(), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["InstallationDiffers", "NoneType"]
     winner, loser = (one, other) if results[0] is None else (other, one)
-    await winner.agree()
+    await winner.installation.agree()
     with pytest.raises(InstallationDiffers):
-        await loser.agree()
+        await loser.installation.agree()
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["own server", "embedded"])

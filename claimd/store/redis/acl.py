@@ -1,6 +1,6 @@
 """Every command that claimd sends or that its scripts run, as the server's access control sees it: with a key of ours.
 
-`RedisStore.acl_denied` asks the server about each; the rule in `docs/production.md` grants exactly these, and INFO.
+`RedisDiagnosis.acl_denied` asks the server about each; the rule in `docs/production.md` grants exactly these, and INFO.
 """
 
 from claimd.store.redis import keys

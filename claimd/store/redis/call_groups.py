@@ -34,7 +34,7 @@ class _Waiting(NamedTuple):
 
 
 class CallGroups:
-    """Calls of `script` over `calls`, of which `at_once` writes are under way at most."""
+    """Calls of `script` over `calls`: at most `at_once` writes are in flight, and no call takes `timeout_seconds`."""
 
     def __init__(self, calls: ScriptCalls, script: Script, at_once: int, timeout_seconds: float) -> None:
         self._calls = calls
@@ -48,15 +48,15 @@ class CallGroups:
         self._waiting: deque[_Waiting] = deque()
         self._groups: set[asyncio.Task[None]] = set()
 
-    async def call_and(
+    async def call_with_followups(
         self, names: Sequence[str], args: Sequence[str | bytes], after: Sequence[Sequence[Any]]
     ) -> _Told:
-        """See `ScriptCalls.call_and`; the replies to `after` may be shared with other calls."""
+        """See `ScriptCalls.call_with_followups`; the replies to `after` may be shared with other calls."""
         if self._under_way or self._company:
             return await self._in_company((names, args), after)
         self._under_way += 1
         try:
-            return await self._calls.call_and(self._script, names, args, after)
+            return await self._calls.call_with_followups(self._script, names, args, after)
         finally:
             self._under_way -= 1
             self._leave()

@@ -4,16 +4,17 @@ A scrape adds them up while runs are merged into the past. So the past, and whic
 step *after* the counters of the runs: what was read of a run that was merged by then is left out.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from claimd.store.fields import read_pairs
 from claimd.store.redis import keys
+from claimd.store.redis.codec import read_pairs
 from claimd.store.redis.errors import translated_errors
+from claimd.store.redis.replies import awaited, time_ms
 from claimd.store.redis.script_calls import ScriptCalls
 from claimd.store.redis.scripts import load_script
 from claimd.store.saved_counts import (
@@ -32,8 +33,8 @@ _T = TypeVar("_T")
 class RedisCounts:
     """Implements `CountsStore`."""
 
-    def __init__(self, reading: "Redis", calls: ScriptCalls) -> None:
-        self._reading = reading
+    def __init__(self, reads: Redis, calls: ScriptCalls) -> None:
+        self._reads = reads
         self._calls = calls
         self._save = load_script("counts_save")
         self._merge = load_script("counts_merge")
@@ -57,8 +58,8 @@ class RedisCounts:
     async def load(self) -> SavedCounts:
         """See `CountsStore.load`."""
         with translated_errors():
-            names = list(_runs(await _awaited(self._reading.hgetall(keys.COUNTS_RUNS))))
-            pipeline = self._reading.pipeline(transaction=False)
+            names = list(_runs(await awaited(self._reads.hgetall(keys.COUNTS_RUNS))))
+            pipeline = self._reads.pipeline(transaction=False)
             pipeline.hgetall(keys.METRICS)
             for name in names:
                 pipeline.hgetall(keys.counts_key(name))
@@ -75,35 +76,35 @@ class RedisCounts:
     async def forget_merged(self) -> None:
         """See `CountsStore.forget_merged`."""
         with translated_errors():
-            pipeline = self._reading.pipeline(transaction=False)
+            pipeline = self._reads.pipeline(transaction=False)
             pipeline.time()
             pipeline.hgetall(keys.COUNTS_MERGED)
             now, merged = await pipeline.execute()
             long_ago = [
                 name
                 for name, seen_ms in merged.items()
-                if not seen_ms.isdigit() or abs(_ms(now) - int(seen_ms)) >= MERGED_KEPT_MS
+                if not seen_ms.isdigit() or abs(time_ms(now) - int(seen_ms)) >= MERGED_KEPT_MS
             ]
             for some in _chunks(long_ago):
-                await _awaited(self._reading.hdel(keys.COUNTS_MERGED, *some))
+                await awaited(self._reads.hdel(keys.COUNTS_MERGED, *some))
 
     async def old(self) -> dict[str, bytes]:
         """See `CountsStore.old`."""
         with translated_errors():
-            return _by_gateway(await _awaited(self._reading.hgetall(keys.METRICS)))
+            return _by_gateway(await awaited(self._reads.hgetall(keys.METRICS)))
 
     async def forget_old(self, gateways: Sequence[str]) -> None:
         """See `CountsStore.forget_old`."""
         with translated_errors():
             for some in _chunks(gateways):
-                await _awaited(self._reading.hdel(keys.METRICS, *some))
+                await awaited(self._reads.hdel(keys.METRICS, *some))
 
     async def rounds_over(self, round_ids: Sequence[str], for_ms: int) -> set[str]:
         """See `CountsStore.rounds_over`."""
         over = set()
         for some in _chunks(round_ids):
             with translated_errors():
-                pipeline = self._reading.pipeline(transaction=False)
+                pipeline = self._reads.pipeline(transaction=False)
                 pipeline.time()
                 for round_id in some:
                     pipeline.hmget(keys.round_key(round_id), ["closes_at_ms"])
@@ -111,7 +112,7 @@ class RedisCounts:
             over |= {
                 round_id
                 for round_id, (closes_at_ms,) in zip(some, found, strict=True)
-                if closes_at_ms is None or int(closes_at_ms) + for_ms <= _ms(now)
+                if closes_at_ms is None or int(closes_at_ms) + for_ms <= time_ms(now)
             }
         return over
 
@@ -119,12 +120,6 @@ class RedisCounts:
         """See `CountsStore.settle`."""
         for some in _chunks(moves.items()):
             await self._calls.call(self._settle, (keys.COUNTS_PAST,), [part for move in some for part in move])
-
-
-def _ms(time: tuple[int, int]) -> int:
-    """What TIME replied, in milliseconds."""
-    seconds, microseconds = time
-    return seconds * 1000 + microseconds // 1000
 
 
 def _runs(pairs: Mapping[bytes, bytes]) -> dict[str, tuple[int, int]]:
@@ -158,8 +153,3 @@ def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
     iterator = iter(items)
     while some := list(islice(iterator, MAX_CHANGES)):
         yield some
-
-
-async def _awaited(reply: Awaitable[Any] | Any) -> Any:
-    """The library types one method for its synchronous and its asynchronous client alike."""
-    return await reply

@@ -12,7 +12,7 @@ from claimd.domain.archived import Archived
 from claimd.domain.rounds import Round
 from claimd.domain.times import MAX_TIME_MS
 from claimd.store.errors import StoreDamaged
-from claimd.store.fields import read_archived, read_round
+from claimd.store.redis.codec import read_archived, read_round
 
 # MOVED is a kind of ASK in the library.
 _ABOUT_ONE_KEY = (AskError, ClusterCrossSlotError, TryAgainError)

@@ -19,6 +19,7 @@ from claimd.store.ports import Position, RecentRounds, RoundsPage
 from claimd.store.redis import keys
 from claimd.store.redis.damage import Unreadable, round_or_damage
 from claimd.store.redis.errors import translated_errors
+from claimd.store.redis.replies import awaited, time_ms
 
 # What one request reads at most, whatever it leaves out: a page may have fewer rounds than asked for, and a next one.
 _MOST_READ = 500
@@ -35,13 +36,13 @@ _log = logging.getLogger(__name__)
 class RoundIndex:
     """The index, read and written over `redis`. Every method raises StoreUnavailable."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._completing = asyncio.Lock()
         self._unreadable = Unreadable()
 
     async def page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
-        """See `Store.rounds_page`."""
+        """See `RoundReader.rounds_page`."""
         now_ms = await self._complete_at()
         found: list[Round] = []
         left = _MOST_READ
@@ -61,7 +62,7 @@ class RoundIndex:
         return RoundsPage(now_ms, found, None)
 
     async def recent(self, over_for_ms: int, limit: int) -> RecentRounds:
-        """See `Store.recent_rounds`."""
+        """See `RoundReader.recent_rounds`."""
         now_ms = await self._complete_at()
         since_ms = now_ms - over_for_ms
         positions = await self._not_over(since_ms)
@@ -158,13 +159,13 @@ class RoundIndex:
         pipeline.time()
         pipeline.scard(keys.ROUNDS)
         pipeline.zcard(keys.ROUNDS_OPENING)
-        (seconds, microseconds), named, indexed = await pipeline.execute()
-        return seconds * 1000 + microseconds // 1000, named == indexed
+        time_reply, named, indexed = await pipeline.execute()
+        return time_ms(time_reply), named == indexed
 
     async def _complete(self, now_ms: int) -> None:
         """Index what is in the set alone: rounds of versions before the index, and creations that were cut off."""
-        indexed: set[bytes] = set(await _awaited(self._redis.zrange(keys.ROUNDS_OPENING, 0, -1)))
-        named: set[bytes] = set(await _awaited(self._redis.smembers(keys.ROUNDS)))
+        indexed: set[bytes] = set(await awaited(self._redis.zrange(keys.ROUNDS_OPENING, 0, -1)))
+        named: set[bytes] = set(await awaited(self._redis.smembers(keys.ROUNDS)))
         missing = list(named - indexed)
         for start in range(0, len(missing), _READ_AT_ONCE):
             part = missing[start : start + _READ_AT_ONCE]
@@ -184,8 +185,8 @@ class RoundIndex:
                 writing.zadd(keys.ROUNDS_OPENING, {member: opens_at_ms}, nx=True)
             await writing.execute()
         if removed := indexed - named:
-            await _awaited(self._redis.zrem(keys.ROUNDS_OPENING, *removed))
-            await _awaited(self._redis.zrem(keys.ROUNDS_CLOSING, *removed))
+            await awaited(self._redis.zrem(keys.ROUNDS_OPENING, *removed))
+            await awaited(self._redis.zrem(keys.ROUNDS_CLOSING, *removed))
         _log.info("%d rounds were indexed", len(missing))
 
     async def _positions(self, over: bool, after: Position | None, now_ms: int) -> AsyncIterator[list[Position]]:
@@ -210,14 +211,14 @@ class RoundIndex:
         """What closes after that moment, as far as the index knows, by opening time."""
         with translated_errors():
             ids = [_name(member) for member, _ in await self._by_score(keys.ROUNDS_CLOSING, f"({now_ms}")]
-            scores = await _awaited(self._redis.zmscore(keys.ROUNDS_OPENING, ids)) if ids else []
+            scores = await awaited(self._redis.zmscore(keys.ROUNDS_OPENING, ids)) if ids else []
         opening = zip(ids, scores, strict=True)
         return sorted(Position(int(score), round_id) for round_id, score in opening if score is not None)
 
     async def _by_score(self, key: str, lowest: str, **limits: int) -> list[tuple[bytes, float]]:
         """Members from that score on, with their scores, in order."""
         reply = self._redis.zrange(key, lowest, _NEVER, byscore=True, withscores=True, **limits)  # type: ignore[arg-type]
-        return list(await _awaited(reply))
+        return list(await awaited(reply))
 
     async def _read(self, positions: Sequence[Position]) -> list[Round | None]:
         """Those rounds; None for one that is not there, was archived, or cannot be read."""
@@ -272,8 +273,3 @@ def _scores(state: _State | None, now_ms: int) -> tuple[int, int | str]:
 def _name(member: bytes) -> str:
     # Another program may have written what is no text: it costs itself, and not the list.
     return member.decode(errors="replace")
-
-
-async def _awaited(reply: Any) -> Any:
-    """The library types one method for its synchronous and its asynchronous client alike."""
-    return await reply

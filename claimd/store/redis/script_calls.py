@@ -41,13 +41,14 @@ class ScriptCalls:
 
     def __init__(
         self,
-        pool: "ConnectionPool",
+        pool: ConnectionPool,
         max_connections: int,
         timeout_seconds: float,
         idle: IdleConnections | None = None,
     ) -> None:
         self._pool = pool
-        self._timeout_seconds = timeout_seconds
+        self.max_connections = max_connections
+        self.timeout_seconds = timeout_seconds
         self._free = asyncio.Semaphore(max_connections)
         self._idle = IdleConnections() if idle is None else idle
         # Other processes may reach the server through the same proxy.
@@ -56,9 +57,9 @@ class ScriptCalls:
 
     async def call(self, script: Script, names: Sequence[str], args: Sequence[str | bytes]) -> list[Any]:
         """What the script replies, after the id. Raises StoreRejected where nothing was done, else StoreUnavailable."""
-        return (await self.call_and(script, names, args, ()))[0]
+        return (await self.call_with_followups(script, names, args, ()))[0]
 
-    async def call_and(
+    async def call_with_followups(
         self, script: Script, names: Sequence[str], args: Sequence[str | bytes], after: Sequence[Sequence[Any]]
     ) -> tuple[list[Any], list[Any]]:
         """The same, and the replies to the commands `after` it, sent in one write; an error among these is a value."""
@@ -66,7 +67,7 @@ class ScriptCalls:
         command = script.command(names, (call_id, *args))
         asked = False
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._free:
+            async with asyncio.timeout(self.timeout_seconds), self._free:
                 connection = await self._connected()
                 asked = True
                 reply, *others = await self._ask(connection, script, (command, *after))

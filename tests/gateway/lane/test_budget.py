@@ -95,7 +95,9 @@ async def lane() -> Lane:
     """In front of an engine that refuses everybody at the door, with nothing behind it."""
     store, counts, clock = MemoryStore(now_ms), Counts(), asyncio.get_running_loop().time
     context = Context(
-        store=store,
+        claims=store,
+        rounds=store,
+        readiness=store,
         engine=ClaimEngine(store, counts, BatchLimits(max_waiting=0)),
         passes=Passes(KEYS.pass_key),
         bearer_tokens=BearerTokens(None, TokenRules()),

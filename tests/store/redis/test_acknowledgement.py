@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.store.errors import StoreRejected, StoreUnavailable
-from claimd.store.redis.acknowledgement import PATIENCE_MS, Durability, Replicated, is_confirmed
+from claimd.store.redis.acknowledgement import PATIENCE_MS, Durability, ReplicaAck, is_confirmed
 from claimd.store.redis.store import RedisStore
 from tests.conftest import Pair
 from tests.rounds import definition, identities, identity
@@ -26,7 +26,7 @@ async def sure(pair: Pair) -> AsyncIterator[RedisStore]:
     store = RedisStore.connect(pair.url, Durability.REPLICA)
     while True:
         with suppress(StoreUnavailable):
-            if (await store.round_create(definition(total=2), "")).round is not None:
+            if (await store.rounds.round_create(definition(total=2), "")).round is not None:
                 break
     yield store
     await store.close()
@@ -36,7 +36,7 @@ async def sure(pair: Pair) -> AsyncIterator[RedisStore]:
 async def hasty(pair: Pair, sure: RedisStore) -> AsyncIterator[RedisStore]:
     """A store at the same server that tells at once."""
     store = RedisStore.connect(pair.url)
-    await store.ping()
+    await store.readiness.ping()
     yield store
     await store.close()
 
@@ -44,14 +44,14 @@ async def hasty(pair: Pair, sure: RedisStore) -> AsyncIterator[RedisStore]:
 async def told(store: RedisStore, *people: int) -> list[int]:
     """Ask until all are told, as a machine that stalls may hold a confirmation up; the serials, 0 for a refusal."""
     while True:
-        decisions = await store.claim("r1", identities(*people))
+        decisions = await store.claims.claim("r1", identities(*people))
         if all(decision.outcome is not Outcome.UNAVAILABLE for decision in decisions):
             return [decision.serial for decision in decisions]
 
 
 async def outcomes(store: RedisStore, *people: int) -> list[Outcome]:
     """What becomes of their claims."""
-    return [decision.outcome for decision in await store.claim("r1", identities(*people))]
+    return [decision.outcome for decision in await store.claims.claim("r1", identities(*people))]
 
 
 async def test_what_a_replica_has_is_told_at_once(sure: RedisStore) -> None:
@@ -80,8 +80,8 @@ async def test_a_claim_held_already_is_not_told_before_a_replica_has_it(
     assert await outcomes(hasty, 1) == [Outcome.GRANTED]
     assert await outcomes(sure, 1) == [Outcome.UNAVAILABLE]
     with pytest.raises(StoreUnavailable, match="no replica has confirmed"):
-        await sure.find_claim("r1", identity(1))
-    assert (await sure.find_claim("r1", identity(2))).claim is None
+        await sure.claims.find_claim("r1", identity(1))
+    assert (await sure.claims.find_claim("r1", identity(2))).claim is None
 
 
 async def test_refusals_need_no_replica(pair: Pair, sure: RedisStore) -> None:
@@ -99,22 +99,22 @@ async def test_refusals_need_no_replica(pair: Pair, sure: RedisStore) -> None:
         assert await outcomes(sure, 3) == [Outcome.SOLD_OUT]
         assert await outcomes(sure, 1, 4) == [Outcome.UNAVAILABLE, Outcome.SOLD_OUT]
     assert time.monotonic() - began < 10 * PATIENCE_MS / 1000
-    assert (await sure.round_edit("r1", {"total": 1}, "too little")).outcome is EditOutcome.TOTAL_BELOW_ISSUED
+    assert (await sure.rounds.round_edit("r1", {"total": 1}, "too little")).outcome is EditOutcome.TOTAL_BELOW_ISSUED
 
 
 async def test_an_edit_that_no_replica_has_is_not_told(pair: Pair, sure: RedisStore) -> None:
     """Nor a round that was created: the operator asks again."""
     pair.replica.freeze()
     with pytest.raises(StoreUnavailable, match="no replica has confirmed"):
-        await sure.round_edit("r1", {"paused": True}, "stop")
+        await sure.rounds.round_edit("r1", {"paused": True}, "stop")
     with pytest.raises(StoreUnavailable, match="no replica has confirmed"):
-        await sure.round_create(definition("r2"), "")
+        await sure.rounds.round_create(definition("r2"), "")
     pair.replica.thaw()
     for _ in range(1000):
         with suppress(StoreUnavailable):
-            assert (await sure.round_edit("r1", {"paused": True}, "stop")).outcome is EditOutcome.DONE
+            assert (await sure.rounds.round_edit("r1", {"paused": True}, "stop")).outcome is EditOutcome.DONE
             break
-    assert (await sure.round("r1")).round.paused  # type: ignore[union-attr]
+    assert (await sure.rounds.round("r1")).round.paused  # type: ignore[union-attr]
 
 
 async def test_without_a_replica_nothing_is_told(pair: Pair, sure: RedisStore) -> None:
@@ -153,7 +153,7 @@ async def test_a_refused_call_leaves_no_reply_behind(pair: Pair, sure: RedisStor
     with pair.primary.client() as client:
         client.config_set("maxmemory", "1")
         with pytest.raises(StoreRejected):
-            await sure.claim("r1", identities(1))
+            await sure.claims.claim("r1", identities(1))
         client.config_set("maxmemory", "0")
     assert await told(sure, 1) == [1]
 
@@ -190,29 +190,29 @@ def test_what_counts_as_a_confirmation(replies: tuple[object, object], confirmed
 
 def test_a_round_that_exists_is_told_once_a_replica_has_it() -> None:
     """It may have been created by a call that nobody confirmed: asking again must not make it seem so."""
-    replicated = Replicated(lambda: 0.0)
+    replicated = ReplicaAck(lambda: 0.0)
     with pytest.raises(StoreUnavailable):
-        replicated.edit(EditOutcome.ROUND_EXISTS, (0, MISSING))
-    replicated.edit(EditOutcome.ROUND_EXISTS, (1, MISSING))
+        replicated.require_confirmed_edit(EditOutcome.ROUND_EXISTS, (0, MISSING))
+    replicated.require_confirmed_edit(EditOutcome.ROUND_EXISTS, (1, MISSING))
 
 
 def test_patience_comes_back() -> None:
     """After a confirmation that was needed, or after a while; one that waited for nothing is no sign of life."""
     now = 0.0
-    replicated = Replicated(lambda: now)
-    patient = replicated.waits()
+    replicated = ReplicaAck(lambda: now)
+    patient = replicated.confirmation_commands()
     with pytest.raises(StoreUnavailable):
-        replicated.edit(EditOutcome.DONE, (0, MISSING))
-    assert replicated.waits() != patient
-    replicated.edit(EditOutcome.TOTAL_BELOW_ISSUED, (1, MISSING))
-    assert replicated.waits() != patient
-    replicated.edit(EditOutcome.DONE, (1, MISSING))
-    assert replicated.waits() == patient
-    replicated.edit(EditOutcome.TOTAL_BELOW_ISSUED, (0, MISSING))
+        replicated.require_confirmed_edit(EditOutcome.DONE, (0, MISSING))
+    assert replicated.confirmation_commands() != patient
+    replicated.require_confirmed_edit(EditOutcome.TOTAL_BELOW_ISSUED, (1, MISSING))
+    assert replicated.confirmation_commands() != patient
+    replicated.require_confirmed_edit(EditOutcome.DONE, (1, MISSING))
+    assert replicated.confirmation_commands() == patient
+    replicated.require_confirmed_edit(EditOutcome.TOTAL_BELOW_ISSUED, (0, MISSING))
     now = 1.9
-    assert replicated.waits() != patient
+    assert replicated.confirmation_commands() != patient
     now = 2.0
-    assert replicated.waits() == patient
+    assert replicated.confirmation_commands() == patient
 
 
 async def test_an_archiving_that_no_replica_has_is_not_told(pair: Pair, sure: RedisStore) -> None:
@@ -220,16 +220,16 @@ async def test_an_archiving_that_no_replica_has_is_not_told(pair: Pair, sure: Re
     held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
     while True:
         with suppress(StoreUnavailable):
-            await sure.round_edit("r1", {"closed": True}, "over", if_version=1)
+            await sure.rounds.round_edit("r1", {"closed": True}, "over", if_version=1)
             break
     pair.replica.freeze()
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="no replica has confirmed"):
-            await sure.round_archive("r1", **held)
-    assert (await sure.round("r1")).archived is not None
+            await sure.rounds.round_archive("r1", **held)
+    assert (await sure.rounds.round("r1")).archived is not None
     pair.replica.thaw()
     for _ in range(1000):
         with suppress(StoreUnavailable):
-            assert (await sure.round_archive("r1", **held)).outcome is EditOutcome.DONE
+            assert (await sure.rounds.round_archive("r1", **held)).outcome is EditOutcome.DONE
             return
     pytest.fail("it was never confirmed")

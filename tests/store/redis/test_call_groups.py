@@ -30,10 +30,10 @@ class Counted(ScriptCalls):
         super().__init__(pool, connections, PATIENCE_SECONDS)
         self.writes: list[int] = []
 
-    async def call_and(self, *call: Any) -> tuple[list[Any], list[Any]]:
+    async def call_with_followups(self, *call: Any) -> tuple[list[Any], list[Any]]:
         """One."""
         self.writes.append(1)
-        return await super().call_and(*call)
+        return await super().call_with_followups(*call)
 
     async def call_together(
         self, script: Script, calls: Sequence[ScriptCall], *rest: Any
@@ -70,7 +70,7 @@ async def test_calls_of_many_rounds_share_writes(server: Server, calls: Counted)
     together = groups(calls, script(server, "return { call, word }"))
     for _ in range(3):
         calls.writes.clear()
-        told = await asyncio.gather(*(together.call_and((), (f"{n}",), (("TIME",),)) for n in range(200)))
+        told = await asyncio.gather(*(together.call_with_followups((), (f"{n}",), (("TIME",),)) for n in range(200)))
         assert [reply for reply, _ in told] == [[b"%d" % n] for n in range(200)]
         assert all(len(others) == 1 and len(others[0]) == 2 for _, others in told)
         assert sum(calls.writes) == 200
@@ -80,10 +80,10 @@ async def test_calls_of_many_rounds_share_writes(server: Server, calls: Counted)
 async def test_a_call_that_is_alone_leaves_at_once(server: Server, calls: Counted) -> None:
     """It is written before the loop turns, also when others left together not long ago."""
     together = groups(calls, script(server, "return { call, word }"))
-    await asyncio.gather(*(together.call_and((), ("x",), ()) for _ in range(9)))
-    await together.call_and((), ("first",), ())
+    await asyncio.gather(*(together.call_with_followups((), ("x",), ()) for _ in range(9)))
+    await together.call_with_followups((), ("first",), ())
     calls.writes.clear()
-    alone = asyncio.create_task(together.call_and((), ("alone",), ()))
+    alone = asyncio.create_task(together.call_with_followups((), ("alone",), ()))
     await asyncio.sleep(0)
     assert calls.writes == [1]
     assert await alone == ([b"alone"], [])
@@ -92,7 +92,7 @@ async def test_a_call_that_is_alone_leaves_at_once(server: Server, calls: Counte
 async def test_large_calls_have_no_company(server: Server, calls: Counted) -> None:
     """A write has at most 16 KiB: more would keep the first from its reply while the server works on the last."""
     together = groups(calls, script(server, "return { call, string.sub(word, 1, 1) }"))
-    await asyncio.gather(*(together.call_and((), (f"{n}" * 8192,), ()) for n in range(9)))
+    await asyncio.gather(*(together.call_with_followups((), (f"{n}" * 8192,), ()) for n in range(9)))
     assert max(calls.writes) <= 2
 
 
@@ -101,7 +101,9 @@ async def test_an_error_of_one_call_is_its_own(server: Server, calls: Counted) -
     together = groups(calls, script(server, "if word == 'bad' then error('no') end\nreturn { call, word }"))
     words = ["a", "b", "bad", "c", "bad", "d"]
     for _ in range(2):
-        told = await asyncio.gather(*(together.call_and((), (word,), ()) for word in words), return_exceptions=True)
+        told = await asyncio.gather(
+            *(together.call_with_followups((), (word,), ()) for word in words), return_exceptions=True
+        )
         for word, each in zip(words, told, strict=True):
             if word == "bad":
                 assert isinstance(each, StoreUnavailable)
@@ -113,11 +115,11 @@ async def test_an_error_of_one_call_is_its_own(server: Server, calls: Counted) -
 async def test_a_script_that_the_server_forgot_in_between_is_loaded(store: RedisStore, server: Server) -> None:
     """Every claim is granted once, none by a second call."""
     for number in range(40):
-        await store.round_create(definition(f"r{number}"), "")
+        await store.rounds.round_create(definition(f"r{number}"), "")
     for person in range(3):
         with server.client() as client:
             client.script_flush()
-        decided = await asyncio.gather(*(store.claim(f"r{number}", [identity(person)]) for number in range(40)))
+        decided = await asyncio.gather(*(store.claims.claim(f"r{number}", [identity(person)]) for number in range(40)))
         assert {decision.outcome for (decision,) in decided} == {Outcome.GRANTED}
 
 
@@ -139,7 +141,9 @@ async def test_only_the_calls_that_found_no_script_are_sent_again(
         return replies
 
     monkeypatch.setattr(script_calls, "_exchange", flushed_in_between)
-    told = await asyncio.gather(*(together.call_and(("counter",), (f"{n}",), (("TIME",),)) for n in range(10)))
+    told = await asyncio.gather(
+        *(together.call_with_followups(("counter",), (f"{n}",), (("TIME",),)) for n in range(10))
+    )
     assert [reply for reply, _ in told] == [[b"%d" % n] for n in range(10)]
     assert {len(others) for _, others in told} == {1}
     with server.client() as client:
@@ -150,30 +154,32 @@ async def test_a_reply_that_answers_another_call_is_not_believed(server: Server,
     """What that call did is unknown; the connection is not used again."""
     together = groups(calls, script(server, "return { word == 'stray' and call .. '0' or call, word }"))
     words = ["a", "b", "stray", "c"]
-    told = await asyncio.gather(*(together.call_and((), (word,), ()) for word in words), return_exceptions=True)
+    told = await asyncio.gather(
+        *(together.call_with_followups((), (word,), ()) for word in words), return_exceptions=True
+    )
     assert [isinstance(each, StoreUnavailable) for each in told] == [False, False, True, False]
     assert not isinstance(told[2], StoreRejected)
-    told = await asyncio.gather(*(together.call_and((), (f"{n}",), ()) for n in range(9)))
+    told = await asyncio.gather(*(together.call_with_followups((), (f"{n}",), ()) for n in range(9)))
     assert [reply for reply, _ in told] == [[b"%d" % n] for n in range(9)]
 
 
 async def test_what_was_sent_is_unknown_and_what_was_not_is_refused(server: Server, calls: Counted) -> None:
     """Of a server that stands still, within the time that a call has, however many wait."""
     one = groups(calls, script(server, "return { call, word }"), 1.0, at_once=1)
-    await one.call_and((), ("so that there is a connection",), ())
+    await one.call_with_followups((), ("so that there is a connection",), ())
     calls.writes.clear()
     with server.client() as client:
         client.client_pause(60_000, all=False)
         try:
             told = await asyncio.gather(
-                *(one.call_and((), (f"{n}" * 9000,), ()) for n in range(6)), return_exceptions=True
+                *(one.call_with_followups((), (f"{n}" * 9000,), ()) for n in range(6)), return_exceptions=True
             )
         finally:
             client.client_unpause()
     sent = [type(each) for each in told].count(StoreUnavailable)
     assert {type(each) for each in told} == {StoreUnavailable, StoreRejected}
     assert sent <= len(calls.writes)
-    assert (await one.call_and((), ("well again",), ()))[0] == [b"well again"]
+    assert (await one.call_with_followups((), ("well again",), ()))[0] == [b"well again"]
 
 
 async def test_a_call_that_was_given_up_is_not_sent(server: Server, calls: Counted) -> None:
@@ -181,7 +187,7 @@ async def test_a_call_that_was_given_up_is_not_sent(server: Server, calls: Count
     counting = script(server, "redis.call('INCR', KEYS[1])\nreturn { call, word }")
     counting = replace(counting, keys=("counter",))
     together = groups(calls, counting)
-    asks = [asyncio.create_task(together.call_and(("counter",), (f"{n}",), ())) for n in range(9)]
+    asks = [asyncio.create_task(together.call_with_followups(("counter",), (f"{n}",), ())) for n in range(9)]
     await asyncio.sleep(0)
     asks[5].cancel()
     told = await asyncio.gather(*asks, return_exceptions=True)
@@ -193,18 +199,18 @@ async def test_a_call_that_was_given_up_is_not_sent(server: Server, calls: Count
 async def test_a_server_that_dies_leaves_all_in_doubt(store: RedisStore, server: Server) -> None:
     """Whatever was under way together; asking again tells."""
     for number in range(40):
-        await store.round_create(definition(f"r{number}"), "")
-    await asyncio.gather(*(store.claim(f"r{number}", [identity(0)]) for number in range(40)))
+        await store.rounds.round_create(definition(f"r{number}"), "")
+    await asyncio.gather(*(store.claims.claim(f"r{number}", [identity(0)]) for number in range(40)))
     with server.client() as client:
         client.client_pause(60_000, all=False)
-        asks = [asyncio.create_task(store.claim(f"r{number}", identities(1))) for number in range(40)]
+        asks = [asyncio.create_task(store.claims.claim(f"r{number}", identities(1))) for number in range(40)]
         for _ in range(10):
             await asyncio.sleep(0)
         server.kill()
     told = await asyncio.gather(*asks, return_exceptions=True)
     assert {type(each) for each in told} <= {StoreUnavailable, StoreRejected}
     await asyncio.to_thread(server.start)
-    decided = await asyncio.gather(*(store.claim(f"r{number}", identities(1)) for number in range(40)))
+    decided = await asyncio.gather(*(store.claims.claim(f"r{number}", identities(1)) for number in range(40)))
     assert {decision.serial for (decision,) in decided} == {2}
     with server.client() as client:
         assert client.hlen(keys.claims_key("r7")) == 2

@@ -32,7 +32,7 @@ async def test_a_damaged_round_costs_that_round(
 ) -> None:
     """It alone is unavailable; lists, metrics and all other rounds are as before."""
     for round_id in ("good", "bad"):
-        await store.round_create(definition(round_id), "")
+        await store.rounds.round_create(definition(round_id), "")
     with server.client() as client:
         key = keys.round_key("bad")
         if damage == "a field is gone":
@@ -43,11 +43,11 @@ async def test_a_damaged_round_costs_that_round(
             client.hset(key, mapping=DAMAGES[damage])
     caplog.set_level(logging.ERROR)
     for _ in range(3):
-        assert [item.id for item in await listed(store)] == ["good"]
+        assert [item.id for item in await listed(store.rounds)] == ["good"]
     assert len([record for record in caplog.records if "'bad'" in record.getMessage()]) == 1
     with pytest.raises(StoreDamaged, match="'bad'"):
-        await store.round("bad")
-    assert (await store.claim("good", identities(1)))[0].outcome is Outcome.GRANTED
+        await store.rounds.round("bad")
+    assert (await store.claims.claim("good", identities(1)))[0].outcome is Outcome.GRANTED
     async with serving.gateway(server.url) as gateway, serving.console(server.url) as console:
         async with gateway.http.get("/v1/rounds") as answer:
             assert [item["id"] for item in (await answer.json())["rounds"]] == ["good"]
@@ -60,20 +60,20 @@ async def test_a_damaged_round_costs_that_round(
 
 async def test_a_mended_round_is_listed_again(store: RedisStore, server: Server) -> None:
     """Nothing of the damage is remembered."""
-    await store.round_create(definition(), "")
+    await store.rounds.round_create(definition(), "")
     with server.client() as client:
         client.hset(keys.round_key("r1"), "total", "x")
-        assert await listed(store) == []
+        assert await listed(store.rounds) == []
         client.hset(keys.round_key("r1"), "total", "3")
-    assert [item.id for item in await listed(store)] == ["r1"]
+    assert [item.id for item in await listed(store.rounds)] == ["r1"]
 
 
 async def test_a_name_that_is_none_is_passed_over(store: RedisStore, server: Server) -> None:
     """Whatever somebody has written into the set of names."""
-    await store.round_create(definition(), "")
+    await store.rounds.round_create(definition(), "")
     with server.client() as client:
         client.sadd(keys.ROUNDS, b"\xff\xfe")
-    assert [item.id for item in await listed(store)] == ["r1"]
+    assert [item.id for item in await listed(store.rounds)] == ["r1"]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ async def test_a_create_that_fails_leaves_the_list_as_it_was(server: Server, mis
     store = RedisStore.connect(server.url.replace("unix://", "unix://u:p@"))
     try:
         with pytest.raises(StoreUnavailable):
-            await store.round_create(definition(), "")
-        assert [item.id for item in await listed(store)] == []
+            await store.rounds.round_create(definition(), "")
+        assert [item.id for item in await listed(store.rounds)] == []
     finally:
         await store.close()
         with server.client() as client:

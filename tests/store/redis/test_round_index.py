@@ -20,7 +20,7 @@ PAST = {"opens_at_ms": 1000, "closes_at_ms": 2000}
 
 async def ids(store: RedisStore, statuses: frozenset[Status] = NOT_OVER) -> list[str]:
     """What the list has."""
-    return [item.id for item in await listed(store, statuses)]
+    return [item.id for item in await listed(store.rounds, statuses)]
 
 
 def calls_of(server: Server, command: str) -> int:
@@ -51,23 +51,27 @@ def cut_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def test_an_edit_that_is_cut_off_leaves_no_round_out(store: RedisStore) -> None:
     """Creation, and an edit that brings a round back from being over: it is in the list before it is made."""
     with pytest.raises(StoreUnavailable):
-        await store.round_create(definition("r1", **PAST), "")
+        await store.rounds.round_create(definition("r1", **PAST), "")
     assert await ids(store) == []
     with pytest.raises(StoreUnavailable):
-        await store.round_edit("r1", {"closes_at_ms": now_ms() + HOUR_MS}, "longer")
+        await store.rounds.round_edit("r1", {"closes_at_ms": now_ms() + HOUR_MS}, "longer")
     assert await ids(store) == ["r1"]
     with pytest.raises(StoreUnavailable):
-        await store.round_create(definition("r2"), "")
+        await store.rounds.round_create(definition("r2"), "")
     assert await ids(store) == ["r1", "r2"]
 
 
 async def test_an_edit_that_never_came_to_be_makes_no_round(store: RedisStore) -> None:
     """What was announced to the index and then refused, or for a round that is not there, is in no list."""
-    await store.round_create(definition("r1", **PAST), "")
+    await store.rounds.round_create(definition("r1", **PAST), "")
     later_ms = now_ms() + HOUR_MS
-    refused = await store.round_edit("r1", {"closes_at_ms": later_ms, "opens_at_ms": later_ms + 1}, "ends too early")
+    refused = await store.rounds.round_edit(
+        "r1", {"closes_at_ms": later_ms, "opens_at_ms": later_ms + 1}, "ends too early"
+    )
     assert refused.outcome is EditOutcome.INVALID_WINDOW
-    assert (await store.round_edit("nowhere", {"closes_at_ms": later_ms}, "?")).outcome is EditOutcome.ROUND_NOT_FOUND
+    assert (
+        await store.rounds.round_edit("nowhere", {"closes_at_ms": later_ms}, "?")
+    ).outcome is EditOutcome.ROUND_NOT_FOUND
     assert await ids(store) == []
     assert await ids(store, ANY_STATUS) == ["r1"]
 
@@ -75,16 +79,16 @@ async def test_an_edit_that_never_came_to_be_makes_no_round(store: RedisStore) -
 async def test_edits_that_overtake_each_other_leave_the_order_right(store: RedisStore, server: Server) -> None:
     """Forty edits of one round at once, over two stores: the index has what the round has."""
     other = RedisStore.connect(server.url)
-    await store.round_create(definition("r1"), "")
+    await store.rounds.round_create(definition("r1"), "")
     now = now_ms()
     edits = [
-        (store, other)[number % 2].round_edit(
+        (store, other)[number % 2].rounds.round_edit(
             "r1", {"opens_at_ms": now - number, "closes_at_ms": now + HOUR_MS + number}, "a window"
         )
         for number in range(40)
     ]
     await asyncio.gather(*edits)
-    state = (await store.round("r1")).round
+    state = (await store.rounds.round("r1")).round
     assert state is not None
     with server.client() as client:
         assert client.zscore(keys.ROUNDS_OPENING, "r1") == state.definition.opens_at_ms
@@ -96,11 +100,11 @@ async def test_edits_that_overtake_each_other_leave_the_order_right(store: Redis
 
 async def test_an_edit_that_was_overtaken_does_not_undo_the_later_one(store: RedisStore, server: Server) -> None:
     """It writes the index last, finds that the round is not what it wrote, and writes what the round is."""
-    overtaken = await store.round_create(definition("r1"), "")
+    overtaken = await store.rounds.round_create(definition("r1"), "")
     assert overtaken.round is not None
     window = {"opens_at_ms": 5, "closes_at_ms": now_ms() + 2 * HOUR_MS}
-    await store.round_edit("r1", window, "later")
-    await RoundIndex(store._reading).settle(overtaken.round, overtaken.now_ms)
+    await store.rounds.round_edit("r1", window, "later")
+    await RoundIndex(store.pools.reads).settle(overtaken.round, overtaken.now_ms)
     with server.client() as client:
         assert client.zscore(keys.ROUNDS_OPENING, "r1") == window["opens_at_ms"]
         assert client.zscore(keys.ROUNDS_CLOSING, "r1") == window["closes_at_ms"]
@@ -109,9 +113,9 @@ async def test_an_edit_that_was_overtaken_does_not_undo_the_later_one(store: Red
 async def test_a_round_that_was_closed_is_read_no_more(store: RedisStore, server: Server) -> None:
     """Closing is final, so its entry is lowered to that moment, however long the round would have been open."""
     for number in range(30):
-        await store.round_create(definition(f"closed-{number}"), "")
-        await store.round_edit(f"closed-{number}", {"closed": True}, "called off")
-    await store.round_create(definition("r1"), "")
+        await store.rounds.round_create(definition(f"closed-{number}"), "")
+        await store.rounds.round_edit(f"closed-{number}", {"closed": True}, "called off")
+    await store.rounds.round_create(definition("r1"), "")
     before = read_hashes(server)
     assert await ids(store) == ["r1"]
     assert read_hashes(server) == before + 1
@@ -119,11 +123,11 @@ async def test_a_round_that_was_closed_is_read_no_more(store: RedisStore, server
 
 async def test_rounds_of_an_older_version_are_indexed_at_first_use(store: RedisStore, server: Server) -> None:
     """By several stores at once; also those that an older console creates, or cuts off, afterwards."""
-    await store.round_create(definition("over", **PAST), "")
-    await store.round_create(definition("closed"), "")
-    await store.round_edit("closed", {"closed": True}, "called off")
+    await store.rounds.round_create(definition("over", **PAST), "")
+    await store.rounds.round_create(definition("closed"), "")
+    await store.rounds.round_edit("closed", {"closed": True}, "called off")
     for number in range(150):
-        await store.round_create(definition(f"open-{number}"), "")
+        await store.rounds.round_create(definition(f"open-{number}"), "")
     everything = set(await ids(store, ANY_STATUS))
     with server.client() as client:
         client.delete(keys.ROUNDS_CLOSING, keys.ROUNDS_OPENING)
@@ -140,7 +144,7 @@ async def test_rounds_of_an_older_version_are_indexed_at_first_use(store: RedisS
     await ids(store)
     assert calls_of(server, "hmget") == before
     # What was cut off then, and is done now, is not missing either.
-    await store.round_create(definition("half-made"), "")
+    await store.rounds.round_create(definition("half-made"), "")
     assert "half-made" in await ids(store)
     for each in others:
         await each.close()
@@ -148,11 +152,11 @@ async def test_rounds_of_an_older_version_are_indexed_at_first_use(store: RedisS
 
 async def test_an_edit_of_a_round_that_is_not_indexed_yet(store: RedisStore, server: Server) -> None:
     """The first thing that is done after an upgrade may be an edit."""
-    await store.round_create(definition("r1", **PAST), "")
-    await store.round_create(definition("r2"), "")
+    await store.rounds.round_create(definition("r1", **PAST), "")
+    await store.rounds.round_create(definition("r2"), "")
     with server.client() as client:
         client.delete(keys.ROUNDS_CLOSING, keys.ROUNDS_OPENING)
-    await store.round_edit("r1", {"closes_at_ms": now_ms() + HOUR_MS}, "longer")
+    await store.rounds.round_edit("r1", {"closes_at_ms": now_ms() + HOUR_MS}, "longer")
     assert await ids(store) == ["r1", "r2"]
 
 
@@ -161,7 +165,7 @@ async def test_a_round_that_cannot_be_read_costs_itself(
 ) -> None:
     """Another program's key, a hash that lost a field, a name that is no text: the rest is listed; said once each."""
     for name in ("good", "other-type", "no-title", "no-number", "no-json"):
-        await store.round_create(definition(name), "")
+        await store.rounds.round_create(definition(name), "")
     with server.client() as client:
         client.delete(keys.round_key("other-type"))
         client.set(keys.round_key("other-type"), "a string")
@@ -173,7 +177,7 @@ async def test_a_round_that_cannot_be_read_costs_itself(
         for _ in range(3):
             assert await ids(store) == ["good"]
             assert await ids(store, ANY_STATUS) == ["good"]
-            assert [item.id for item in (await store.recent_rounds(HOUR_MS, 10)).rounds] == ["good"]
+            assert [item.id for item in (await store.rounds.recent_rounds(HOUR_MS, 10)).rounds] == ["good"]
     assert len(caplog.records) == 4
     with server.client() as client:
         client.delete(keys.ROUNDS_CLOSING, keys.ROUNDS_OPENING)
@@ -183,7 +187,7 @@ async def test_a_round_that_cannot_be_read_costs_itself(
 async def test_what_one_request_reads_is_bounded(store: RedisStore, server: Server) -> None:
     """A page may be short, or empty, and has a next one; together they have everything."""
     with server.client() as client:
-        await store.round_create(definition("model"), "")
+        await store.rounds.round_create(definition("model"), "")
         fields = client.hgetall(keys.round_key("model"))
         pipeline = client.pipeline()
         for number in range(1200):
@@ -191,10 +195,10 @@ async def test_what_one_request_reads_is_bounded(store: RedisStore, server: Serv
             pipeline.hset(keys.round_key(name), mapping={**fields, b"id": name})  # type: ignore[dict-item]
             pipeline.sadd(keys.ROUNDS, name)
         pipeline.execute()
-    await store.round_create(definition("over", opens_at_ms=now_ms(), closes_at_ms=now_ms() + 1), "")
-    await store.round_edit("over", {"closed": True}, "called off")
+    await store.rounds.round_create(definition("over", opens_at_ms=now_ms(), closes_at_ms=now_ms() + 1), "")
+    await store.rounds.round_edit("over", {"closed": True}, "called off")
     before = read_hashes(server)
-    page = await store.rounds_page(frozenset({Status.CLOSED}), None, 100)
+    page = await store.rounds.rounds_page(frozenset({Status.CLOSED}), None, 100)
     assert read_hashes(server) - before <= 510
     assert page.rounds == []
     assert page.next is not None
@@ -205,8 +209,8 @@ async def test_what_one_request_reads_is_bounded(store: RedisStore, server: Serv
 async def test_a_round_that_is_deleted_is_in_no_list(store: RedisStore, server: Server) -> None:
     """One whose removal from the index was cut off is passed over, and removed when it is deleted again or created."""
     for name in ("r1", "r2"):
-        await store.round_create(definition(name), "")
-    await store.round_delete("r1", "a slip")
+        await store.rounds.round_create(definition(name), "")
+    await store.rounds.round_delete("r1", "a slip")
     assert await ids(store) == await ids(store, ANY_STATUS) == ["r2"]
     with server.client() as client:
         assert client.zcard(keys.ROUNDS_OPENING) == client.zcard(keys.ROUNDS_CLOSING) == client.scard(keys.ROUNDS) == 1
@@ -215,7 +219,7 @@ async def test_a_round_that_is_deleted_is_in_no_list(store: RedisStore, server: 
         client.zadd(keys.ROUNDS_OPENING, {"nowhere": 1})
         assert await ids(store) == await ids(store, ANY_STATUS) == ["r2"]
         assert client.zcard(keys.ROUNDS_OPENING) == client.scard(keys.ROUNDS) == 2
-    await store.round_create(definition("r1"), "")
+    await store.rounds.round_create(definition("r1"), "")
     assert await ids(store) == ["r2", "r1"]
 
 
@@ -225,24 +229,24 @@ async def test_a_round_that_is_created_anew_while_it_is_deleted_is_listed(
     """The removal from the index comes last, or the creation does: the round is there, and so it is listed."""
     remove = RoundIndex.remove
     other = RedisStore.connect(server.url)
-    await store.round_create(definition("r1"), "")
+    await store.rounds.round_create(definition("r1"), "")
 
     async def late(index: RoundIndex, round_id: str) -> None:
-        await other.round_create(definition(round_id), "")
+        await other.rounds.round_create(definition(round_id), "")
         await remove(index, round_id)
 
     monkeypatch.setattr(RoundIndex, "remove", late)
-    await store.round_delete("r1", "a slip")
+    await store.rounds.round_delete("r1", "a slip")
     assert await ids(store) == await ids(store, ANY_STATUS) == ["r1"]
     monkeypatch.undo()
     settle = RoundIndex.settle
 
     async def later(index: RoundIndex, item: Round, at_ms: int) -> None:
-        await other.round_delete(item.id, "a slip")
+        await other.rounds.round_delete(item.id, "a slip")
         await settle(index, item, at_ms)
 
     monkeypatch.setattr(RoundIndex, "settle", later)
-    await store.round_edit("r1", {"opens_at_ms": 5}, "sooner")
+    await store.rounds.round_edit("r1", {"opens_at_ms": 5}, "sooner")
     assert await ids(store) == await ids(store, ANY_STATUS) == []
     with server.client() as client:
         assert client.zcard(keys.ROUNDS_OPENING) == client.zcard(keys.ROUNDS_CLOSING) == client.scard(keys.ROUNDS) == 0
@@ -251,10 +255,10 @@ async def test_a_round_that_is_created_anew_while_it_is_deleted_is_listed(
 
 async def archive(store: RedisStore) -> None:
     """Have a round that left the server."""
-    await store.round_create(definition("old"), "")
-    await store.round_edit("old", {"closed": True}, "over")
+    await store.rounds.round_create(definition("old"), "")
+    await store.rounds.round_edit("old", {"closed": True}, "over")
     held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
-    assert (await store.round_archive("old", **held)).outcome is EditOutcome.DONE
+    assert (await store.rounds.round_archive("old", **held)).outcome is EditOutcome.DONE
 
 
 def left_in_the_index(server: Server) -> set[bytes]:
@@ -268,8 +272,10 @@ async def test_an_archived_round_leaves_the_index_for_good(store: RedisStore, se
     """Its stub has the fields of a closed round, and its id stays taken: neither brings its name back."""
     await archive(store)
     assert left_in_the_index(server) == set()
-    assert (await store.round_create(definition("old"), "")).outcome is EditOutcome.ROUND_EXISTS
-    assert (await store.round_edit("old", {"closes_at_ms": now_ms() + HOUR_MS}, "x")).outcome is EditOutcome.ARCHIVED
+    assert (await store.rounds.round_create(definition("old"), "")).outcome is EditOutcome.ROUND_EXISTS
+    assert (
+        await store.rounds.round_edit("old", {"closes_at_ms": now_ms() + HOUR_MS}, "x")
+    ).outcome is EditOutcome.ARCHIVED
     assert left_in_the_index(server) == set()
     assert await ids(store, ANY_STATUS) == []
 
@@ -279,18 +285,18 @@ async def test_an_archiving_that_was_cut_off_leaves_no_name_behind(store: RedisS
     await archive(store)
     with server.client() as client:
         client.sadd(keys.ROUNDS, "old")
-    await store.round_create(definition("new"), "")
+    await store.rounds.round_create(definition("new"), "")
     assert await ids(store, ANY_STATUS) == ["new"]
     assert left_in_the_index(server) == {b"new"}
 
 
 async def test_an_edit_that_an_archiving_overtakes_leaves_no_name_behind(store: RedisStore, server: Server) -> None:
     """The edit's settling comes last, and finds that the round has left."""
-    await store.round_create(definition("old"), "")
-    item = (await store.round("old")).round
+    await store.rounds.round_create(definition("old"), "")
+    item = (await store.rounds.round("old")).round
     assert item is not None
-    await store.round_edit("old", {"closed": True}, "over")
+    await store.rounds.round_edit("old", {"closed": True}, "over")
     held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
-    await store.round_archive("old", **held)
-    await store._index.settle(item, now_ms())
+    await store.rounds.round_archive("old", **held)
+    await store.rounds._index.settle(item, now_ms())
     assert left_in_the_index(server) == set()

@@ -20,8 +20,8 @@ from redis.asyncio import ConnectionPool
 from claimd.domain.rounds import FIRST_EPOCH, NOT_OVER
 from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.redis import connections, keys
-from claimd.store.redis import store as redis_store
 from claimd.store.redis.connections import IdleConnections
+from claimd.store.redis.pools import Pools
 from claimd.store.redis.script_calls import ScriptCalls
 from claimd.store.redis.scripts import Script, load_script
 from claimd.store.redis.store import RedisStore
@@ -52,20 +52,18 @@ def proxy(valkey: Server) -> Iterator[Proxy]:
 @pytest.fixture
 async def busy(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RedisStore]:
     """A store through the proxy with as many connections of each kind as there may be, all of them idle for long."""
-    monkeypatch.setattr(redis_store, "_CLAIM_TIMEOUT_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(redis_store, "_READ_TIMEOUT_SECONDS", PATIENCE_SECONDS)
-    store = RedisStore.connect(f"unix://{proxy.listen}")
+    store = RedisStore(Pools.connect(f"unix://{proxy.listen}", timeout_seconds=PATIENCE_SECONDS))
     for round_id in ROUNDS:
-        await store.round_create(definition(round_id), reason="for a test")
+        await store.rounds.round_create(definition(round_id), reason="for a test")
     await asyncio.gather(
         # By themselves: claims of rounds that come at once share connections.
-        *(_claim(store._claiming) for _ in ROUNDS),
-        *(store.round(round_id) for round_id in ROUNDS),
-        *(store.round_edit(round_id, {"paused": False}, "for a test") for round_id in ROUNDS),
+        *(_claim(store.pools.claim_calls) for _ in ROUNDS),
+        *(store.rounds.round(round_id) for round_id in ROUNDS),
+        *(store.rounds.round_edit(round_id, {"paused": False}, "for a test") for round_id in ROUNDS),
     )
     assert proxy.connected == ALL_CONNECTIONS
     monkeypatch.setattr(connections, "TRUSTED_SECONDS", 0.0)
-    monkeypatch.setattr(store._claiming._idle, "_trusted_seconds", 0.0)
+    monkeypatch.setattr(store.pools.claim_calls._idle, "_trusted_seconds", 0.0)
     yield store
     await store.close()
 
@@ -80,13 +78,13 @@ async def _claim(calls: ScriptCalls, person: int = 1) -> Any:
 
 
 ASKED: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
-    "claim": lambda store: store.claim("r0", [identity(2)]),
-    "pause": lambda store: store.round_edit("r0", {"paused": True}, "for a test"),
-    "create": lambda store: store.round_create(definition("another"), "for a test"),
-    "round": lambda store: store.round("r0"),
-    "rounds": lambda store: store.rounds_page(NOT_OVER, None, 1),
-    "held": lambda store: store.find_claim("r0", identity(1)),
-    "readiness": lambda store: store.ping(),
+    "claim": lambda store: store.claims.claim("r0", [identity(2)]),
+    "pause": lambda store: store.rounds.round_edit("r0", {"paused": True}, "for a test"),
+    "create": lambda store: store.rounds.round_create(definition("another"), "for a test"),
+    "round": lambda store: store.rounds.round("r0"),
+    "rounds": lambda store: store.rounds.rounds_page(NOT_OVER, None, 1),
+    "held": lambda store: store.claims.find_claim("r0", identity(1)),
+    "readiness": lambda store: store.readiness.ping(),
     "counts": lambda store: store.counts.load(),
 }
 
@@ -105,9 +103,9 @@ async def test_silent_connections_cost_a_probe_and_no_call(
 async def test_one_silent_connection_ends_all_idle_ones(busy: RedisStore, proxy: Proxy) -> None:
     """They are closed: none is left that would cost the next call a probe."""
     proxy.silence()
-    await busy.claim("r0", [identity(2)])
-    await busy.round_edit("r0", {"title": "Another"}, "for a test")
-    await busy.round("r0")
+    await busy.claims.claim("r0", [identity(2)])
+    await busy.rounds.round_edit("r0", {"title": "Another"}, "for a test")
+    await busy.rounds.round("r0")
     async with asyncio.timeout(PATIENCE_SECONDS):
         # One each for claims, edits and readings.
         while proxy.connected > 3:  # noqa: ASYNC110 - the proxy is in a thread of its own
@@ -164,14 +162,11 @@ async def test_idle_connections_expire(proxy: Proxy) -> None:
     await calls.close()
 
 
-async def test_an_edit_that_was_sent_is_not_repeated(
-    proxy: Proxy, valkey: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_edit_that_was_sent_is_not_repeated(proxy: Proxy, valkey: Server) -> None:
     """Its outcome is unknown, and a relative edit would count twice."""
-    monkeypatch.setattr(redis_store, "_READ_TIMEOUT_SECONDS", 0.5)
-    store = RedisStore.connect(f"unix://{proxy.listen}")
-    await store.round_create(definition("r0"), "for a test")
-    await store.round_edit("r0", {"paused": False}, "for a test")
+    store = RedisStore(Pools.connect(f"unix://{proxy.listen}", timeout_seconds=0.5))
+    await store.rounds.round_create(definition("r0"), "for a test")
+    await store.rounds.round_edit("r0", {"paused": False}, "for a test")
     before = _times_asked(valkey, "evalsha")
 
     async def lose_outcomes(wires: Wires, reply: bytes) -> None:
@@ -180,7 +175,7 @@ async def test_an_edit_that_was_sent_is_not_repeated(
 
     proxy.share, proxy.fault = 1.0, lose_outcomes
     with pytest.raises(StoreUnavailable) as failed:
-        await store.round_edit("r0", {"paused": True}, "for a test")
+        await store.rounds.round_edit("r0", {"paused": True}, "for a test")
     proxy.fault = None
     assert not isinstance(failed.value, StoreRejected)
     assert _times_asked(valkey, "evalsha") == before + 1
@@ -217,10 +212,10 @@ async def test_the_kernel_watches_connections_over_tcp(request: pytest.FixtureRe
     server = Server.started("valkey", free_port())
     request.addfinalizer(server.end)
     store = RedisStore.connect(f"redis://127.0.0.1:{server.port}")
-    await store.ping()
-    await store.rounds_page(NOT_OVER, None, 1)
-    (editing, _), *_ = store._editing._idle._idle
-    (reading, *_) = store._reading.connection_pool._get_free_connections()
+    await store.readiness.ping()
+    await store.rounds.rounds_page(NOT_OVER, None, 1)
+    (editing, _), *_ = store.pools.edit_calls._idle._idle
+    (reading, *_) = store.pools.reads.connection_pool._get_free_connections()
     for connection in (editing, reading):
         wire = connection._writer.get_extra_info("socket")
         assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
