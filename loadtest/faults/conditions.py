@@ -151,9 +151,9 @@ def _own(scene: Scene) -> Valkey:
 def _nothing_half_written(redis: Any) -> None:
     """The counter, the claims and the log agree: read in one transaction, while it goes on."""
     pipeline = redis.pipeline(transaction=True)
-    pipeline.hget(keys.round_key(ROUND), "issued")
-    pipeline.hlen(keys.claims_key(ROUND))
-    pipeline.xrevrange(keys.log_key(ROUND), count=50)
+    pipeline.hget(keys.of_round(ROUND).round, "issued")
+    pipeline.hlen(keys.of_round(ROUND).claims)
+    pipeline.xrevrange(keys.of_round(ROUND).log, count=50)
     issued, held, entries = pipeline.execute()
     newest = next((fields for _, fields in entries if b"grants" in fields), None)
     logged = int(issued) if newest is None else int(newest[b"first"]) - 1 + len(newest[b"identities"]) // 16

@@ -204,12 +204,12 @@ class _Cutter:
                 process.wait()
 
     def _wrong(self, redis: Any, cut: int) -> str | None:
-        issued, held = int(redis.hget(keys.round_key(ROUND), "issued")), redis.hlen(keys.claims_key(ROUND))
+        issued, held = int(redis.hget(keys.of_round(ROUND).round, "issued")), redis.hlen(keys.of_round(ROUND).claims)
         if issued != held:
             return f"cut at {cut}: issued {issued}, but {held} claims"
         for acknowledged in self.told:
             claim = acknowledged.claim
-            kept = redis.hget(keys.claims_key(ROUND), claim.identity)
+            kept = redis.hget(keys.of_round(ROUND).claims, claim.identity)
             if kept is None and acknowledged.on_disk_bytes <= cut:
                 return f"cut at {cut}: the claim told when the file had {acknowledged.on_disk_bytes} bytes is lost"
             if kept is not None and not kept.startswith(b"%d:" % claim.serial):

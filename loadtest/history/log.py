@@ -11,7 +11,7 @@ import orjson
 
 from claimd.domain.claims import IDENTITY_BYTES
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
-from claimd.store.redis.keys import log_key
+from claimd.store.redis.keys import Partition, log_key
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -31,7 +31,7 @@ class Log:
 def read_log(client: "Redis", round_id: str) -> Log:
     """The log as it stands, 200 entries at a time. `client` must not decode; what it raises is raised."""
     entries, malformed = [], 0
-    for fields in _pages(client, log_key(round_id)):
+    for fields in _pages(client, log_key(Partition.of_round(round_id))):
         kind, about = next(iter(fields.items()))
         if about != round_id.encode():
             continue  # Rounds that share limits will share a log.

@@ -12,7 +12,7 @@ from claimd.store.redis.store import RedisStore
 from tests.rounds import definition, identities, identity
 from tests.servers import Server
 
-CLAIMS, ROUND, LOG = keys.claims_key("r1"), keys.round_key("r1"), keys.log_key("r1")
+ROUND, CLAIMS, LOG = keys.of_round("r1")
 
 
 async def filled(store: RedisStore) -> None:

@@ -88,7 +88,7 @@ async def test_a_round_goes_to_a_file_with_all_that_it_had(console: Served, valk
     audited = await _audited(document["file"])
     assert audited.audit.ok
     assert (audited.audit.claims, audited.sha256, audited.round.id) == (1300, document["sha256"], "night")
-    assert set(_dump(valkey)) == {keys.round_key("night").encode()}
+    assert set(_dump(valkey)) == {keys.of_round("night").round.encode()}
 
 
 async def test_every_route_of_an_archived_round_says_where_it_is(console: Served, gateway: Served) -> None:
@@ -237,15 +237,15 @@ async def test_it_can_be_bound_to_a_version(console: Served, if_match: str, stat
 
 
 def _claim_gone(client: redis.Redis) -> None:
-    client.hdel(keys.claims_key("night"), (2).to_bytes(16, "big"))
+    client.hdel(keys.of_round("night").claims, (2).to_bytes(16, "big"))
 
 
 def _claim_added(client: redis.Redis) -> None:
-    client.hset(keys.claims_key("night"), b"x" * 16, "4:1")
+    client.hset(keys.of_round("night").claims, b"x" * 16, "4:1")
 
 
 def _log_gone(client: redis.Redis) -> None:
-    client.delete(keys.log_key("night"))
+    client.delete(keys.of_round("night").log)
 
 
 @pytest.mark.parametrize("tamper", [_claim_gone, _claim_added, _log_gone])

@@ -10,7 +10,7 @@ import redis
 from claimd.domain.claims import claim_id
 from claimd.domain.log import GrantsEntry
 from claimd.domain.times import to_rfc3339
-from claimd.store.redis.keys import claims_key, log_key, round_key
+from claimd.store.redis import keys
 from tests.http.answers import good
 from tests.http.raw import connected
 from tests.http.serving import ADMIN, ADMIN_TOKEN, Served, open_round
@@ -67,7 +67,7 @@ async def test_a_good_round_is_ok(console: Served, granted: int, total: int) -> 
     }
 
 
-ROUND, CLAIMS, LOG = round_key("night"), claims_key("night"), log_key("night")
+ROUND, CLAIMS, LOG = keys.of_round("night")
 
 
 def _value(client: redis.Redis, n: int) -> tuple[str, str]:

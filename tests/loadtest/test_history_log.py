@@ -8,7 +8,7 @@ from histories import columns, digest
 
 from claimd.domain.log import EditEntry, GrantsEntry
 from claimd.domain.outcomes import Outcome
-from claimd.store.redis.keys import log_key
+from claimd.store.redis.keys import Partition, log_key
 from claimd.store.redis.store import RedisStore
 from loadtest.client.answers import Answer
 from loadtest.history.checker import check
@@ -58,8 +58,8 @@ async def test_entries_that_cannot_be_read_are_counted(store: RedisStore, server
     ]
     with server.client() as client:
         for fields in strange:
-            client.xadd(log_key("r1"), fields)  # type: ignore[arg-type]
-        client.xadd(log_key("r1"), {"grants": "r2"})
+            client.xadd(log_key(Partition("r1")), fields)  # type: ignore[arg-type]
+        client.xadd(log_key(Partition("r1")), {"grants": "r2"})
     log = read(server)
     assert (len(log.entries), log.malformed) == (1, len(strange))
     assert read(server, "nowhere") == Log(())

@@ -370,4 +370,11 @@ MUTANTS = (
         "if false then",
         "tests/store/test_conformance.py",
     ),
+    Mutant(
+        "a round's keys in different slots",
+        "claimd/store/redis/keys.py",
+        'return f"{_PREFIX}:{partition.tag}:log"',
+        'return f"{_PREFIX}:{partition.campaign}:log"',
+        "tests/store/redis/test_keys.py",
+    ),
 )

@@ -5,7 +5,7 @@
 
 from claimd.store.redis import keys
 
-_ROUND, _CLAIMS, _LOG = keys.round_key(""), keys.claims_key(""), keys.log_key("")
+_ROUND, _CLAIMS, _LOG = keys.of_round("")
 
 NEEDED = (
     "CLIENT SETNAME claimd",

@@ -50,11 +50,12 @@ class RedisClaims:
         """See `ClaimStore.find_claim`."""
         if not self._installation.agreed:
             await self._installation.agree()
+        names = keys.of_round(round_id)
         with translated_errors():
             pipeline = self._pools.reads.pipeline(transaction=False)
-            pipeline.hexists(keys.round_key(round_id), "total")
-            pipeline.hexists(keys.round_key(round_id), "archived")
-            pipeline.hget(keys.claims_key(round_id), cast(str, identity))
+            pipeline.hexists(names.round, "total")
+            pipeline.hexists(names.round, "archived")
+            pipeline.hget(names.claims, cast(str, identity))
             exists, archived, value = without_errors(await pipeline.execute(raise_on_error=False))
         claim = claim_of(round_id, value) if value else None
         if claim is not None and self._acknowledgement.rewrite_replays:
@@ -80,5 +81,4 @@ class RedisClaims:
         return Claim(round_id, decision.serial, decision.claimed_at_ms)
 
     def _call(self, round_id: str, identities: Sequence[bytes], epoch: int) -> ScriptCall:
-        names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
-        return names, (round_id, str(epoch), self._rewrite, b"".join(identities))
+        return keys.of_round(round_id), (round_id, str(epoch), self._rewrite, b"".join(identities))

@@ -107,7 +107,7 @@ class RedisCounts:
                 pipeline = self._reads.pipeline(transaction=False)
                 pipeline.time()
                 for round_id in some:
-                    pipeline.hmget(keys.round_key(round_id), ["closes_at_ms"])
+                    pipeline.hmget(keys.of_round(round_id).round, ["closes_at_ms"])
                 now, *found = await pipeline.execute()
             over |= {
                 round_id

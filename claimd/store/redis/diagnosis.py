@@ -19,7 +19,7 @@ class RedisDiagnosis:
 
     async def acl_denied(self) -> list[str]:
         """The commands of `acl.NEEDED` that the server does not permit to our user."""
-        reply = await self._pools.edit_calls.call(self._acl_denied, (keys.round_key(""),), ("\n".join(NEEDED),))
+        reply = await self._pools.edit_calls.call(self._acl_denied, (keys.of_round("").round,), ("\n".join(NEEDED),))
         return [command.decode() for command in reply]
 
     async def try_confirmation(self) -> list[Any]:

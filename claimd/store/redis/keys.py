@@ -1,8 +1,10 @@
 """Every key of the server, each with its function; nothing else spells one.
 
-The hash tag is `{campaign.partition}`: rounds that share limits share a slot. Until campaigns exist a round is its
-own campaign, partition 0.
+A round's keys have the hash tag of its partition, `{campaign.number}`, so that one script can use all of them on a
+cluster. Until campaigns exist, each round is a campaign of its own with one partition, number 0.
 """
+
+from typing import NamedTuple
 
 _PREFIX = "claimd:1"
 
@@ -21,25 +23,52 @@ DOCTOR = f"{_PREFIX}:marks"
 INSTALLATION = f"{_PREFIX}:installation"
 
 
-def round_key(round_id: str) -> str:
+class Partition(NamedTuple):
+    """Rounds whose keys are in one slot of a cluster: a part of a campaign, or a round without a campaign."""
+
+    campaign: str
+    number: int = 0
+
+    @classmethod
+    def of_round(cls, round_id: str) -> "Partition":
+        """The partition of a round without a campaign."""
+        return cls(round_id)
+
+    @property
+    def tag(self) -> str:
+        """The hash tag, braces included."""
+        return f"{{{self.campaign}.{self.number}}}"
+
+
+class RoundKeys(NamedTuple):
+    """The keys of one round, in the sequence in which claim.lua takes them."""
+
+    round: str
+    claims: str
+    log: str
+
+
+def of_round(round_id: str) -> RoundKeys:
+    """The keys of a round without a campaign."""
+    partition = Partition.of_round(round_id)
+    return RoundKeys(round_key(partition, round_id), claims_key(partition, round_id), log_key(partition))
+
+
+def round_key(partition: Partition, round_id: str) -> str:
     """Hash: definition, counters and flags of a round."""
-    return f"{_PREFIX}:{_tag(round_id)}:round:{round_id}"
+    return f"{_PREFIX}:{partition.tag}:round:{round_id}"
 
 
-def claims_key(round_id: str) -> str:
-    """Hash: identity digest (16 bytes) → `serial:claimed_at_ms`."""
-    return f"{_PREFIX}:{_tag(round_id)}:claims:{round_id}"
+def claims_key(partition: Partition, round_id: str) -> str:
+    """Hash: identity digest (16 bytes) -> `serial:claimed_at_ms`."""
+    return f"{_PREFIX}:{partition.tag}:claims:{round_id}"
+
+
+def log_key(partition: Partition) -> str:
+    """Stream: the grants and edits of all rounds of a partition, in order."""
+    return f"{_PREFIX}:{partition.tag}:log"
 
 
 def counts_key(run: str) -> str:
     """Hash: counter -> value, of one run of a gateway."""
     return f"{_PREFIX}:{{metrics}}:counts:{run}"
-
-
-def log_key(round_id: str) -> str:
-    """Stream: what happened, in order."""
-    return f"{_PREFIX}:{_tag(round_id)}:log"
-
-
-def _tag(round_id: str) -> str:
-    return f"{{{round_id}.0}}"

@@ -30,7 +30,7 @@ class RedisLog:
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
         """See `LogReader.log`."""
-        key = keys.log_key(round_id)
+        key = keys.of_round(round_id).log
         with translated_errors():
             newest = await awaited(self._reads.xrevrange(key, count=1))
         if not newest:
@@ -52,7 +52,7 @@ class RedisLog:
 
     async def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
         """See `LogReader.claims`."""
-        key, cursor = keys.claims_key(round_id), 0
+        key, cursor = keys.of_round(round_id).claims, 0
         while True:
             with translated_errors():
                 cursor, page = await awaited(self._reads.hscan(key, cursor, count=_SCAN_PAGE))

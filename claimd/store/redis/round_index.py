@@ -120,7 +120,7 @@ class RoundIndex:
             pipeline.zrem(keys.ROUNDS_OPENING, round_id)
             pipeline.zrem(keys.ROUNDS_CLOSING, round_id)
             pipeline.srem(keys.ROUNDS, round_id)
-            pipeline.hmget(keys.round_key(round_id), _INDEXED)
+            pipeline.hmget(keys.of_round(round_id).round, _INDEXED)
             *_, fields = await pipeline.execute()
         created = _state(fields)
         if created is not None:
@@ -138,7 +138,7 @@ class RoundIndex:
                 pipeline.zadd(keys.ROUNDS_CLOSING, {round_id: min(closes_at_ms, now_ms)}, lt=True)
             else:
                 pipeline.zadd(keys.ROUNDS_CLOSING, {round_id: closes_at_ms}, gt=True)
-            pipeline.hmget(keys.round_key(round_id), _INDEXED)
+            pipeline.hmget(keys.of_round(round_id).round, _INDEXED)
             *_, fields = await pipeline.execute()
         return cast(Sequence[bytes | None], fields)
 
@@ -171,7 +171,7 @@ class RoundIndex:
             part = missing[start : start + _READ_AT_ONCE]
             reading = self._redis.pipeline(transaction=False)
             for member in part:
-                reading.hmget(keys.round_key(_name(member)), _INDEXED)
+                reading.hmget(keys.of_round(_name(member)).round, _INDEXED)
             replies = await reading.execute(raise_on_error=False)
             writing = self._redis.pipeline(transaction=False)
             for member, reply in zip(part, replies, strict=True):
@@ -225,7 +225,7 @@ class RoundIndex:
         with translated_errors():
             pipeline = self._redis.pipeline(transaction=False)
             for position in positions:
-                pipeline.hgetall(keys.round_key(position.round_id))
+                pipeline.hgetall(keys.of_round(position.round_id).round)
             replies = await pipeline.execute(raise_on_error=False)
             found = [round_or_damage(at.round_id, reply) for at, reply in zip(positions, replies, strict=True)]
         self._unreadable.note(item for item in found if isinstance(item, StoreDamaged))

@@ -48,7 +48,7 @@ class RedisRounds:
             pipeline = self._pools.reads.pipeline(transaction=False)
             # The time first: a status derived from it is never ahead of what was read.
             pipeline.time()
-            pipeline.hgetall(keys.round_key(round_id))
+            pipeline.hgetall(keys.of_round(round_id).round)
             time_reply, reply = await pipeline.execute(raise_on_error=False)
             (time_reply,) = without_errors([time_reply])
             found = round_or_damage(round_id, reply)
@@ -113,7 +113,7 @@ class RedisRounds:
         self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
     ) -> Edited:
         """See `RoundStore.round_archive`."""
-        names = (keys.round_key(round_id), keys.claims_key(round_id), keys.log_key(round_id))
+        names = keys.of_round(round_id)
         edited = await self._edit_keys(
             self._archive_script, round_id, names, str(version), str(issued), sha256, file, who, reason
         )
@@ -123,8 +123,8 @@ class RedisRounds:
         return edited
 
     async def _edit(self, script: Script, round_id: str, *args: str | bytes) -> Edited:
-        names = (keys.round_key(round_id), keys.log_key(round_id))
-        return await self._edit_keys(script, round_id, names, round_id, *args)
+        names = keys.of_round(round_id)
+        return await self._edit_keys(script, round_id, (names.round, names.log), round_id, *args)
 
     async def _edit_keys(self, script: Script, round_id: str, names: Sequence[str], *args: str | bytes) -> Edited:
         commands = self._acknowledgement.confirmation_commands()

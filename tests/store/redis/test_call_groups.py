@@ -213,4 +213,4 @@ async def test_a_server_that_dies_leaves_all_in_doubt(store: RedisStore, server:
     decided = await asyncio.gather(*(store.claims.claim(f"r{number}", identities(1)) for number in range(40)))
     assert {decision.serial for (decision,) in decided} == {2}
     with server.client() as client:
-        assert client.hlen(keys.claims_key("r7")) == 2
+        assert client.hlen(keys.of_round("r7").claims) == 2

@@ -34,7 +34,7 @@ async def test_a_damaged_round_costs_that_round(
     for round_id in ("good", "bad"):
         await store.rounds.round_create(definition(round_id), "")
     with server.client() as client:
-        key = keys.round_key("bad")
+        key = keys.of_round("bad").round
         if damage == "a field is gone":
             client.hdel(key, "title")
         elif damage == "another type":
@@ -62,9 +62,9 @@ async def test_a_mended_round_is_listed_again(store: RedisStore, server: Server)
     """Nothing of the damage is remembered."""
     await store.rounds.round_create(definition(), "")
     with server.client() as client:
-        client.hset(keys.round_key("r1"), "total", "x")
+        client.hset(keys.of_round("r1").round, "total", "x")
         assert await listed(store.rounds) == []
-        client.hset(keys.round_key("r1"), "total", "3")
+        client.hset(keys.of_round("r1").round, "total", "3")
     assert [item.id for item in await listed(store.rounds)] == ["r1"]
 
 

@@ -167,11 +167,11 @@ async def test_a_round_that_cannot_be_read_costs_itself(
     for name in ("good", "other-type", "no-title", "no-number", "no-json"):
         await store.rounds.round_create(definition(name), "")
     with server.client() as client:
-        client.delete(keys.round_key("other-type"))
-        client.set(keys.round_key("other-type"), "a string")
-        client.hdel(keys.round_key("no-title"), "title")
-        client.hset(keys.round_key("no-number"), "total", "many")
-        client.hset(keys.round_key("no-json"), "pack", "{")
+        client.delete(keys.of_round("other-type").round)
+        client.set(keys.of_round("other-type").round, "a string")
+        client.hdel(keys.of_round("no-title").round, "title")
+        client.hset(keys.of_round("no-number").round, "total", "many")
+        client.hset(keys.of_round("no-json").round, "pack", "{")
         client.sadd(keys.ROUNDS, b"\xff\xfe")
     with caplog.at_level(logging.WARNING, "claimd"):
         for _ in range(3):
@@ -188,11 +188,11 @@ async def test_what_one_request_reads_is_bounded(store: RedisStore, server: Serv
     """A page may be short, or empty, and has a next one; together they have everything."""
     with server.client() as client:
         await store.rounds.round_create(definition("model"), "")
-        fields = client.hgetall(keys.round_key("model"))
+        fields = client.hgetall(keys.of_round("model").round)
         pipeline = client.pipeline()
         for number in range(1200):
             name = f"r{number:04}"
-            pipeline.hset(keys.round_key(name), mapping={**fields, b"id": name})  # type: ignore[dict-item]
+            pipeline.hset(keys.of_round(name).round, mapping={**fields, b"id": name})  # type: ignore[dict-item]
             pipeline.sadd(keys.ROUNDS, name)
         pipeline.execute()
     await store.rounds.round_create(definition("over", opens_at_ms=now_ms(), closes_at_ms=now_ms() + 1), "")

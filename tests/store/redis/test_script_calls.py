@@ -15,7 +15,7 @@ from tests.rounds import identity
 from tests.servers import Server
 
 PATIENCE_SECONDS = 20.0
-NAMES = (keys.round_key("r1"), keys.claims_key("r1"), keys.log_key("r1"))
+NAMES = keys.of_round("r1")
 ECHO = Script("echo", "#!lua\nreturn { ARGV[1], ARGV[2] }", "", (), ("call", "word"))
 
 

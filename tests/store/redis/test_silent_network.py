@@ -36,7 +36,7 @@ ROUNDS = [f"r{number}" for number in range(20)]
 ALL_CONNECTIONS = 16 + 4 + len(ROUNDS)
 ECHO = Script("echo", "#!lua\nreturn { ARGV[1] }", "", (), ("call",))
 CLAIM = load_script("claim")
-NAMES = (keys.round_key("r0"), keys.claims_key("r0"), keys.log_key("r0"))
+NAMES = keys.of_round("r0")
 
 
 @pytest.fixture

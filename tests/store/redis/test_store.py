@@ -157,7 +157,7 @@ async def test_a_clock_that_is_set_back_changes_nothing_for_a_round(store: Redis
     # As it stands after a grant, had the server's clock been half an hour ahead then, and the round opened since.
     ahead_ms = now_ms() + HOUR_MS // 2
     with server.client() as client:
-        client.hset(keys.round_key("r1"), mapping={"last_grant_ms": ahead_ms, "opens_at_ms": ahead_ms - 60_000})
+        client.hset(keys.of_round("r1").round, mapping={"last_grant_ms": ahead_ms, "opens_at_ms": ahead_ms - 60_000})
     granted, again = await store.claims.claim("r1", identities(2, 1))
     assert (granted.outcome, granted.serial, granted.claimed_at_ms) == (Outcome.GRANTED, 2, ahead_ms)
     assert again.outcome is Outcome.REPLAYED
@@ -177,7 +177,7 @@ async def test_a_clock_that_was_ahead_for_a_moment_opens_no_round(store: RedisSt
     await store.claims.claim("r1", identities(1))
     ahead_ms = now_ms() + 2 * HOUR_MS
     with server.client() as client:
-        client.hset(keys.round_key("r1"), mapping={"last_grant_ms": ahead_ms, "opens_at_ms": opens_at_ms})
+        client.hset(keys.of_round("r1").round, mapping={"last_grant_ms": ahead_ms, "opens_at_ms": opens_at_ms})
     again, refused = await store.claims.claim("r1", identities(1, 2))
     assert (again.outcome, refused.outcome) == (Outcome.REPLAYED, Outcome.NOT_OPEN)
     assert 0 < refused.opens_at_ms - refused.now_ms <= HOUR_MS
@@ -197,7 +197,7 @@ async def test_an_edit_of_the_window_counts_whatever_the_clock_did(store: RedisS
     await store.claims.claim("r1", identities(1))
     ahead_ms = now_ms() + HOUR_MS // 2
     with server.client() as client:
-        client.hset(keys.round_key("r1"), "last_grant_ms", ahead_ms)
+        client.hset(keys.of_round("r1").round, "last_grant_ms", ahead_ms)
     await store.rounds.round_edit("r1", {"opens_at_ms": ahead_ms - 60_000}, "later")
     (refused,) = await store.claims.claim("r1", identities(2))
     assert refused.outcome is Outcome.NOT_OPEN
