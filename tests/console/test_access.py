@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from claimd.console import app as console_app
+from claimd.compose import build_console
 from claimd.gateway.lane.connection import Lane
 from claimd.http.server import AiohttpDoor
 from claimd.store.redis.store import RedisStore
 from tests.http import serving
 from tests.http.answers import checked_problem, problem
 from tests.http.raw import connected
-from tests.http.serving import ADMIN, ADMIN_TOKEN, Served, console_context, open_round, with_pass
+from tests.http.serving import ADMIN, ADMIN_TOKEN, Served, open_round, with_pass
 from tests.servers import Server
 
 OPEN = {"/metrics", "/healthz", "/readyz"}
@@ -23,7 +23,7 @@ OPEN = {"/metrics", "/healthz", "/readyz"}
 def _console_routes() -> Iterator[tuple[str, str]]:
     """Every method and address the console has, for the round `night`."""
     store = RedisStore.connect("unix:///nonexistent/socket")
-    for route in console_app.create_app(console_context(store, Path())).router.routes():
+    for route in build_console(store, ADMIN_TOKEN, Path(), embedded=False).router.routes():
         assert route.resource is not None
         yield route.method, route.resource.canonical.replace("{round_id}", "night")
 
@@ -87,7 +87,7 @@ async def test_no_spelling_of_an_address_goes_around_the_token(console: Served, 
 async def test_a_route_that_is_added_later_needs_the_token(valkey: Server) -> None:
     """Whatever its address: only what is open by name is open."""
     store = RedisStore.connect(valkey.url)
-    app = console_app.create_app(console_context(store, Path()))
+    app = build_console(store, ADMIN_TOKEN, Path(), embedded=False)
 
     async def say_everything(request: web.Request) -> web.Response:
         return web.Response(text="everything")

@@ -1,6 +1,6 @@
-"""The real gateway and the real console on real sockets, inside the test's own loop, over a real server.
+"""The real gateway and the real console on real sockets, in the test's own event loop, on a real server.
 
-They are put together here as `claimd.compose` does it, with limits and doors that a test may choose.
+`claimd.compose` builds them, with limits and connections that a test may choose.
 """
 
 import asyncio
@@ -10,20 +10,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from claimd.console import app as console_app
-from claimd.console.context import Context as ConsoleContext
+from claimd.compose import build_console, build_gateway
 from claimd.domain.rounds import Definition
 from claimd.engine.batcher import BatchLimits
-from claimd.engine.engine import ClaimEngine
-from claimd.gateway import app as gateway_app
-from claimd.gateway.context import Context
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
 from claimd.http import server as http_server
@@ -31,7 +26,7 @@ from claimd.http import timeouts
 from claimd.http.admission import Admission
 from claimd.http.connections import sweep
 from claimd.http.middleware import COUNTS
-from claimd.identity.bearer import BearerTokens, TokenRules
+from claimd.identity.bearer import TokenRules
 from claimd.identity.fresh_keys import FixedKeys, KeyFinder
 from claimd.identity.jwks import parse_jwks
 from claimd.identity.keys import Keys, identity_digest
@@ -50,7 +45,7 @@ PATIENCE_SECONDS = 15.0
 
 
 def now_ms() -> int:
-    """This machine's clock, which is the server's too."""
+    """This machine's clock, which is the server's too, in ms since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -65,22 +60,22 @@ def pass_for(sub: str, round_id: str = "night", expires_at_ms: int | None = None
 
 
 def with_pass(sub: str, round_id: str = "night") -> dict[str, str]:
-    """Headers of somebody who has a pass."""
+    """Headers of a request with a pass."""
     return {"Authorization": f"Pass {pass_for(sub, round_id)}"}
 
 
 def with_bearer(token: str) -> dict[str, str]:
-    """Headers of somebody who has a token."""
+    """Headers of a request with a bearer token."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def fixed_keys(jwks: Path | None) -> FixedKeys | None:
-    """The keys of a file, as they are at this moment; None without a file."""
+    """The keys that a file has now; None without a file."""
     return None if jwks is None else FixedKeys(parse_jwks(str(jwks), jwks.read_bytes()).keys)
 
 
 async def open_round(store: RedisStore, round_id: str = "night", total: int = 100, **fields: Any) -> Definition:
-    """A round that has been open for an hour and stays open for one more, unless `fields` say otherwise."""
+    """Create a round that has been open for an hour and stays open for one more; `fields` replace its own."""
     window = {"opens_at_ms": now_ms() - HOUR_MS, "closes_at_ms": now_ms() + HOUR_MS}
     definition = Definition(**{"id": round_id, "title": "A night", "total": total, **window, **fields})
     await store.rounds.round_create(definition, reason="for a test")
@@ -89,7 +84,7 @@ async def open_round(store: RedisStore, round_id: str = "night", total: int = 10
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A gateway or console that listens on `port`, the store behind it and the doors of its connections."""
+    """A gateway or console that listens on `port`, its store, and the factories of its connections."""
 
     port: int
     store: RedisStore
@@ -101,11 +96,11 @@ class Served:
     archive_dir: Path | None = None
 
     async def sweep(self, now: float) -> None:
-        """What happens every second, at a moment of the test's choice."""
+        """Do once, with `now` as the time, what a role does every second."""
         await sweep({self.front, self.behind}, lambda: now)
 
     async def sweep_until(self, condition: Callable[[], bool], now: float, apart_seconds: float) -> None:
-        """Sweep at moments after `now` that lie so far apart, until the condition holds."""
+        """Sweep with times after `now` that are so many seconds apart, until the condition holds."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not condition():
                 now += apart_seconds
@@ -126,47 +121,30 @@ async def gateway(
     rules: TokenRules | None = None,
     most_connections: int | None = None,
 ) -> AsyncIterator[Served]:
-    """A gateway over the server at `url`; `door` is Lane or AiohttpDoor. `keys` in place of the file `jwks`."""
-    store, counts = RedisStore.connect(url), Counts()
-    engine = ClaimEngine(store.claims, counts, limits)
-    context = Context(
-        claims=store.claims,
-        rounds=store.rounds,
-        readiness=store.readiness,
-        engine=engine,
-        passes=Passes(KEYS.pass_key),
-        bearer_tokens=BearerTokens(keys or fixed_keys(jwks), rules or TokenRules()),
-        identity_key=KEYS.identity_key,
-        rate_limit=RateLimit(requests_per_identity, 3600.0, asyncio.get_running_loop().time),
+    """A gateway on the server at `url`. `door` is Lane or AiohttpDoor; `keys` replaces the file `jwks`."""
+    store = RedisStore.connect(url)
+    built = build_gateway(
+        store,
+        KEYS,
+        keys or fixed_keys(jwks),
+        rules or TokenRules(),
+        worker=worker,
+        idle_seconds=idle_seconds,
+        batch_limits=limits,
+        rate_limit=RateLimit(requests_per_identity, HOUR_MS / 1000, asyncio.get_running_loop().time),
     )
-    reporter = Reporter(store.counts, worker, counts, engine.queue_depth)
-    front = partial(Lane, context, counts, idle_seconds=idle_seconds) if door is Lane else None
-    app = gateway_app.create_app(context, counts)
-    async with _serving(app, front, store, reporter, most_connections, idle_seconds) as served:
+    in_front = built.lane if door is Lane else None
+    async with _serving(built.app, in_front, store, built.reporter, most_connections, idle_seconds) as served:
         yield served
-
-
-def console_context(store: RedisStore, archive_dir: Path, *, embedded: bool = False) -> ConsoleContext:
-    """What a console over this store gives its handlers."""
-    return ConsoleContext(
-        rounds=store.rounds,
-        log_reader=store.log_reader,
-        counts=store.counts,
-        readiness=store.readiness,
-        file_rewriter=store.file_rewriter,
-        admin_token=ADMIN_TOKEN,
-        archive_dir=archive_dir,
-        embedded=embedded,
-    )
 
 
 @asynccontextmanager
 async def console(url: str, *, most_connections: int | None = None, embedded: bool = False) -> AsyncIterator[Served]:
-    """A console over the server at `url`, with a folder of archives of its own."""
+    """A console on the server at `url`, with an archive directory of its own."""
     store = RedisStore.connect(url)
     with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
         archive_dir = Path(folder) / "archive"
-        app = console_app.create_app(console_context(store, archive_dir, embedded=embedded))
+        app = build_console(store, ADMIN_TOKEN, archive_dir, embedded=embedded)
         async with _serving(app, None, store, None, most_connections) as served:
             yield replace(served, archive_dir=archive_dir)
 
@@ -180,7 +158,7 @@ async def _serving(
     most_connections: int | None,
     idle_seconds: float = timeouts.IDLE_SECONDS,
 ) -> AsyncIterator[Served]:
-    # `serve` itself waits for a signal of the whole process, and there are several servers in this one.
+    # Not `claimd.http.server.serve`: it ends with a signal to the process, and a test has several servers in one.
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()

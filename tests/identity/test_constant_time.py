@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 import claimd
+from claimd.compose import build_console
 from claimd.console import access
-from claimd.console.context import CONTEXT, Context
 from claimd.identity import passes
 from claimd.identity.passes import Passes
 from claimd.identity.unauthenticated import Unauthenticated
+from claimd.store.redis.store import RedisStore
 
 PASSES = Passes(bytes(32))
 PASS = PASSES.issue_pass("night", bytes(16), 2**50)
@@ -49,11 +49,9 @@ def test_a_pass_is_compared_whole(compared: list[Any], at: int) -> None:
 
 
 @pytest.mark.parametrize("guess", ["the token", "the tokem", "xhe token", "", "the token and more"])
-def test_the_admin_token_is_compared_whole(compared: list[Any], guess: str) -> None:
+async def test_the_admin_token_is_compared_whole(compared: list[Any], guess: str) -> None:
     """Whatever the length of the guess and the place of its first wrong character."""
-    app = web.Application()
-    store: Any = None
-    app[CONTEXT] = Context(store, "the token", Path())
+    app = build_console(RedisStore.connect("redis://127.0.0.1:1"), "the token", Path(), embedded=False)
     request = make_mocked_request("GET", "/admin/v1/rounds", {"Authorization": f"Bearer {guess}"}, app=app)
     assert access._is_admin(request) is (guess == "the token")
     assert compared == [(guess.encode(), b"the token")]
