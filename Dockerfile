@@ -8,8 +8,8 @@ RUN python -m venv /opt/claimd \
     && /opt/claimd/bin/pip install --no-cache-dir --constraint constraints.txt .
 
 FROM python:3.11-slim
-# A fresh named volume takes the owner of what the image has in its place. Group 0 may write there, too: OpenShift runs
-# images as a user whose number nobody knows before, who is in no passwd, but always in group 0.
+# A new named volume takes owner and mode of the image's directory at its path. Group 0 may write there, too: OpenShift
+# runs images as an arbitrary user id that is not in passwd, but always in group 0.
 RUN useradd --system --uid 10001 --gid 0 --no-create-home --home-dir /var/lib/claimd claimd \
     && mkdir -p /var/lib/claimd/data \
     && chown -R 10001:0 /var/lib/claimd \

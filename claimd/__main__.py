@@ -1,13 +1,14 @@
 """`python -m claimd`, and the command `claimd`.
 
-The command line is imported inside `main`: half a second in which Ctrl-C ends the process without a traceback.
+The command line is imported inside `main`, after Ctrl-C has been made to end the process without a traceback: the
+import takes half a second.
 """
 
 import signal
 
 
 def main() -> None:
-    """Run the command line; ends the process with its exit code."""
+    """Run the command line. Ends the process with its exit code."""
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -17,7 +18,7 @@ def main() -> None:
     try:
         app(prog_name="claimd")
     finally:
-        # The interpreter ends; a second Ctrl-C must not interrupt that with a traceback.
+        # While the interpreter shuts down, a second Ctrl-C must not print a traceback.
         if interrupt is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 

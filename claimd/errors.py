@@ -1,5 +1,5 @@
-"""What keeps claimd from starting, said to the person who started it."""
+"""The error that ends a start."""
 
 
 class StartError(Exception):
-    """Its message is one line for a person: what is in the way, and where it can be said, what to do about it."""
+    """claimd cannot start. The message is one line for the operator: the reason and what to do about it."""

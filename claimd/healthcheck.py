@@ -1,9 +1,9 @@
 """`python -m claimd.healthcheck`: exit 0 if the role of this container answers. For Dockerfile's HEALTHCHECK.
 
 It runs every few seconds for as long as the container lives, so it imports next to nothing: reading the settings as
-claimd does takes ten times the processor time. Where the role listens it learns from the command line and the
-environment of the role's own process: nothing is written for it, and flags count. It speaks HTTP over a socket of its
-own, as a library would ask the proxy that HTTP_PROXY names.
+claimd does takes ten times the processor time. It finds the role's address in the command line and the environment of
+the role's process, so that flags count. It speaks HTTP on a plain socket, as a library would connect to the proxy that
+HTTP_PROXY names.
 """
 
 import itertools
@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS = 2.0
 _REQUEST = b"GET /healthz HTTP/1.1\r\nHost: healthcheck\r\nConnection: close\r\n\r\n"
 _STATUS_LINE_BYTES = len(b"HTTP/1.1 200")
 
-# A side: its flags (the variables are named alike) with their defaults.
+# The flags of each side with their defaults; variables have the same names.
 _SIDES = {
     "gateway": (("host", "127.0.0.1"), ("port", "8080")),
     "console": (("console-host", "127.0.0.1"), ("console-port", "8081")),
@@ -29,13 +29,13 @@ Address = tuple[str, int]
 
 
 def addresses(command: Sequence[str], environment: Mapping[str, str]) -> list[Address]:
-    """Where a claimd of that command line and environment listens; nothing for any other process."""
+    """The addresses on which a claimd of that command line and environment listens; none for any other process."""
     role = _role(command)
     return [_address(side, command, environment) for side in _ROLES.get(role, ())]
 
 
 def answers(address: Address) -> bool:
-    """Whether `GET /healthz` is answered with 200 there."""
+    """Whether `GET /healthz` at this address is answered with 200."""
     try:
         with socket.create_connection(address, _TIMEOUT_SECONDS) as connection:
             connection.sendall(_REQUEST)
@@ -48,7 +48,7 @@ def answers(address: Address) -> bool:
 
 
 def _role(command: Sequence[str]) -> str:
-    """The role that a command line runs, empty where it runs none."""
+    """The role that a command line runs, "" where it runs none."""
     for word, following in itertools.pairwise(command):
         if word.rpartition("/")[2] == "claimd" and following in _ROLES:
             return following
@@ -61,19 +61,19 @@ def _address(side: str, command: Sequence[str], environment: Mapping[str, str]) 
 
 
 def _setting(name: str, default: str, command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """A flag over the environment over the default, as in `claimd.settings`."""
+    """The value of a flag, else of its variable, else the default, as in `claimd.settings`."""
     value = environment.get(f"CLAIMD_{name.replace('-', '_').upper()}") or default
     for word, following in itertools.pairwise((*command, "")):
         if word == f"--{name}":
             value = following
         elif word.startswith(f"--{name}="):
             value = word.partition("=")[2]
-    # An orchestrator puts tcp://… into CLAIMD_PORT where a service is called claimd.
+    # For a Service named claimd, Kubernetes sets CLAIMD_PORT=tcp://….
     return default if name.endswith("port") and not value.isdecimal() else value
 
 
 def _candidates() -> Iterable[int]:
-    """The container's first process, and the children of it where that one is an init or a shell."""
+    """Pids: the container's first process, then its children, as the first one may be an init or a shell."""
     yield 1
     for word in _read("1/task/1/children").split():
         yield int(word)
@@ -81,7 +81,7 @@ def _candidates() -> Iterable[int]:
 
 def _read(path: str) -> str:
     try:
-        # pathlib would be a third of all it takes.
+        # Importing pathlib would be a third of the check's processor time.
         with open(f"{_PROC}/{path}", "rb") as file:  # noqa: PTH123
             return os.fsdecode(file.read())
     except OSError:
@@ -94,7 +94,7 @@ def _variables(text: str) -> dict[str, str]:
 
 
 def main() -> int:
-    """The exit code."""
+    """Check the first role found; returns the exit code."""
     for pid in _candidates():
         environment = _variables(_read(f"{pid}/environ")) or {name.upper(): value for name, value in os.environ.items()}
         found = addresses(_read(f"{pid}/cmdline").split("\0"), environment)

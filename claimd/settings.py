@@ -1,4 +1,4 @@
-"""Every setting there is, read in one place: a flag over the environment (`CLAIMD_…`) over the default."""
+"""All settings, read in one place. A flag takes precedence over a variable (`CLAIMD_…`), and that over the default."""
 
 import os
 from pathlib import Path
@@ -15,19 +15,22 @@ from claimd.store.redis.client import check_url
 from claimd.variables import PREFIX, is_injected, unknown_variables
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-_MAKES_ONE = "`openssl rand -hex 32` makes one"
-# Each of them may be in a file instead, which `CLAIMD_…_FILE` names.
+_HOW_TO_GENERATE = "`openssl rand -hex 32` makes one"
+# Settings that may be in a file instead, which `CLAIMD_…_FILE` names.
 _IN_FILES = ("secret", "admin_token")
 _MAX_FILE_BYTES = 64 * 1024
-_MAX_CLAIM_NAME = 256
+_MAX_CLAIM_NAME_CHARACTERS = 256
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message names it and says what to do."""
+    """A setting that cannot be used. The message names the setting and, where known, what to do about it."""
 
 
 class Settings(BaseSettings):
-    """Frozen after it was read. Field names are the flags (`--data-dir`) and the variables (`CLAIMD_DATA_DIR`)."""
+    """All settings, immutable. A field `data_dir` is the flag `--data-dir` and the variable `CLAIMD_DATA_DIR`.
+
+    Each field is listed for the roles that use it, or for the supervisor alone: `supervisor/child_environment.py`.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -41,23 +44,23 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     secret: SecretStr | None = None
     admin_token: SecretStr | None = None
-    # Always None once they were read: what the file holds is then `secret` or `admin_token`.
+    # None in every instance: the content of the file becomes `secret` or `admin_token`.
     secret_file: Path | None = None
     admin_token_file: Path | None = None
     jwks: str | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
-    jwt_identity: str = Field(default="sub", min_length=1, max_length=_MAX_CLAIM_NAME)
+    jwt_identity: str = Field(default="sub", min_length=1, max_length=_MAX_CLAIM_NAME_CHARACTERS)
     jwt_leeway: float = Field(default=5.0, ge=0, le=3600)
     idle_seconds: float = Field(default=IDLE_SECONDS, ge=1, le=86_400)
 
     @classmethod
     def read(cls, **flags: Any) -> Self:
-        """Settings from flags (None: not given) and environment. Raises SettingsError."""
+        """Settings from flags, where None means not given, and the environment. Raises SettingsError."""
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except ValidationError as error:
-            raise SettingsError("; ".join(_sentence(dict(problem)) for problem in error.errors())) from None
+            raise SettingsError("; ".join(_describe(dict(problem)) for problem in error.errors())) from None
 
     @classmethod
     def settings_customise_sources(
@@ -68,7 +71,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags over the environment, without what an orchestrator has injected into it."""
+        """Flags take precedence over the environment, in which variables injected by an orchestrator do not count."""
         return init_settings, _Variables(settings_cls)
 
     @model_validator(mode="before")
@@ -81,7 +84,7 @@ class Settings(BaseSettings):
             variable = _variable(name)
             if values.get(name) is not None:
                 raise ValueError(f"{variable} and {variable}_FILE are both given: keep one of them")
-            values[name] = _content(f"{variable}_FILE", Path(path))
+            values[name] = _read_text(f"{variable}_FILE", Path(path))
         return values
 
     @field_validator("redis_url")
@@ -100,7 +103,7 @@ class Settings(BaseSettings):
             return None
         stripped = token.get_secret_value().strip()
         if not stripped:
-            raise ValueError(f"must not be empty; {_MAKES_ONE}")
+            raise ValueError(f"must not be empty; {_HOW_TO_GENERATE}")
         return SecretStr(stripped)
 
     @field_validator("secret")
@@ -108,11 +111,11 @@ class Settings(BaseSettings):
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is None:
             return None
-        # A file or a shell easily adds a line's end: with it every person would be another one.
+        # A file or a shell often adds a line end; as a part of the key it would change every identity digest.
         stripped = secret.get_secret_value().strip()
         if len(stripped.encode()) < MIN_SECRET_BYTES:
             raise ValueError(
-                f"must have at least {MIN_SECRET_BYTES} bytes without the white space at its ends; {_MAKES_ONE}"
+                f"must have at least {MIN_SECRET_BYTES} bytes without the white space at its ends; {_HOW_TO_GENERATE}"
             )
         return SecretStr(stripped)
 
@@ -125,8 +128,8 @@ class Settings(BaseSettings):
 
     @field_validator("jwt_issuer", "jwt_audience")
     @classmethod
-    def _names_one(cls, listed: str | None) -> str | None:
-        if listed is not None and not _parts(listed):
+    def _has_entries(cls, listed: str | None) -> str | None:
+        if listed is not None and not _split(listed):
             raise ValueError("must name at least one; leave it out to check none")
         return listed
 
@@ -139,27 +142,27 @@ class Settings(BaseSettings):
 
     @property
     def jwt_issuers(self) -> tuple[str, ...]:
-        """The issuers of which a token must have one; empty: not checked."""
-        return _parts(self.jwt_issuer)
+        """The issuers, one of which a token must have; empty: not checked."""
+        return _split(self.jwt_issuer)
 
     @property
     def jwt_audiences(self) -> tuple[str, ...]:
-        """The audiences of which a token must have one; empty: not checked."""
-        return _parts(self.jwt_audience)
+        """The audiences, one of which a token must have; empty: not checked."""
+        return _split(self.jwt_audience)
 
     @classmethod
     def unknown_variables(cls) -> list[tuple[str, str]]:
-        """Each variable of the environment that looks like a setting and is none, and the one that may be meant."""
+        """Variables of the environment that look like settings and are none, each with the one probably meant or ""."""
         return list(unknown_variables(os.environ, cls.model_fields))
 
     def require_redis_url(self) -> str:
-        """The server's address, or SettingsError."""
+        """The server's address. Raises SettingsError if it is not set."""
         if self.redis_url is None:
             raise SettingsError("CLAIMD_REDIS_URL is not set; only `claimd up` brings a server of its own")
         return self.redis_url
 
     def require_secret(self) -> bytes:
-        """The secret's bytes, or SettingsError."""
+        """The secret's bytes. Raises SettingsError if it is not set."""
         if self.secret is None:
             raise SettingsError(
                 "CLAIMD_SECRET is not set, nor CLAIMD_SECRET_FILE; only `claimd up` makes one by itself"
@@ -167,7 +170,7 @@ class Settings(BaseSettings):
         return self.secret.get_secret_value().encode()
 
     def require_admin_token(self) -> str:
-        """The console's bearer token, or SettingsError."""
+        """The console's bearer token. Raises SettingsError if it is not set."""
         if self.admin_token is None:
             raise SettingsError(
                 "CLAIMD_ADMIN_TOKEN is not set, nor CLAIMD_ADMIN_TOKEN_FILE; only `claimd up` makes one by itself"
@@ -176,15 +179,15 @@ class Settings(BaseSettings):
 
 
 class _Variables(EnvSettingsSource):
-    """The environment without what an orchestrator has injected: that describes a Service and sets nothing."""
+    """The environment without the variables that an orchestrator injects to describe a Service."""
 
     def __init__(self, settings_class: type[BaseSettings]) -> None:
         super().__init__(settings_class)
         self.env_vars = {name: value for name, value in self.env_vars.items() if not is_injected(name, value or "")}
 
 
-def _content(variable: str, path: Path) -> str:
-    """The text in a file, without white space at its ends. Raises ValueError that names the variable and the file."""
+def _read_text(variable: str, path: Path) -> str:
+    """The text of a file without white space at its ends. Raises ValueError that names the variable and the file."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_FILE_BYTES + 1)
@@ -195,13 +198,13 @@ def _content(variable: str, path: Path) -> str:
     try:
         text = content.decode().strip()
     except UnicodeDecodeError:
-        raise ValueError(f"{variable}: {path} is not text; {_MAKES_ONE}") from None
+        raise ValueError(f"{variable}: {path} is not text; {_HOW_TO_GENERATE}") from None
     if not text:
-        raise ValueError(f"{variable}: {path} is empty; {_MAKES_ONE}")
+        raise ValueError(f"{variable}: {path} is empty; {_HOW_TO_GENERATE}")
     return text
 
 
-def _parts(listed: str | None) -> tuple[str, ...]:
+def _split(listed: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (listed or "").split(",") if part.strip())
 
 
@@ -209,7 +212,7 @@ def _variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}"
 
 
-def _sentence(problem: dict[str, Any]) -> str:
+def _describe(problem: dict[str, Any]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
-    # What is wrong with several of them together has no place, and names them itself.
+    # An error about several settings has no location; its message names them.
     return f"{_variable(str(problem['loc'][0]))}: {message}" if problem["loc"] else message

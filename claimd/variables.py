@@ -26,8 +26,8 @@ def is_injected(name: str, value: str) -> bool:
 
 
 def unknown_variables(environment: Mapping[str, str], settings: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Each variable that begins with `CLAIMD_` and is neither a setting nor injected; with it the setting that is close
-    to its name, or "".
+    """Yield each variable that begins with `CLAIMD_` and is neither a setting nor injected, with the setting whose name
+    is close to it, or "".
 
     `settings` are the names of all settings without their prefix, in lower case.
     """

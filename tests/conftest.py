@@ -9,6 +9,7 @@ import pytest
 
 from claimd.store.redis.store import RedisStore
 from tests.servers import Server, binary, free_port
+from tests.up.stopped import copy_data, make_data_with_claims
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -62,6 +63,19 @@ async def store(server: Server) -> AsyncIterator[RedisStore]:
     store = RedisStore.connect(server.url)
     yield store
     await store.close()
+
+
+@pytest.fixture(scope="session")
+def _data_with_claims(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("stopped") / "data"
+    make_data_with_claims(data)
+    return data
+
+
+@pytest.fixture
+def data_with_claims(_data_with_claims: Path, tmp_path: Path) -> Path:
+    """A data directory with claims, as an orderly stop leaves it; a copy for this test."""
+    return copy_data(_data_with_claims, tmp_path / "data")
 
 
 @dataclass

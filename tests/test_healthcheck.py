@@ -116,7 +116,7 @@ def test_a_running_claimd_is_healthy_until_it_stops(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with Up(tmp_path / "data").until_ready() as up:
-        ports = [str(up.record()[side]["port"]) for side in ("gateway", "console")]
+        ports = [str(up.process_file()[side]["port"]) for side in ("gateway", "console")]
         command = (*BIN, "up", "--port", ports[0], f"--console-port={ports[1]}")
         layouts: dict[str, dict[int, tuple[str, ...]]] = {
             "alone": {1: command},

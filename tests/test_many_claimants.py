@@ -18,7 +18,7 @@ def test_exactly_the_stock_wins(tmp_path: Path) -> None:
     """500 people in 4 processes send up to four claims each at once, through 2 workers: 150 of them hold one claim."""
     with Up(tmp_path / "data", "--workers", "2").until_ready() as up:
         up.create_round("rush", STOCK)
-        gateway = up.record()["gateway"]
+        gateway = up.process_file()["gateway"]
         secret = (tmp_path / "data" / "secret").read_text().strip()
         base = f"http://{gateway['host']}:{gateway['port']}"
         command = [sys.executable, "-m", "tests.claimants", base, "rush", secret]

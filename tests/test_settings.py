@@ -1,6 +1,7 @@
-"""Settings: what cannot work is refused where it is read, in a sentence, and without showing a secret."""
+"""Settings: an invalid one is rejected where it is read, with a message that contains no secret."""
 
 import inspect
+import os
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from claimd.cli.commands.up import _up
 from claimd.doctor.examine import without_password
 from claimd.settings import Settings, SettingsError
 from claimd.store.redis.acknowledgement import Durability
-from claimd.supervisor.child_environment import child_environment
+from claimd.supervisor.child_environment import Role, child_environment
 
 
-def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One order for all settings."""
+def test_a_flag_takes_precedence_over_a_variable_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is the same for all settings."""
     assert Settings.read().port == 8080
     monkeypatch.setenv("CLAIMD_PORT", "9000")
     assert Settings.read().port == 9000
@@ -33,33 +34,31 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch:
         "unix:///s?hunter2=1",
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
-    """Before anything starts, and in words that can be shown."""
-    with pytest.raises(SettingsError, match="CLAIMD_REDIS_URL") as refusal:
+def test_an_invalid_address_is_rejected_without_its_password(url: str) -> None:
+    """The message can be printed."""
+    with pytest.raises(SettingsError, match="CLAIMD_REDIS_URL") as rejected:
         Settings.read(redis_url=url)
-    assert "hunter2" not in str(refusal.value)
+    assert "hunter2" not in str(rejected.value)
 
 
 @pytest.mark.parametrize("token", ["", "  "])
-def test_an_empty_admin_token_is_refused(token: str) -> None:
-    """A variable that was not set must not open the console to everybody."""
+def test_an_empty_admin_token_is_rejected(token: str) -> None:
+    """A variable without a value must not open the console to every client."""
     with pytest.raises(SettingsError, match="CLAIMD_ADMIN_TOKEN"):
         Settings.read(admin_token=token)
 
 
 def test_durability_is_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A typing error must not pass for the weaker one; children get the same as their supervisor."""
+    """A typing error must not be read as the weaker one."""
     monkeypatch.setenv("CLAIMD_DURABILITY", "replicas")
     with pytest.raises(SettingsError, match="CLAIMD_DURABILITY"):
         Settings.read()
     assert Settings.read(durability="local").durability is Durability.LOCAL
-    assert (
-        child_environment(Settings.read(durability="replica"), {}, without="secret")["CLAIMD_DURABILITY"] == "replica"
-    )
+    assert Settings.read(durability="replica").durability is Durability.REPLICA
 
 
-def test_a_short_secret_is_refused() -> None:
-    """At least 32 bytes."""
+def test_a_short_secret_is_rejected() -> None:
+    """It must have 32 bytes."""
     with pytest.raises(SettingsError, match="CLAIMD_SECRET"):
         Settings.read(secret="x" * 31)
     assert Settings.read(secret="x" * 32).require_secret() == b"x" * 32
@@ -76,13 +75,13 @@ def test_a_short_secret_is_refused() -> None:
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
-    """Wherever the library takes one."""
+    """In each place where redis-py accepts one."""
     assert without_password(url) == shown
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "  ", "\t\n "])
-def test_white_space_at_a_secrets_ends_does_not_count(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell, an editor or `kubectl create secret` adds a line's end: with it every person would be another one."""
+def test_white_space_at_the_ends_of_a_secret_is_ignored(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell, an editor or `kubectl create secret` adds a line end, which would change every identity digest."""
     monkeypatch.setenv("CLAIMD_SECRET", end + "s" * 32 + end)
     assert Settings.read().require_secret() == b"s" * 32
     monkeypatch.setenv("CLAIMD_SECRET", "s" * 31 + end * 3)
@@ -90,24 +89,25 @@ def test_white_space_at_a_secrets_ends_does_not_count(end: str, monkeypatch: pyt
         Settings.read()
 
 
-@pytest.mark.parametrize("name", ["secret", "admin_token"])
-def test_a_secret_may_be_in_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the variable or the flag, and without the file's last line end; a child gets what is in it, not the file."""
+@pytest.mark.parametrize(("name", "role"), [("secret", "gateway"), ("admin_token", "console")])
+def test_a_secret_may_be_in_a_file(name: str, role: Role, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variable or the flag, and without the file's last line end; a child gets the content, not the path."""
     path = tmp_path / "secret"
     path.write_text("s" * 40 + "\n")
     monkeypatch.setenv(f"CLAIMD_{name.upper()}_FILE", str(path))
     for settings in (Settings.read(), Settings.read(**{f"{name}_file": path})):
         assert getattr(settings, name).get_secret_value() == "s" * 40
-        inherited = {f"CLAIMD_{name.upper()}_FILE": str(path)}
-        environment = child_environment(settings, inherited, without="nothing")
+        assert getattr(settings, f"{name}_file") is None
+        environment = child_environment(settings, os.environ, role)
         assert environment[f"CLAIMD_{name.upper()}"] == "s" * 40
         assert f"CLAIMD_{name.upper()}_FILE" not in environment
-        assert f"CLAIMD_{name.upper()}" not in child_environment(settings, inherited, without=name)
 
 
 @pytest.mark.parametrize("name", ["secret", "admin_token"])
-def test_a_secret_and_its_file_are_refused_together(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which one was meant cannot be known: the error names both, wherever each comes from."""
+def test_a_secret_and_its_file_are_rejected_together(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either may be the right one: the error names both, whether flag or variable."""
     path = tmp_path / "secret"
     path.write_text("s" * 40)
     both = f"CLAIMD_{name.upper()} and CLAIMD_{name.upper()}_FILE"
@@ -117,14 +117,14 @@ def test_a_secret_and_its_file_are_refused_together(name: str, tmp_path: Path, m
     with pytest.raises(SettingsError, match=both):
         Settings.read(**{f"{name}_file": path})
     monkeypatch.setenv(f"CLAIMD_{name.upper()}_FILE", str(path))
-    with pytest.raises(SettingsError, match=both) as refusal:
+    with pytest.raises(SettingsError, match=both) as rejected:
         Settings.read()
-    assert "t" * 40 not in str(refusal.value)
-    assert "s" * 40 not in str(refusal.value)
+    assert "t" * 40 not in str(rejected.value)
+    assert "s" * 40 not in str(rejected.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "reason"),
     [
         (None, "cannot be read"),
         (b"", "is empty"),
@@ -134,18 +134,18 @@ def test_a_secret_and_its_file_are_refused_together(name: str, tmp_path: Path, m
     ],
     ids=["absent", "empty", "blank", "bytes", "huge"],
 )
-def test_a_secrets_file_that_cannot_be_used_is_named(content: bytes | None, says: str, tmp_path: Path) -> None:
-    """With the variable, the file and the reason, in one line."""
+def test_a_file_without_a_usable_secret_is_named(content: bytes | None, reason: str, tmp_path: Path) -> None:
+    """The error has the variable, the file and the reason in one line."""
     path = tmp_path / "secret"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SettingsError, match=f"CLAIMD_SECRET_FILE: {path} {says}") as refusal:
+    with pytest.raises(SettingsError, match=f"CLAIMD_SECRET_FILE: {path} {reason}") as rejected:
         Settings.read(secret_file=path)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(rejected.value)
 
 
-def test_a_short_secret_in_a_file_is_refused(tmp_path: Path) -> None:
-    """The same rule wherever it comes from."""
+def test_a_short_secret_in_a_file_is_rejected(tmp_path: Path) -> None:
+    """The same rule as for the variable."""
     path = tmp_path / "secret"
     path.write_text("s" * 31 + "\n")
     with pytest.raises(SettingsError, match="at least 32 bytes"):
@@ -174,8 +174,8 @@ INJECTED = {
 }
 
 
-def test_what_an_orchestrator_injects_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Service named claimd must not stop claimd: the defaults hold, a flag wins, and there is no warning."""
+def test_variables_injected_by_an_orchestrator_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a Service named claimd the defaults apply, a flag takes precedence, and there is no warning."""
     for name, value in INJECTED.items():
         monkeypatch.setenv(name, value)
     settings = Settings.read()
@@ -183,21 +183,18 @@ def test_what_an_orchestrator_injects_is_no_setting(monkeypatch: pytest.MonkeyPa
     assert not settings.model_fields_set
     assert Settings.read(port=9000).port == 9000
     assert Settings.unknown_variables() == []
-    environment = child_environment(settings, INJECTED, without="nothing")
-    assert environment["CLAIMD_PORT"] == "8080"
-    assert environment["CLAIMD_CONSOLE_PORT"] == "8081"
 
 
 @pytest.mark.parametrize("value", ["808O", "http://10.96.12.7:8080", " tcp://10.96.12.7", "tcp", "99999"])
-def test_a_port_that_is_mistyped_is_still_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what an orchestrator writes is passed over."""
+def test_a_mistyped_port_is_still_rejected(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only values that an orchestrator writes are ignored."""
     monkeypatch.setenv("CLAIMD_PORT", value)
     with pytest.raises(SettingsError, match="CLAIMD_PORT"):
         Settings.read()
 
 
-def test_a_variable_that_is_no_setting_is_said_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the setting that was probably meant; every setting, in any case, and other programs' variables are quiet."""
+def test_an_unknown_variable_is_reported_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes with the setting probably meant. Settings in any case, and other variables, are not reported."""
     for name in Settings.model_fields:
         monkeypatch.setenv(f"CLAIMD_{name.upper()}", "")
     monkeypatch.setenv("claimd_workers", "2")
@@ -206,8 +203,7 @@ def test_a_variable_that_is_no_setting_is_said_without_its_value(monkeypatch: py
     monkeypatch.setenv("CLAIMD_JWT_AUDIENC", "hush")
     monkeypatch.setenv("CLAIMD_SECRETS", "hush")
     monkeypatch.setenv("CLAIMD_COLOUR_OF_THE_NIGHT", "hush")
-    said = Settings.unknown_variables()
-    assert said == [
+    assert Settings.unknown_variables() == [
         ("CLAIMD_COLOUR_OF_THE_NIGHT", ""),
         ("CLAIMD_JWT_AUDIENC", "CLAIMD_JWT_AUDIENCE"),
         ("CLAIMD_SECRETS", "CLAIMD_SECRET"),
@@ -215,7 +211,7 @@ def test_a_variable_that_is_no_setting_is_said_without_its_value(monkeypatch: py
 
 
 def test_issuers_and_audiences_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comma-separated; a list without anything in it must not turn the check off."""
+    """They are comma-separated; an empty list must not turn the check off."""
     assert (Settings.read().jwt_issuers, Settings.read().jwt_audiences) == ((), ())
     monkeypatch.setenv("CLAIMD_JWT_ISSUER", "https://a.example , https://b.example/,")
     monkeypatch.setenv("CLAIMD_JWT_AUDIENCE", "claimd")
@@ -228,15 +224,11 @@ def test_issuers_and_audiences_are_lists(monkeypatch: pytest.MonkeyPatch) -> Non
                 Settings.read(**{name: nothing})
 
 
-def test_the_defaults_of_the_token_checks_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`sub`, five seconds; and children get what their supervisor was given."""
+def test_the_defaults_of_tokens_and_idle_connections() -> None:
+    """The identity is `sub`, the leeway five seconds, and a connection may be idle for 75; spaces do not count."""
     settings = Settings.read()
     assert (settings.jwt_identity, settings.jwt_leeway, settings.idle_seconds) == ("sub", 5, 75)
-    settings = Settings.read(jwt_identity=" oid ", jwt_leeway=0.5, idle_seconds=90, jwks="https://id.example/keys")
-    for name, value in child_environment(settings, {}, without="nothing").items():
-        monkeypatch.setenv(name, value)
-    assert Settings.read() == settings
-    assert settings.jwt_identity == "oid"
+    assert Settings.read(jwt_identity=" oid ").jwt_identity == "oid"
 
 
 @pytest.mark.parametrize(
@@ -248,8 +240,8 @@ def test_the_defaults_of_the_token_checks_are_the_contracts(monkeypatch: pytest.
         ("jwks", ["http://id.example/keys", "ftp://id.example/keys", "file:///keys", "https://", "https://h:port/"]),
     ],
 )
-def test_what_cannot_be_a_setting_is_refused_by_name(name: str, values: list[object]) -> None:
-    """Where it is read, before anything starts."""
+def test_an_invalid_value_is_rejected_by_name(name: str, values: list[object]) -> None:
+    """The error names the variable."""
     for value in values:
         with pytest.raises(SettingsError, match=f"CLAIMD_{name.upper()}: "):
             Settings.read(**{name: value})
@@ -257,14 +249,14 @@ def test_what_cannot_be_a_setting_is_refused_by_name(name: str, values: list[obj
         assert Settings.read(jwks=location).jwks == location
 
 
-def test_every_setting_is_a_flag_of_the_whole_machine() -> None:
-    """`claimd up` runs everything: what can be a variable can be a flag of the same name."""
-    # What is accepted once is no setting.
+def test_every_setting_is_a_flag_of_claimd_up() -> None:
+    """`claimd up` runs all roles: each variable is also a flag of the same name."""
+    # This flag is about one start, and is no setting.
     assert set(inspect.signature(_up).parameters) - {"accept_lost_claims"} == set(Settings.model_fields)
 
 
-def test_an_operators_command_takes_the_token_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By flag or variable, as the console does."""
+def test_an_operators_command_reads_the_token_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is named by a flag or a variable, as for the console."""
     path = tmp_path / "token"
     path.write_text("hush\n")
     found = ConsoleAddress.find(None, tmp_path, None, None, None, path)

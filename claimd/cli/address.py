@@ -5,7 +5,7 @@ from pathlib import Path
 
 from claimd.cli.errors import CommandError, WrongUsage
 from claimd.embedded.data_dir import read_admin_token
-from claimd.embedded.process_file import read_record
+from claimd.embedded.process_file import read_process_file
 from claimd.settings import Settings
 from claimd.supervisor.listeners import reachable, url_of
 
@@ -48,7 +48,7 @@ class ConsoleAddress:
 
 def _url(settings: Settings) -> str:
     if not settings.model_fields_set & {"console_host", "console_port"}:
-        running = read_record(settings.data_dir).get("console", {})
+        running = read_process_file(settings.data_dir).get("console", {})
         if "port" in running:
             return url_of(reachable(running["host"]), running["port"])
     return url_of(reachable(settings.console_host), settings.console_port)

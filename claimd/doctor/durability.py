@@ -1,4 +1,4 @@
-"""What of an answered claim survives the death of the server or of its machine."""
+"""Which acknowledged claims survive a crash of the server process or of its machine."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,8 +10,8 @@ CHECK = "durable"
 
 
 def check_durability(facts: Facts) -> Iterator[Finding]:
-    """Its append-only file, and when that is on disk. Only CONFIG tells the latter."""
-    if _appends(facts) is False:
+    """Yield one finding on the append-only file and on when it is synced, which only CONFIG GET reveals."""
+    if _has_append_only_file(facts) is False:
         yield warning(
             CHECK,
             "it has no append-only file: grants since its last snapshot are lost when it dies (appendonly no)",
@@ -21,13 +21,14 @@ def check_durability(facts: Facts) -> Iterator[Finding]:
         yield warning(
             CHECK,
             "what it keeps through a crash could not be checked: CONFIG GET is not permitted",
-            "see that it says appendonly yes and appendfsync always",
+            "make sure that its configuration has appendonly yes and appendfsync always",
         )
     else:
-        yield from _fsync(facts.configuration)
+        yield from _check_fsync(facts.configuration)
 
 
-def _appends(facts: Facts) -> bool | None:
+def _has_append_only_file(facts: Facts) -> bool | None:
+    """Whether the server keeps an append-only file; None where neither CONFIG GET nor INFO is permitted."""
     if facts.configuration is not None and "appendonly" in facts.configuration:
         return bool(facts.configuration["appendonly"] == "yes")
     if facts.info is not None and "aof_enabled" in facts.info:
@@ -35,17 +36,17 @@ def _appends(facts: Facts) -> bool | None:
     return None
 
 
-def _fsync(configuration: Mapping[Any, Any]) -> Iterator[Finding]:
+def _check_fsync(configuration: Mapping[Any, Any]) -> Iterator[Finding]:
     policy = configuration.get("appendfsync")
     if policy == "always" and configuration.get("no-appendfsync-on-rewrite") == "yes":
         yield warning(
             CHECK,
-            "grants are on disk before they are told, but not while it rewrites its file: those are lost when its "
-            "machine dies (no-appendfsync-on-rewrite yes)",
+            "grants are on disk before they are acknowledged, but not while it rewrites its file: those are lost when "
+            "its machine dies (no-appendfsync-on-rewrite yes)",
             "CONFIG SET no-appendfsync-on-rewrite no",
         )
     elif policy == "always":
-        yield ok(CHECK, "every grant is on disk before it is told (appendfsync always)")
+        yield ok(CHECK, "every grant is on disk before it is acknowledged (appendfsync always)")
     else:
         lost = "the last second or two are" if policy == "everysec" else "the last half minute may be"
         yield warning(

@@ -1,21 +1,21 @@
-"""Whether the server could forget claims to make room, and how much room there is.
+"""Whether the server could evict claims to make room, and how much room there is.
 
-A claim that was evicted is a second grant: with a limit, only noeviction will do.
+A claim that was evicted can be granted a second time: a server with a memory limit must have the policy noeviction.
 """
 
 from collections.abc import Iterator
 
 from claimd.doctor.facts import Facts
-from claimd.doctor.findings import Finding, ok, refusal, warning
+from claimd.doctor.findings import Finding, blocker, ok, warning
 
 CHECK = "memory"
 
-# From there on it is time to act: 1,500,000 claims take 150 MB.
+# 1,500,000 claims take 150 MB: from here on an operator has to make room before the next drop.
 _NEARLY_FULL = 0.9
 
 
 def check_memory(facts: Facts) -> Iterator[Finding]:
-    """Nothing where INFO is not permitted: the version check has said so."""
+    """Yield one finding; none where INFO is not permitted, which `check_version` has reported."""
     if facts.info is None:
         return
     limit = int(facts.info.get("maxmemory", 0))
@@ -23,21 +23,21 @@ def check_memory(facts: Facts) -> Iterator[Finding]:
     if limit == 0:
         yield ok(CHECK, "nothing is evicted: there is no maxmemory")
     elif policy != "noeviction":
-        yield refusal(
+        yield blocker(
             CHECK,
             f"it evicts keys (maxmemory-policy {policy}), and would forget claims",
             "CONFIG SET maxmemory-policy noeviction",
         )
     else:
-        yield from _fill_level(int(facts.info.get("used_memory", 0)) / limit)
+        yield _fill_level(int(facts.info.get("used_memory", 0)) / limit)
 
 
-def _fill_level(used: float) -> Iterator[Finding]:
+def _fill_level(used: float) -> Finding:
+    """The finding for a server of whose memory limit this fraction is used."""
     if used < _NEARLY_FULL:
-        yield ok(CHECK, f"nothing is evicted (noeviction); {used:.0%} of maxmemory is used")
-    else:
-        yield warning(
-            CHECK,
-            f"{min(used, 1):.0%} of maxmemory is used: once it is full, every claim is answered 503",
-            "raise maxmemory: 1,500,000 claims take 150 MB",
-        )
+        return ok(CHECK, f"nothing is evicted (noeviction); {used:.0%} of maxmemory is used")
+    return warning(
+        CHECK,
+        f"{min(used, 1):.0%} of maxmemory is used: once it is full, every claim is answered 503",
+        "raise maxmemory: 1,500,000 claims take 150 MB",
+    )

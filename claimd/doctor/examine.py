@@ -1,7 +1,7 @@
-"""Everything that is asked of a server before claimd runs on it, in the order in which it is told.
+"""All checks of a server before claimd runs on it, in the order in which they are reported.
 
-Whatever the server is or does, there is a report: what cannot be checked is a warning, a server that is away a refusal
-that may pass.
+Every server yields a report: what cannot be checked is a warning, and a server that does not answer is a blocker that
+may pass.
 """
 
 import time
@@ -14,7 +14,7 @@ from claimd.doctor.clock import check_clock
 from claimd.doctor.durability import check_durability
 from claimd.doctor.eviction import check_memory
 from claimd.doctor.facts import Facts, read_facts
-from claimd.doctor.findings import Finding, Level, Report, refusal
+from claimd.doctor.findings import Finding, Level, Report, blocker
 from claimd.doctor.permissions import check_permissions
 from claimd.doctor.replicas import check_replicas
 from claimd.doctor.role import check_mode, check_role
@@ -33,9 +33,11 @@ async def examine(
     installation: Installation | None = None,
     compares_secret: bool = True,
 ) -> Report:
-    """Look at the server at `url`. `clock` is this machine's, in seconds since 1970.
+    """Run all checks on the server at `url`.
 
-    `installation` is what this claimd has of what must agree; without `compares_secret` it need not have any.
+    `clock` is this machine's, in seconds since 1970. `installation` is compared with the one that the server keeps;
+    None where this claimd knows no secret. Without `compares_secret` that check is left out. Replicas are checked with
+    `Durability.REPLICA` only, by writing a mark that they have to confirm.
     """
     address = without_password(url)
     try:
@@ -44,8 +46,8 @@ async def examine(
     except (RedisError, OSError, ValueError) as error:
         return Report(address, (_unreachable(error),))
     findings = _judge(facts, address)
-    # A server that is too old, or a replica, would only say the same in words of its own.
-    if not any(finding.level is Level.REFUSAL for finding in findings):
+    # On a server that is too old, or on a replica, the checks below would only repeat that in other words.
+    if not any(finding.level is Level.BLOCKER for finding in findings):
         findings += await check_permissions(url)
         if compares_secret:
             findings += await check_secret(url, installation)
@@ -57,7 +59,7 @@ async def examine(
 def _judge(facts: Facts, address: str) -> list[Finding]:
     wrong_kind = list(check_mode(facts))
     if wrong_kind:
-        # What such a server says of its file, memory and role is about something else.
+        # The file, memory and role of a cluster node or a Sentinel mean something else.
         return [*check_version(facts, address), *wrong_kind]
     return [*check_version(facts, address), *check_durability(facts), *check_memory(facts), *check_role(facts)]
 
@@ -66,16 +68,16 @@ def _unreachable(error: Exception) -> Finding:
     # The library makes a ConnectionError of whatever is replied while it logs in and chooses the database.
     reply = error.__cause__ or error
     if isinstance(reply, AuthenticationError | ResponseError):
-        return refusal("server", f"it does not let claimd in: {reply}", "redis://user:password@host names both")
-    return refusal("server", f"it does not answer: {error}", "until it does, claims are answered 503", may_pass=True)
+        return blocker("server", f"it does not let claimd in: {reply}", "redis://user:password@host names both")
+    return blocker("server", f"it does not answer: {error}", "until it does, claims are answered 503", may_pass=True)
 
 
 def without_password(url: str) -> str:
-    """The address as it may be shown. The library takes a password before the host, and as a parameter."""
+    """The address of a server without its password, which redis-py accepts before the host and as a parameter."""
     parts = urlsplit(url)
     try:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        # What stands there for a port may be half a password.
+        # A password with a slash in it makes the library take its beginning for a port.
         return f"{parts.scheme}://…"
     return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{parts.hostname or ''}{port}{parts.path}"

@@ -1,6 +1,6 @@
-"""Whether claimd's user may do all that claimd does, and the server does it now: really tried, and nothing is changed.
+"""Whether claimd's user may run all that claimd runs, and whether the server does it now. Nothing is changed.
 
-What writes is asked of the server's own access control, the rest is done: on a round that cannot exist.
+Permissions to write are read from the server's access control; everything else is tried, on a round that cannot exist.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from redis.exceptions import NoPermissionError, ReadOnlyError, RedisError
 
-from claimd.doctor.findings import Finding, ok, refusal
+from claimd.doctor.findings import Finding, blocker, ok
 from claimd.domain.claims import IDENTITY_BYTES
 from claimd.domain.rounds import ANY_STATUS
 from claimd.store.errors import StoreError
@@ -17,16 +17,16 @@ from claimd.store.redis.store import RedisStore
 
 CHECK = "claims"
 
-_NOWHERE = ""
+_ABSENT_ROUND = ""
 _COMMAND = re.compile(r"no permissions to run the '([^']+)' command")
-# What it says of the keys of a script, whichever they are.
+# How a server rejects a script of which some key is not permitted.
 _KEYS = re.compile(r"permissions to access (a|one of the) key", re.IGNORECASE)
 _PREFIX = keys.ROUNDS.removesuffix("rounds")
 _RULE = "docs/production.md has the whole rule for its user"
 
 
 async def check_permissions(url: str) -> list[Finding]:
-    """One finding for all commands that are denied."""
+    """Return one finding; a blocker names all commands that are denied."""
     store = RedisStore.connect(url)
     try:
         denied = await store.diagnosis.acl_denied()
@@ -34,7 +34,7 @@ async def check_permissions(url: str) -> list[Finding]:
             return [_denied(", ".join(denied))]
         await _try_everything(store)
     except StoreError as error:
-        return list(_why(error.__cause__ or error))
+        return list(_explain(error.__cause__ or error))
     finally:
         await store.close()
     return [ok(CHECK, "they can be decided: its user may run all that claimd needs")]
@@ -42,11 +42,11 @@ async def check_permissions(url: str) -> list[Finding]:
 
 async def _try_everything(store: RedisStore) -> None:
     await store.readiness.ping()
-    await store.rounds.round_edit(_NOWHERE, {"paused": True}, "tried by claimd doctor")
+    await store.rounds.round_edit(_ABSENT_ROUND, {"paused": True}, "tried by claimd doctor")
     await store.rounds.rounds_page(ANY_STATUS, None, 1)
-    await store.claims.find_claim(_NOWHERE, bytes(IDENTITY_BYTES))
-    await _read(store.log_reader.log(_NOWHERE))
-    await _read(store.log_reader.claims(_NOWHERE))
+    await store.claims.find_claim(_ABSENT_ROUND, bytes(IDENTITY_BYTES))
+    await _read(store.log_reader.log(_ABSENT_ROUND))
+    await _read(store.log_reader.claims(_ABSENT_ROUND))
     await store.counts.load()
 
 
@@ -55,17 +55,17 @@ async def _read(items: AsyncIterator[object]) -> None:
         pass
 
 
-def _why(error: BaseException) -> Iterator[Finding]:
-    # While it connects, the library makes a ConnectionError of a command that was denied.
+def _explain(error: BaseException) -> Iterator[Finding]:
+    # While it connects, redis-py turns a denied command into a ConnectionError: only its text has the command.
     found = _COMMAND.search(str(error))
     if found is not None:
         yield _denied(found[1].replace("|", " ").upper())
     elif _KEYS.search(str(error)):
-        yield refusal(CHECK, f"claimd's user may not use keys that begin with {_PREFIX}", _RULE)
+        yield blocker(CHECK, f"claimd's user may not use keys that begin with {_PREFIX}", _RULE)
     elif isinstance(error, NoPermissionError):
         yield _denied(str(error))
     else:
-        yield refusal(
+        yield blocker(
             CHECK,
             f"they cannot be decided now: {error}",
             "until they can, claims are answered 503",
@@ -74,4 +74,4 @@ def _why(error: BaseException) -> Iterator[Finding]:
 
 
 def _denied(what: str) -> Finding:
-    return refusal(CHECK, f"claimd's user may not run {what}", _RULE)
+    return blocker(CHECK, f"claimd's user may not run {what}", _RULE)

@@ -1,4 +1,4 @@
-"""What is checked of bearer tokens, for the lines of a start: keys, issuer, audience, the person's claim, leeway."""
+"""Which bearer tokens the gateways accept, for the lines of a start: keys, issuer, audience, identity, leeway."""
 
 from claimd.doctor.findings import Finding, ok, warning
 from claimd.identity.fresh_keys import describe_keys
@@ -11,9 +11,9 @@ _CHECK = "tokens"
 
 
 async def check_tokens(settings: Settings) -> list[Finding]:
-    """Read the JWKS and say what its tokens must be. Raises SettingsError for a file that cannot be used.
+    """Read the JWKS and return findings on it and on the rules. Raises SettingsError for a file that cannot be used.
 
-    A URL that cannot be read now is a warning: gateways start, and go on trying.
+    A URL that cannot be read now is a warning: gateways start, and retry.
     """
     if settings.jwks is None:
         return [warning(_CHECK, "every bearer token is refused, as there is no JWKS", "name one with CLAIMD_JWKS")]
@@ -31,8 +31,8 @@ async def check_tokens(settings: Settings) -> list[Finding]:
 
 def _keys(where: str, jwks: Jwks) -> Finding:
     passed_over = "".join(f"; passed over: {phrase}" for phrase in jwks.passed_over)
-    says = f"{where} has {describe_keys(jwks)}{passed_over}"
-    return ok(_CHECK, says) if jwks.keys else warning(_CHECK, says, "put the provider's signing keys there")
+    message = f"{where} has {describe_keys(jwks)}{passed_over}"
+    return ok(_CHECK, message) if jwks.keys else warning(_CHECK, message, "put the provider's signing keys there")
 
 
 def _rules(settings: Settings) -> Finding:
@@ -48,6 +48,6 @@ def _not_checked(settings: Settings) -> list[Finding]:
     if not settings.jwt_issuers:
         found.append(warning(_CHECK, "the issuer (iss) is not checked", "set CLAIMD_JWT_ISSUER"))
     if not settings.jwt_audiences:
-        says = "the audience (aud) is not checked: tokens that are meant for other services are good here"
-        found.append(warning(_CHECK, says, "set CLAIMD_JWT_AUDIENCE"))
+        message = "the audience (aud) is not checked: tokens that are meant for other services are good here"
+        found.append(warning(_CHECK, message, "set CLAIMD_JWT_AUDIENCE"))
     return found

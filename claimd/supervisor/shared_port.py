@@ -1,10 +1,10 @@
 """Which workers on one port get new connections: those that answer.
 
-With SO_REUSEPORT the kernel deals connections to all listening sockets alike; a worker that hangs, or is being started
-again, keeps its share, which waits in its queue. A program of a few instructions that is attached to these sockets
-(SO_ATTACH_REUSEPORT_CBPF, see socket(7)) has the kernel choose among the workers that answer. Nothing that has queued
-is lost: the worker takes it when it answers again, or its successor does. (To shut a listener down would take it out,
-too, but resets what is in its queue, and the worker's own accept() fails when it wakes up.)
+With SO_REUSEPORT the kernel spreads connections over all listening sockets; those for a worker that hangs, or that is
+being restarted, wait in its accept queue. A program of a few instructions that is attached to these sockets
+(SO_ATTACH_REUSEPORT_CBPF, see socket(7)) makes the kernel choose among the workers that answer. Queued connections are
+not lost: the worker accepts them when it answers again, or its successor does. (Shutting a listener down would exclude
+it, too, but resets the connections in its queue, and the worker's own accept() then fails.)
 """
 
 import ctypes
@@ -22,16 +22,16 @@ _RANDOM = 0xFFFFF000 + 56
 
 
 class SharedPort:
-    """The listening sockets of one port, one a worker, in the order in which they were made. At first none answers."""
+    """The listening sockets of one port, one for each worker, in the order of their creation. At first none answers."""
 
     def __init__(self, listeners: Sequence[socket.socket]) -> None:
         self._listeners = listeners
         self._answering: set[int] = set()
 
     def set_answering(self, number: int, answering: bool) -> None:
-        """The worker of that number answers, or does not. Where none does, or all do, the kernel chooses by itself.
+        """Record whether a worker answers, and direct new connections accordingly: to all where all or none answer.
 
-        A kernel that cannot do this (not Linux's own, or before 4.6) goes on dealing to all of them.
+        A kernel without this option (not Linux, or before 4.6) keeps spreading connections over all workers.
         """
         (self._answering.add if answering else self._answering.discard)(number)
         if len(self._listeners) < 2:
@@ -42,12 +42,12 @@ class SharedPort:
             else:
                 self._listeners[0].setsockopt(socket.SOL_SOCKET, _SO_DETACH_REUSEPORT_BPF, 0)
         except OSError:
-            # Nothing was attached, or it is closed as all is being stopped.
+            # Nothing was attached, or the sockets are closed because claimd is stopping.
             return
 
 
 def _attach(listener: socket.socket, chosen: Sequence[int]) -> None:
-    """Have the kernel give each new connection to one of the sockets with these numbers, at random."""
+    """Make the kernel give each new connection to one of the sockets with these numbers, at random."""
     instructions = [(_LOAD_WORD, 0, 0, _RANDOM), (_MODULO, 0, 0, len(chosen))]
     for remainder, number in enumerate(chosen[:-1]):
         instructions += [(_JUMP_IF_EQUAL, 0, 1, remainder), (_RETURN, 0, 0, number)]

@@ -1,7 +1,7 @@
-"""Whether a process answers: how long it has been silent, and what follows from that.
+"""Whether a child process answers, judged by the time since its last heartbeat.
 
-Only time in which this process could have heard something counts: after it stood still itself (SIGSTOP, a machine that
-was suspended) no child may be taken for hung.
+Only time in which the supervisor itself was running counts: after it was suspended (SIGSTOP, a machine that slept) it
+must not take any child for hung.
 """
 
 import asyncio
@@ -9,74 +9,74 @@ from collections.abc import Callable
 from typing import Final
 
 _TICK_SECONDS: Final = 0.25
-# Several heartbeats, and far more than an event loop under load takes to come round.
+# Four missed heartbeats, and far longer than one iteration of an event loop under load.
 QUIET_SECONDS: Final = 1.0
 HUNG_SECONDS: Final = 5.0
-# Until it is ready: imports on a busy machine, and a server that reads a large file between two answers.
+# Before it is ready: imports take long on a busy machine, and a server that loads a large file replies rarely.
 START_SECONDS: Final = 30.0
 
 
 class Watch:
-    """Counts the silence of one process, in seconds.
+    """Counts the seconds since one process's last heartbeat.
 
-    `on_answering` gets True when it is ready or answers again, and False when it has been silent for QUIET_SECONDS or
-    is gone. `on_hung` gets the limit, once, when it has been silent for HUNG_SECONDS; before it is ready, for
-    START_SECONDS.
+    `on_answering` gets True when the process becomes ready or answers again, False when it has been silent for
+    QUIET_SECONDS or has ended. `on_hung` gets the limit, once, when the process has been silent for HUNG_SECONDS;
+    before it is ready, for START_SECONDS.
     """
 
     def __init__(self, on_answering: Callable[[bool], None], on_hung: Callable[[float], None]) -> None:
         self._on_answering = on_answering
         self._on_hung = on_hung
-        self._limit = START_SECONDS
-        self._silent = 0.0
+        self._limit_seconds = START_SECONDS
+        self._silent_seconds = 0.0
         self._ready = False
         self._answering = False
         self._hung = False
-        self._ended = False
-        self.first = asyncio.Event()
+        self._expects_heartbeats = True
+        self.first_heartbeat = asyncio.Event()
 
-    def heard(self) -> None:
-        """It has shown life just now."""
-        self._silent = 0.0
-        self.first.set()
+    def heartbeat(self) -> None:
+        """Record a sign of life of the process."""
+        self._silent_seconds = 0.0
+        self.first_heartbeat.set()
         if self._ready:
-            self._tell(answering=True)
+            self._set_answering(True)
 
-    def ready(self) -> None:
-        """It serves from now on."""
+    def mark_ready(self) -> None:
+        """Record that the process serves from now on."""
         self._ready = True
-        self._limit = HUNG_SECONDS
-        self.heard()
+        self._limit_seconds = HUNG_SECONDS
+        self.heartbeat()
 
-    def end(self) -> None:
-        """It is gone, or will never show life again for a good reason: nothing follows from its silence."""
-        self._ended = True
+    def expect_no_more(self) -> None:
+        """Ignore silence from now on: the process has closed its pipe, or has ended."""
+        self._expects_heartbeats = False
 
-    def gone(self) -> None:
-        """It has ended."""
-        self.end()
-        self._tell(answering=False)
+    def mark_ended(self) -> None:
+        """Record that the process has ended."""
+        self.expect_no_more()
+        self._set_answering(False)
 
-    def passed(self, seconds: float) -> None:
-        """So much time has passed. However much it was, only as much counts as between two ticks that are late."""
-        if self._ended:
+    def advance(self, seconds: float) -> None:
+        """Let time pass. Of a long pause only two ticks count, as heartbeats were not read during it."""
+        if not self._expects_heartbeats:
             return
-        self._silent += min(seconds, 2 * _TICK_SECONDS)
-        if self._silent >= QUIET_SECONDS:
-            self._tell(answering=False)
-        if self._silent >= self._limit and not self._hung:
+        self._silent_seconds += min(seconds, 2 * _TICK_SECONDS)
+        if self._silent_seconds >= QUIET_SECONDS:
+            self._set_answering(False)
+        if self._silent_seconds >= self._limit_seconds and not self._hung:
             self._hung = True
-            self._on_hung(self._limit)
+            self._on_hung(self._limit_seconds)
 
     async def run(self) -> None:
-        """Let time pass, until cancelled."""
+        """Advance with the event loop's clock, until cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
             before = clock()
             await asyncio.sleep(_TICK_SECONDS)
-            self.passed(clock() - before)
+            self.advance(clock() - before)
 
-    def _tell(self, *, answering: bool) -> None:
+    def _set_answering(self, answering: bool) -> None:
         if answering != self._answering:
             self._answering = answering
             self._on_answering(answering)

@@ -150,7 +150,7 @@ def test_what_fails_is_one_line(claimd: Claimd, arguments: list[str], exit_code:
 
 def test_the_gateways_port_is_no_console(claimd: Claimd, up: Up) -> None:
     """Which is said, rather than that there is nothing at this address."""
-    address = up.record()["gateway"]
+    address = up.process_file()["gateway"]
     said = claimd("round", "list", "--url", f"http://{address['host']}:{address['port']}", exit_code=1)
     assert "is no console: another part of claimd answers there, perhaps the public gateway" in said
 

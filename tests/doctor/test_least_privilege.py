@@ -1,4 +1,4 @@
-"""The rule that `docs/production.md` has for claimd's user: it is enough for everything, and grants nothing in vain."""
+"""The ACL rule in `docs/production.md` for claimd's user: it is sufficient, and every permission in it is needed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -27,7 +27,7 @@ GRANTED = [word for word in RULE if word.startswith("+")]
 
 
 def permit(server: Server, *words: str) -> str:
-    """Make the user of these words; its address."""
+    """Create the user with these ACL words; returns the address with its login."""
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "claimd", "reset", *words)
         client.script_flush()
@@ -36,8 +36,8 @@ def permit(server: Server, *words: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_user_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """On the servers that tests share."""
+def _remove_the_user(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests share the servers: the user must not stay."""
     server = request.getfixturevalue("server") if "server" in request.fixturenames else None
     yield
     if server is not None:
@@ -46,7 +46,7 @@ def _no_user_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 async def everything(url: str) -> list[str]:
-    """Do all that claimd does; what went wrong, in words."""
+    """Do all that claimd does; returns the steps that failed, the error, and findings that are not fine."""
     wrong: list[str] = []
     store = RedisStore.connect(url)
     try:
@@ -56,13 +56,13 @@ async def everything(url: str) -> list[str]:
     finally:
         await store.close()
     report = await examine(url)
-    # It may not ask for the fsync policy, and says so.
+    # The user may not read the fsync policy, which is a warning.
     wrong += [item.sentence for item in report.findings if item.level is not Level.OK and item.check != "durable"]
     return wrong
 
 
 async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
-    """Each thing that claimd does, and whether it came out right."""
+    """Do each thing that claimd does; yields its name, and whether the result is right."""
     await store.readiness.ping()
     created = await store.rounds.round_create(definition(total=2), "")
     yield "create", created.outcome is EditOutcome.DONE
@@ -75,16 +75,16 @@ async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
     yield "log", len([entry async for entry in store.log_reader.log("r1")]) == 3
     yield "claims", len([item async for item in store.log_reader.claims("r1")]) == 2
     await store.rounds.round_edit("r1", {"closed": True}, "over")
-    held = {"version": 3, "issued": 2, "sha256": "ab", "file": "f", "reason": "over"}
-    yield "archive", (await store.rounds.round_archive("r1", **held)).outcome is EditOutcome.DONE
+    archived = await store.rounds.round_archive("r1", version=3, issued=2, sha256="ab", file="f", reason="over")
+    yield "archive", archived.outcome is EditOutcome.DONE
     await store.counts.save("w", None, 0, {"failed_calls": 7})
     yield "counts", await store.counts.merge("w", silent_ms=0) is MergeOutcome.MERGED
     await store.counts.settle({"failed_calls": "other"})
     yield "settled", (await store.counts.load()).past == {b"other": b"7"}
 
 
-async def test_the_rule_is_enough_for_everything(server: Server) -> None:
-    """Claims, edits, reading, metrics and the checks work for the documented user, with the scripts not yet loaded."""
+async def test_the_rule_is_sufficient(server: Server) -> None:
+    """Claims, edits, reads, metrics and checks work for the documented user, also when no script is loaded yet."""
     url = permit(server, *RULE[2:])
     assert await everything(url) == []
     with server.client() as client:
@@ -92,8 +92,8 @@ async def test_the_rule_is_enough_for_everything(server: Server) -> None:
 
 
 @pytest.mark.parametrize("command", GRANTED)
-async def test_nothing_is_granted_in_vain(server: Server, command: str) -> None:
-    """Without any one of its commands something breaks, and the checks name the command that is missing."""
+async def test_every_permission_is_needed(server: Server, command: str) -> None:
+    """Without any one of the permitted commands a step fails, and the checks name that command."""
     url = permit(server, *(word for word in RULE[2:] if word != command))
     wrong = await everything(url)
     assert wrong
@@ -102,55 +102,55 @@ async def test_nothing_is_granted_in_vain(server: Server, command: str) -> None:
     )
 
 
-def known(server: Server, words: list[str]) -> list[str]:
-    """Those that name a command which this server has."""
+def supported(server: Server, words: list[str]) -> list[str]:
+    """The ACL words for commands that this server has."""
     return [word for word in words if word != "+waitaof" or server.kind == "valkey"]
 
 
-async def test_the_rule_for_confirmations_is_enough(pair: Pair) -> None:
+async def test_the_rule_for_confirmations_is_sufficient(pair: Pair) -> None:
     """Claims and edits are confirmed by a replica for the documented user."""
-    permit(pair.primary, *RULE[2:], *known(pair.primary, WAITS))
+    permit(pair.primary, *RULE[2:], *supported(pair.primary, WAITS))
     url = pair.url.replace("unix://", f"unix://claimd:{PASSWORD}@")
     store = RedisStore.connect(url, Durability.REPLICA)
-    # A machine that stalls may hold a confirmation up.
-    await until_told(lambda: store.rounds.round_create(definition(), ""))
-    await until_told(lambda: store.rounds.round_edit("r1", {"total": 5}, ""))
+    # On a busy machine a confirmation may time out.
+    await until_answered(lambda: store.rounds.round_create(definition(), ""))
+    await until_answered(lambda: store.rounds.round_edit("r1", {"total": 5}, ""))
     while (await store.claims.claim("r1", identities(1)))[0].outcome is Outcome.UNAVAILABLE:
         pass
-    await until_told(lambda: store.claims.find_claim("r1", identity(1)))
+    await until_answered(lambda: store.claims.find_claim("r1", identity(1)))
     await store.close()
     while found := [item for item in (await examine(url, Durability.REPLICA)).findings if item.check == "replicas"]:
-        assert "may not" not in found[0].says
-        if found[0].level is not Level.REFUSAL:
+        assert "may not" not in found[0].message
+        if found[0].level is not Level.BLOCKER:
             break
 
 
-async def until_told(ask: Callable[[], Awaitable[object]]) -> None:
-    """Ask again for as long as the store does not know."""
+async def until_answered(call: Callable[[], Awaitable[object]]) -> None:
+    """Retry while the outcome is unknown."""
     while True:
         with suppress(StoreUnavailable):
-            await ask()
+            await call()
             return
 
 
 @pytest.mark.parametrize("command", WAITS)
-async def test_nothing_is_granted_in_vain_for_confirmations(pair: Pair, command: str) -> None:
-    """The checks name what is missing."""
-    waits = known(pair.primary, WAITS)
+async def test_every_permission_for_confirmations_is_needed(pair: Pair, command: str) -> None:
+    """The checks name the command that is missing."""
+    waits = supported(pair.primary, WAITS)
     if command not in waits:
         pytest.skip("this server has no such command")
     permit(pair.primary, *RULE[2:], *(word for word in waits if word != command))
     url = pair.url.replace("unix://", f"unix://claimd:{PASSWORD}@")
-    (missing,) = (item for item in (await examine(url, Durability.REPLICA)).findings if item.level is Level.REFUSAL)
-    assert f"'{command[1:]}' command" in missing.says
+    (missing,) = (item for item in (await examine(url, Durability.REPLICA)).findings if item.level is Level.BLOCKER)
+    assert f"'{command[1:]}' command" in missing.message
     assert not missing.may_pass
 
 
-async def test_other_keys_than_claimds_are_not_enough(server: Server) -> None:
-    """The checks name the keys, too."""
+async def test_a_rule_with_other_keys_is_not_sufficient(server: Server) -> None:
+    """The checks name the prefix of the keys that are missing."""
     url = permit(server, *("~claimd:2:*" if word.startswith("~") else word for word in RULE[2:]))
-    (missing,) = (item for item in (await examine(url)).findings if item.level is Level.REFUSAL)
-    assert missing.says == "claimd's user may not use keys that begin with claimd:1:"
+    (missing,) = (item for item in (await examine(url)).findings if item.level is Level.BLOCKER)
+    assert missing.message == "claimd's user may not use keys that begin with claimd:1:"
 
 
 @pytest.mark.parametrize(
@@ -179,9 +179,9 @@ async def test_other_keys_than_claimds_are_not_enough(server: Server) -> None:
         "CLIENT KILL TYPE normal",
     ],
 )
-def test_the_rest_is_refused(server: Server, command: str) -> None:
-    """Whoever steals the address can change nothing but claimd's own keys."""
+def test_all_other_commands_are_rejected(server: Server, command: str) -> None:
+    """With a stolen address only claimd's own keys can be changed."""
     url = permit(server, *RULE[2:])
     client = redis.Redis.from_url(url, protocol=2, driver_info=None)
     with client, pytest.raises(redis.exceptions.NoPermissionError):
-        client.execute_command(*command.split())
+        client.execute_command(*command.split())  # type: ignore[no-untyped-call]

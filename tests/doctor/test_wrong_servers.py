@@ -1,4 +1,4 @@
-"""Servers of the wrong kind are refused by name: a node of a cluster, and a Sentinel, both real ones."""
+"""Servers of the wrong kind are rejected by name: a node of a cluster and a Sentinel, both real ones."""
 
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ WORDS = {"cluster": "it is a node of a cluster", "sentinel": "it is a Sentinel"}
 
 @contextmanager
 def running(kind: Kind, mode: str) -> Iterator[redis.Redis]:
-    """A client of a server of that kind and mode; a node of a cluster has all slots, so that it answers."""
+    """Run a server of that kind and mode, and yield a client. A cluster node gets all slots, so that it answers."""
     program = binary(kind)
     if program is None:
         pytest.skip("no redis-server is installed")
@@ -44,7 +44,7 @@ def running(kind: Kind, mode: str) -> Iterator[redis.Redis]:
             if mode == "cluster":
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
                 while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
-                    # Asking is what passes the time.
+                    # The PING also makes this loop wait.
                     client.ping()
             yield client
     finally:
@@ -54,47 +54,47 @@ def running(kind: Kind, mode: str) -> Iterator[redis.Redis]:
 
 
 def url_of(client: redis.Redis, login: str = "") -> str:
-    """Its address."""
+    """The address of a client's server."""
     return f"redis://{login}127.0.0.1:{client.connection_pool.connection_kwargs['port']}"
 
 
-async def refusal(url: str) -> Finding:
-    """The one refusal, which does not pass by itself: neither `claimd up` nor a single role starts."""
+async def blocker_of(url: str) -> Finding:
+    """The only blocker, which may not pass: neither `claimd up` nor a single role starts."""
     report = await examine(url)
-    (found,) = (finding for finding in report.findings if finding.level is Level.REFUSAL)
-    with pytest.raises(StartError, match=found.says):
-        report.refuse(wait=True)
+    (found,) = (finding for finding in report.findings if finding.level is Level.BLOCKER)
+    with pytest.raises(StartError, match=found.message):
+        report.raise_for_blockers(wait=True)
     return found
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", ["valkey", "redis"])
-async def test_a_server_of_the_wrong_kind_is_refused_by_name(kind: Kind, mode: str) -> None:
-    """Where a plain address leads to one, nothing starts; there is no talk of replicas, files or memory."""
+async def test_a_server_of_the_wrong_kind_is_rejected_by_name(kind: Kind, mode: str) -> None:
+    """Nothing starts, and there are no findings on its replicas, files or memory."""
     with running(kind, mode) as client:
         report = await examine(url_of(client))
         assert [finding.check for finding in report.findings if finding.check != "clock"] == ["server", "role"]
-        assert WORDS[mode] in (await refusal(url_of(client))).says
+        assert WORDS[mode] in (await blocker_of(url_of(client))).message
 
 
 @pytest.mark.parametrize("hidden", [["-info"], ["-info", "-@all"]], ids=["INFO", "everything"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", ["valkey", "redis"])
-async def test_one_that_hides_what_it_is_is_found_out(kind: Kind, mode: str, hidden: list[str]) -> None:
-    """A user who may not ask for INFO learns it from HELLO, which needs no permission."""
+async def test_a_mode_that_info_does_not_reveal_is_read_from_hello(kind: Kind, mode: str, hidden: list[str]) -> None:
+    """HELLO needs no permission, so that it works for a user without INFO."""
     with running(kind, mode) as client:
-        client.execute_command("ACL", "SETUSER", "u", "on", "nopass", "~*", "+@all", *hidden)
-        assert WORDS[mode] in (await refusal(url_of(client, "u:p@"))).says
+        client.execute_command("ACL", "SETUSER", "u", "on", "nopass", "~*", "+@all", *hidden)  # type: ignore[no-untyped-call]
+        assert WORDS[mode] in (await blocker_of(url_of(client, "u:p@"))).message
 
 
-class HidesAlmostAll:
+class WithoutInfoAndHello:
     """A managed server that has renamed INFO and HELLO; `in_cluster` is whether CLUSTER INFO answers."""
 
     def __init__(self, *, in_cluster: bool) -> None:
         self.in_cluster = in_cluster
 
     async def execute_command(self, command: str = "", *_: str) -> dict[str, str]:
-        """CLUSTER INFO, and nothing else."""
+        """Reply to CLUSTER INFO and reject every other command."""
         if command != "CLUSTER INFO" or not self.in_cluster:
             raise redis.ResponseError(f"unknown command '{command}'")
         return {"cluster_state": "ok"}
@@ -103,15 +103,15 @@ class HidesAlmostAll:
 
 
 @pytest.mark.parametrize(("in_cluster", "mode"), [(True, "cluster"), (False, None)])
-async def test_one_that_hides_that_too_is_asked_for_its_cluster(in_cluster: bool, mode: str | None) -> None:
-    """What nothing tells stays unknown, and is no reason to refuse."""
-    facts = await read_facts(HidesAlmostAll(in_cluster=in_cluster))  # type: ignore[arg-type]
+async def test_a_mode_that_hello_hides_is_read_from_cluster_info(in_cluster: bool, mode: str | None) -> None:
+    """A mode that no command reveals is unknown, and no reason to reject the server."""
+    facts = await read_facts(WithoutInfoAndHello(in_cluster=in_cluster))  # type: ignore[arg-type]
     assert facts.mode == mode
     assert len(list(check_mode(facts))) == in_cluster
 
 
-def test_a_start_on_a_node_of_a_cluster_says_so_in_a_line(tmp_path: Path) -> None:
-    """As a person meets it."""
+def test_a_start_on_a_node_of_a_cluster_fails_with_one_line(tmp_path: Path) -> None:
+    """`claimd up` ends with the reason as its last line."""
     with running("valkey", "cluster") as client, Up(tmp_path / "data", "--redis-url", url_of(client)) as up:
         assert up.process.wait(20) == 1
         assert up.output.splitlines()[-1].startswith(
@@ -119,8 +119,8 @@ def test_a_start_on_a_node_of_a_cluster_says_so_in_a_line(tmp_path: Path) -> Non
         )
 
 
-async def test_a_server_of_its_own_is_asked_no_more_than_before(server: Server) -> None:
-    """INFO tells: no command that its user may lack, and the server's access log stays empty."""
+async def test_a_primary_gets_no_command_that_its_user_may_lack(server: Server) -> None:
+    """INFO reveals the mode, so that no other command is tried, and the server's ACL log stays empty."""
     with server.client() as client:
         client.acl_log_reset()
         assert (await examine(server.url)).level is Level.OK

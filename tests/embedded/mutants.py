@@ -4,21 +4,21 @@ from tests.mutation import Mutant
 
 MUTANTS = (
     Mutant(
-        "a cut file is started",
+        "a cut file is loaded",
         "claimd/embedded/synced_size.py",
-        "if noted is None or found >= noted:",
+        "if recorded is None or found >= recorded:",
         "if True:",
         "tests/embedded/test_cut_file.py",
     ),
     Mutant(
-        "noted before it is on disk",
+        "recorded before it is on disk",
         "claimd/embedded/synced_size.py",
         "            written = self._newest()\n            await ping()\n",
         "            await ping()\n            written = self._newest()\n",
         "tests/embedded/test_cut_file.py",
     ),
     Mutant(
-        "a directory that another has made is trusted",
+        "a directory of another user is trusted",
         "claimd/embedded/data_dir.py",
         "or os.geteuid() not in (status.st_uid, 0):",
         "and False:",

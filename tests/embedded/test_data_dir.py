@@ -1,4 +1,4 @@
-"""The data directory keeps what it is given, for one owner at a time."""
+"""The data directory: private, locked by one process at a time, with secrets that stay the same."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,10 @@ import pytest
 
 from claimd.embedded.data_dir import DataDir
 from claimd.errors import StartError
-from claimd.settings import Settings
-from claimd.supervisor.child_environment import child_environment
 
 
 def test_secrets_are_private_and_stay_the_same(tmp_path: Path) -> None:
-    """Mode 600 in a directory of mode 700, whatever the umask, and never made anew."""
+    """They have mode 600 in a directory of mode 700, whatever the umask, and are generated once."""
     before = os.umask(0)
     try:
         with DataDir.open(tmp_path / "a" / "data") as data:
@@ -26,22 +24,22 @@ def test_secrets_are_private_and_stay_the_same(tmp_path: Path) -> None:
         assert (data.secret(), data.admin_token()) == made
 
 
-def test_two_data_directories_have_nothing_in_common(tmp_path: Path) -> None:
-    """Each has secrets of its own."""
+def test_two_data_directories_have_different_secrets(tmp_path: Path) -> None:
+    """Each directory generates its own."""
     with DataDir.open(tmp_path / "a") as one, DataDir.open(tmp_path / "b") as other:
         assert one.secret() != other.secret()
         assert one.admin_token() != other.admin_token()
 
 
 def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
-    """A second one is refused until the first is closed."""
+    """A second process gets a StartError until the first one closes the directory."""
     with DataDir.open(tmp_path / "data"), pytest.raises(StartError, match=rf"another claimd \(pid {os.getpid()}\)"):
         DataDir.open(tmp_path / "data")
     DataDir.open(tmp_path / "data").close()
 
 
-def test_a_directory_of_somebody_elses_files_is_left_alone(tmp_path: Path) -> None:
-    """`--data-dir ~` must not lock a person out of his home."""
+def test_a_directory_with_other_files_is_not_used(tmp_path: Path) -> None:
+    """`--data-dir ~` must not change the mode of a home directory."""
     tmp_path.chmod(0o755)
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(StartError, match="holds files that are not claimd's"):
@@ -50,8 +48,8 @@ def test_a_directory_of_somebody_elses_files_is_left_alone(tmp_path: Path) -> No
     assert [entry.name for entry in tmp_path.iterdir()] == ["letter.txt"]
 
 
-def test_a_fresh_volume_becomes_private(tmp_path: Path) -> None:
-    """An empty directory that was made for it, as a container mounts it."""
+def test_a_new_volume_becomes_private(tmp_path: Path) -> None:
+    """A container mounts a directory that is empty except for lost+found."""
     (tmp_path / "volume" / "lost+found").mkdir(parents=True)
     (tmp_path / "volume").chmod(0o755)
     DataDir.open(tmp_path / "volume").close()
@@ -59,21 +57,8 @@ def test_a_fresh_volume_becomes_private(tmp_path: Path) -> None:
 
 
 def test_a_damaged_secret_is_never_replaced(tmp_path: Path) -> None:
-    """A new one would make everybody a stranger who may claim again."""
+    """Under a new one everyone could claim again."""
     with DataDir.open(tmp_path / "data") as data:
         (tmp_path / "data" / "secret").write_text("")
         with pytest.raises(StartError, match="is damaged"):
             data.secret()
-
-
-def test_children_get_exactly_these_settings() -> None:
-    """What is not set is not inherited either, and secrets arrive in the clear."""
-    settings = Settings(workers=3, secret="s" * 32, redis_url=None)  # type: ignore[arg-type]
-    inherited = {"PATH": "/bin", "CLAIMD_REDIS_URL": "redis://old", "claimd_port": "1"}
-    environment = child_environment(settings, inherited, without="admin_token")
-    assert environment["PATH"] == "/bin"
-    assert environment["CLAIMD_WORKERS"] == "3"
-    assert environment["CLAIMD_SECRET"] == "s" * 32
-    assert environment["CLAIMD_PORT"] == "8080"
-    assert "CLAIMD_REDIS_URL" not in environment
-    assert "claimd_port" not in environment

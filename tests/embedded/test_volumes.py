@@ -1,8 +1,9 @@
-"""Volumes as orchestrators mount them: a root that is somebody else's, a group, a user who is in no passwd, no room.
+"""Volumes as orchestrators mount them: of another owner or a group, for a user without an entry in passwd, full ones.
 
-They take root to set up: real directories of other owners, and processes of other users.
+Most tests need root, to create directories of other owners and processes of other users.
 """
 
+import asyncio
 import os
 import re
 import shutil
@@ -18,13 +19,15 @@ import pytest
 from claimd.embedded import data_dir
 from claimd.embedded.data_dir import DataDir, home_of
 from claimd.errors import StartError
-from tests.up.running import Up, clean_environment
+from claimd.settings import Settings
+from claimd.up.run import up
+from tests.up.running import clean_environment
 
 # In no passwd and no group of this machine.
 USER, GROUP, VOLUME_GROUP, OTHER_USER = 54321, 54322, 54323, 54324
 DOCKERFILE = (Path(__file__).parents[2] / "Dockerfile").read_text()
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="directories and processes of other users take root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="directories and processes of other users need root")
 
 _OPEN = """
 import sys
@@ -37,7 +40,7 @@ try:
         print(data.path.relative_to(path), data.secret())
         assert read_admin_token(path) in (None, data.admin_token()) and read_admin_token(path) == data.admin_token()
 except StartError as error:
-    print("refused:", error)
+    print("rejected:", error)
 """
 
 
@@ -48,12 +51,12 @@ class Volume:
     path: Path
 
     def own(self, user: int, group: int, mode: int) -> None:
-        """Give it an owner and a mode."""
+        """Set its owner and its mode."""
         os.chown(self.path, user, group)
         self.path.chmod(mode)
 
     def open(self, user: int = USER, group: int = GROUP) -> str:
-        """What the process says: where the files are and the secret, or why it was refused."""
+        """Open it in a process; returns the place of the files and the secret, or the reason of the rejection."""
         opened = subprocess.run(
             [sys.executable, "-c", _OPEN, str(self.path)],
             user=user,
@@ -73,8 +76,8 @@ class Volume:
 
 @pytest.fixture
 def volume() -> Iterator[Volume]:
-    """An empty one, of root, that every user can reach."""
-    # The folder of a test is root's alone.
+    """An empty directory of root that every user can reach."""
+    # Other users cannot reach pytest's temporary folder.
     with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / "volume").mkdir()
@@ -85,15 +88,15 @@ VOLUMES = {
     "fresh and ours": (USER, GROUP, 0o755),
     "Kubernetes fsGroup": (0, VOLUME_GROUP, 0o2775),
     "Kubernetes fsGroup, emptyDir": (0, VOLUME_GROUP, 0o2777),
-    "everybody's": (0, 0, 0o1777),
+    "world-writable": (0, 0, 0o1777),
     "OpenShift, from the image": (10001, VOLUME_GROUP, 0o770),
 }
 
 
 @needs_root
 @pytest.mark.parametrize("kind", VOLUMES)
-def test_a_volume_that_can_be_written_is_used(volume: Volume, kind: str) -> None:
-    """Ours is made private; in another's a directory is, and the next start finds what is in it."""
+def test_a_writable_volume_is_used(volume: Volume, kind: str) -> None:
+    """A directory of the same user becomes private, another one gets a private subdirectory; later starts find it."""
     volume.own(*VOLUMES[kind])
     where, secret = volume.open().split()
     assert where == ("." if kind == "fresh and ours" else "claimd")
@@ -105,8 +108,8 @@ def test_a_volume_that_can_be_written_is_used(volume: Volume, kind: str) -> None
 
 
 @needs_root
-def test_the_next_mount_may_open_everything_to_the_group_again(volume: Volume) -> None:
-    """Kubernetes does at each mount, unless it is told fsGroupChangePolicy: OnRootMismatch. The start undoes it."""
+def test_a_mount_that_opens_all_modes_to_the_group_is_undone(volume: Volume) -> None:
+    """Kubernetes does that at each mount, except with fsGroupChangePolicy: OnRootMismatch."""
     volume.own(*VOLUMES["Kubernetes fsGroup"])
     before = volume.open()
     home = volume.path / "claimd"
@@ -119,32 +122,32 @@ def test_the_next_mount_may_open_everything_to_the_group_again(volume: Volume) -
 
 @needs_root
 @pytest.mark.parametrize("mode", [0o755, 0o700])
-def test_a_volume_that_cannot_be_written_says_whose_it_is(volume: Volume, mode: int) -> None:
-    """One line with owner, mode, this user, and what to do."""
+def test_the_owner_of_a_volume_that_cannot_be_written_is_named(volume: Volume, mode: int) -> None:
+    """The message has owner, mode, this user, and advice."""
     volume.own(0, 0, mode)
-    said = volume.open()
-    assert said.startswith(f"refused: data directory {volume.path} cannot be used: ")
-    assert f"it is of user 0 and group 0 (mode {mode:04o})" in said
-    assert f"must be writable for user {USER} of group {GROUP}" in said
-    assert "chown" in said
-    assert "fsGroup" in said
+    message = volume.open()
+    assert message.startswith(f"rejected: data directory {volume.path} cannot be used: ")
+    assert f"it is of user 0 and group 0 (mode {mode:04o})" in message
+    assert f"must be writable for user {USER} of group {GROUP}" in message
+    assert "chown" in message
+    assert "fsGroup" in message
 
 
 @needs_root
-def test_another_users_claimd_is_not_taken_over(volume: Volume) -> None:
-    """OpenShift gives another number in another project: a second secret beside the first would give two packs."""
+def test_the_directory_of_another_users_claimd_is_not_used(volume: Volume) -> None:
+    """OpenShift uses another user id in another project: with a second secret, everyone could claim twice."""
     volume.own(*VOLUMES["Kubernetes fsGroup"])
     volume.open()
-    said = volume.open(user=OTHER_USER)
-    assert said.startswith("refused: ")
-    assert f"user {USER}" in said
+    message = volume.open(user=OTHER_USER)
+    assert message.startswith("rejected: ")
+    assert f"user {USER}" in message
     assert sorted(path.name for path in volume.path.iterdir()) == ["claimd"]
 
 
 @needs_root
 @pytest.mark.parametrize("planted", ["directory", "link", "file"])
-def test_what_somebody_planted_is_not_used(volume: Volume, planted: str) -> None:
-    """Whoever shares the volume may have made the directory before: the secret would be his to read."""
+def test_a_planted_subdirectory_is_not_used(volume: Volume, planted: str) -> None:
+    """Another user of the volume may have created the subdirectory, and could read a secret in it."""
     volume.own(*VOLUMES["Kubernetes fsGroup"])
     own, elsewhere = volume.path / "claimd", volume.path.parent / "elsewhere"
     if planted == "directory":
@@ -156,20 +159,20 @@ def test_what_somebody_planted_is_not_used(volume: Volume, planted: str) -> None
         own.symlink_to(elsewhere)
     else:
         own.touch()
-    assert volume.open().startswith("refused: ")
+    assert volume.open().startswith("rejected: ")
     assert not (own / "secret").exists()
 
 
 @pytest.mark.parametrize("planted", ["link", "file"])
-def test_what_somebody_planted_is_not_used_by_anybody(
+def test_a_planted_subdirectory_is_not_used_without_root_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: str
 ) -> None:
-    """The same without other users, for whoever runs the tests: the volume itself cannot be made private."""
+    """The same for tests without root: the volume's mode cannot be changed."""
     volume, elsewhere = tmp_path / "volume", tmp_path / "elsewhere"
     volume.mkdir()
     elsewhere.mkdir()
-    really = data_dir._made_private
-    monkeypatch.setattr(data_dir, "_made_private", lambda path: path != volume and really(path))
+    really = data_dir._make_private
+    monkeypatch.setattr(data_dir, "_make_private", lambda path: path != volume and really(path))
     if planted == "link":
         (volume / "claimd").symlink_to(elsewhere)
     else:
@@ -180,8 +183,8 @@ def test_what_somebody_planted_is_not_used_by_anybody(
 
 
 @needs_root
-def test_root_finds_what_another_user_has_made(volume: Volume) -> None:
-    """`docker run --user 0` on the same volume: no second, empty installation beside the first."""
+def test_root_finds_the_files_of_another_user(volume: Volume) -> None:
+    """`docker run --user 0` on the same volume must not begin a second, empty installation."""
     volume.own(*VOLUMES["Kubernetes fsGroup"])
     _, secret = volume.open().split()
     with DataDir.open(volume.path) as data:
@@ -189,20 +192,19 @@ def test_root_finds_what_another_user_has_made(volume: Volume) -> None:
 
 
 @needs_root
-def test_somebody_elses_files_are_left_alone_there_too(volume: Volume) -> None:
-    """A directory that is not ours and not empty is not claimd's place."""
-    volume.own(*VOLUMES["everybody's"])
+def test_a_volume_with_other_files_is_not_used(volume: Volume) -> None:
+    """A directory of another user that is not empty is left as it is."""
+    volume.own(*VOLUMES["world-writable"])
     (volume.path / "letter.txt").write_text("dear")
     assert "holds files that are not claimd's" in volume.open()
     assert [entry.name for entry in volume.path.iterdir()] == ["letter.txt"]
 
 
 @needs_root
-def test_everything_runs_there_for_a_user_without_a_name_and_a_home(volume: Volume) -> None:
-    """`claimd up` as OpenShift runs it; the command line finds the address and the token by the same directory."""
+def test_a_user_without_name_and_home_can_run_everything(volume: Volume) -> None:
+    """`claimd up` as OpenShift runs it; the commands find address and token by the same directory."""
     volume.own(10001, 0, 0o770)
     volume.open(group=0)
-    as_user = {"user": USER, "group": 0, "extra_groups": [], "cwd": "/"}
     flags = ["--port", "0", "--console-port", "0"]
     environment = {
         **{name: value for name, value in clean_environment().items() if name not in ("HOME", "USER", "LOGNAME")},
@@ -211,20 +213,35 @@ def test_everything_runs_there_for_a_user_without_a_name_and_a_home(volume: Volu
     }
     command = [sys.executable, "-m", "claimd"]
     with subprocess.Popen(
-        [*command, "up", *flags], env=environment, stdout=subprocess.PIPE, text=True, **as_user
-    ) as process:  # type: ignore[call-overload]
+        [*command, "up", *flags],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        user=USER,
+        group=0,
+        extra_groups=[],
+        cwd="/",
+    ) as process:
         try:
             assert process.stdout is not None
-            said = []
+            lines = []
             for line in process.stdout:
-                said.append(line)
+                lines.append(line)
                 if line == "ready\n":
                     break
-            assert said[-1:] == ["ready\n"], said
+            assert lines[-1:] == ["ready\n"], lines
             assert (volume.path / "claimd" / "valkey.sock").stat().st_uid == USER
             for words in (["doctor"], ["round", "list"]):
                 ran = subprocess.run(
-                    [*command, *words], env=environment, capture_output=True, text=True, check=False, **as_user
+                    [*command, *words],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    user=USER,
+                    group=0,
+                    extra_groups=[],
+                    cwd="/",
                 )
                 assert ran.returncode == 0, ran.stderr
         finally:
@@ -232,12 +249,12 @@ def test_everything_runs_there_for_a_user_without_a_name_and_a_home(volume: Volu
 
 
 def test_the_image_gives_a_fresh_volume_its_owner() -> None:
-    """A named volume takes owner and mode of what the image has there before VOLUME: our user, and group 0."""
+    """A named volume takes owner and mode of the image's directory before VOLUME: claimd's user, and group 0."""
     before, _, _ = DOCKERFILE.partition("\nVOLUME /var/lib/claimd/data\n")
     assert re.search(r"mkdir -p /var/lib/claimd/data", before)
     assert re.search(r"chown -R 10001:0 /var/lib/claimd\b", before)
     assert re.search(r"chmod 770 /var/lib/claimd/data$", before, re.MULTILINE)
-    # Whoever the container runs as must be able to stand in it.
+    # Every user must be able to have it as the current directory.
     assert re.search(r"chmod 775 /var/lib/claimd\b", before)
     assert re.search(r"^\s*HOME=/var/lib/claimd\b", before, re.MULTILINE)
     assert re.search(r"^USER 10001$", before, re.MULTILINE)
@@ -245,7 +262,7 @@ def test_the_image_gives_a_fresh_volume_its_owner() -> None:
 
 @pytest.fixture
 def disk() -> Iterator[Path]:
-    """A file system of its own, mounted in a folder of its own."""
+    """A file system of its own."""
     with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
         mounted = Path(folder) / "disk"
         mounted.mkdir()
@@ -261,37 +278,35 @@ def _mount(*words: str | Path) -> bool:
     return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
 
 
-def test_a_disk_that_is_full_is_said_in_a_line_wherever_the_start_meets_it(disk: Path) -> None:
-    """With room for nothing, for the lock, for the record, for a secret …: never a traceback, and always advice."""
-    met = set()
+def test_a_full_disk_is_named_wherever_the_start_meets_it(disk: Path) -> None:
+    """With room for nothing, for the lock, the process file, a secret …: always a StartError with advice."""
+    messages = set()
+    settings = Settings.read(data_dir=disk, port=0, console_port=0)
     for pages in range(1, 9):
         for path in disk.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         assert _mount("-o", f"remount,size={pages * os.sysconf('SC_PAGE_SIZE')}", disk)
         (disk / "lost+found").write_bytes(b"x" * os.sysconf("SC_PAGE_SIZE"))
-        with Up(disk) as up:
-            assert up.process.wait(30) == 1, up.output
-        assert "Traceback" not in up.output
-        last = up.output.splitlines()[-1]
-        assert last.startswith("claimd: "), up.output
-        met.add(last.removeprefix("claimd: "))
-    # The lock, the record and a secret at least, and then Valkey itself.
-    assert len(met) >= 4, met
-    for sentence in met:
-        assert "No space left on device" in sentence
-        assert "make room on its disk" in sentence
+        with pytest.raises(StartError) as rejected:
+            asyncio.run(up(settings, print))
+        messages.add(str(rejected.value))
+    # At least for the lock, the process file, a secret, and then Valkey itself.
+    assert len(messages) >= 4, messages
+    for message in messages:
+        assert "No space left on device" in message
+        assert "make room on its disk" in message
 
 
 @needs_root
-def test_a_directory_that_cannot_be_written_is_said_in_a_line(disk: Path) -> None:
-    """A file system that is mounted to be read."""
+def test_a_read_only_file_system_is_named(disk: Path) -> None:
+    """The error has the reason and advice."""
     assert _mount("-o", "remount,ro", disk)
     with pytest.raises(StartError, match="its file system is read-only: mount one"):
         DataDir.open(disk / "data")
 
 
-def test_a_secret_that_is_no_text_is_said_in_a_line(tmp_path: Path) -> None:
-    """No traceback, and no new secret in its place."""
+def test_a_secret_that_is_not_text_is_named(tmp_path: Path) -> None:
+    """It is an error, and the file is not replaced."""
     with DataDir.open(tmp_path / "data") as data:
         (data.path / "secret").write_bytes(b"\xff" * 64)
         with pytest.raises(StartError, match="secret is damaged"):

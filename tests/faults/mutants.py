@@ -71,8 +71,8 @@ MUTANTS = (
     Mutant(
         "a supervisor that stood still takes all for hung",
         "claimd/supervisor/watch.py",
-        "self._silent += min(seconds, 2 * _TICK_SECONDS)",
-        "self._silent += seconds",
+        "self._silent_seconds += min(seconds, 2 * _TICK_SECONDS)",
+        "self._silent_seconds += seconds",
         f"{_FAULTS}[stop-supervisor]",
     ),
     Mutant(

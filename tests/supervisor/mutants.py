@@ -11,10 +11,10 @@ MUTANTS = (
         "tests/supervisor/test_shared_port.py",
     ),
     Mutant(
-        "silence that nobody could hear",
+        "silence while the supervisor itself stood still",
         "claimd/supervisor/watch.py",
-        "self._silent += min(seconds, 2 * _TICK_SECONDS)",
-        "self._silent += seconds",
+        "self._silent_seconds += min(seconds, 2 * _TICK_SECONDS)",
+        "self._silent_seconds += seconds",
         "tests/supervisor/test_watch.py",
     ),
     Mutant(
@@ -23,5 +23,26 @@ MUTANTS = (
         "elif number is signal.SIGINT and ",
         "elif ",
         "tests/supervisor/test_signals.py",
+    ),
+    Mutant(
+        "every child gets every setting",
+        "claimd/supervisor/child_environment.py",
+        "for name in SETTINGS_OF[role]:",
+        "for name in type(settings).model_fields:",
+        "tests/supervisor/test_child_environment.py",
+    ),
+    Mutant(
+        "the console gets the secret",
+        "claimd/supervisor/child_environment.py",
+        '"console": frozenset({"redis_url",',
+        '"console": frozenset({"secret", "redis_url",',
+        "tests/supervisor/test_child_environment.py",
+    ),
+    Mutant(
+        "unknown variables are handed down",
+        "claimd/supervisor/child_environment.py",
+        "if not name.upper().startswith(PREFIX)}",
+        "if name.removeprefix(PREFIX).lower() not in Settings.model_fields}",
+        "tests/supervisor/test_child_environment.py",
     ),
 )

@@ -1,4 +1,4 @@
-"""One port, several sockets, never two claimds."""
+"""Listening sockets: several share one port, and a second claimd cannot join it."""
 
 import socket
 
@@ -14,7 +14,7 @@ def _close(sockets: list[socket.socket]) -> None:
 
 
 def test_workers_share_a_free_port() -> None:
-    """Port 0 is one port for all, and every worker's socket gets some of the connections."""
+    """Port 0 yields one port for all, and every worker's socket gets some of the connections."""
     sockets = listen("127.0.0.1", 0, workers=3)
     try:
         ports = {sock.getsockname()[1] for sock in sockets}
@@ -38,7 +38,7 @@ def test_workers_share_a_free_port() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_second_claimd_cannot_join(workers: int) -> None:
-    """Though the first one's sockets share their port, the kernel refuses another's."""
+    """Although the sockets of the first one share their port, the kernel rejects those of another."""
     first = listen("127.0.0.1", 0, workers=2)
     try:
         port = first[0].getsockname()[1]
@@ -49,7 +49,7 @@ def test_a_second_claimd_cannot_join(workers: int) -> None:
 
 
 def test_ipv6_has_brackets() -> None:
-    """In addresses that are shown, and `::` is reached on this machine."""
+    """A URL has brackets around an IPv6 address, and a listener on `::` is reached on this machine."""
     try:
         sockets = listen("::1", 0, workers=2)
     except StartError:
@@ -64,7 +64,7 @@ def test_ipv6_has_brackets() -> None:
     ("host", "sentence"),
     [("no.such.host.invalid", "cannot be found"), ("192.0.2.1", "is not an address of this machine")],
 )
-def test_a_host_that_is_not_ours_is_said_so(host: str, sentence: str) -> None:
-    """Names the host."""
+def test_a_host_of_another_machine_is_named(host: str, sentence: str) -> None:
+    """The error names the host and the reason."""
     with pytest.raises(StartError, match=f"{host}.*{sentence}"):
         listen(host, 0)

@@ -1,4 +1,4 @@
-"""What counts as a wish to stop, and what as impatience."""
+"""Which signals request a stop, and which ask it not to wait."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
     ],
 )
 def test_only_a_later_ctrl_c_is_impatience(signals: tuple[tuple[float, signal.Signals], ...], impatient: bool) -> None:
-    """A repeated SIGTERM or SIGHUP is the same wish, and so is a SIGINT that was passed on twice."""
+    """A repeated SIGTERM or SIGHUP changes nothing, nor does a SIGINT that was passed on twice at once."""
     called: list[bool] = []
     clock = [0.0]
     request = StopRequest(lambda: called.append(True), lambda: clock[0])
@@ -32,10 +32,10 @@ def test_only_a_later_ctrl_c_is_impatience(signals: tuple[tuple[float, signal.Si
         request.receive(number)
     assert bool(called) is impatient
     assert request.signal_name == signals[0][1].name
-    assert asyncio.run(_returns(request)) is impatient
+    assert asyncio.run(_is_impatient(request)) is impatient
 
 
-async def _returns(request: StopRequest) -> bool:
+async def _is_impatient(request: StopRequest) -> bool:
     await request.wait()
     impatience = asyncio.create_task(request.impatience())
     await asyncio.sleep(0)

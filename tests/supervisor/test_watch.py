@@ -1,12 +1,12 @@
-"""Whether a process is taken for hung, on a clock of the test's own."""
+"""When a process counts as answering, silent and hung; the test lets time pass."""
 
 import pytest
 
 from claimd.supervisor.watch import HUNG_SECONDS, QUIET_SECONDS, START_SECONDS, Watch
 
 
-class Seen:
-    """A watch, and what followed."""
+class Observed:
+    """A watch, and the calls that it has made."""
 
     def __init__(self) -> None:
         self.answering: list[bool] = []
@@ -14,70 +14,70 @@ class Seen:
         self.watch = Watch(self.answering.append, self.hung.append)
 
     def silence(self, seconds: float, step: float = 0.25) -> None:
-        """So much time passes, in ticks."""
+        """Let time pass in steps, without a heartbeat."""
         for _ in range(round(seconds / step)):
-            self.watch.passed(step)
+            self.watch.advance(step)
 
 
 @pytest.fixture
-def seen() -> Seen:
-    """Of a process that is ready."""
-    seen = Seen()
-    seen.watch.ready()
-    return seen
+def observed() -> Observed:
+    """The watch of a process that is ready."""
+    observed = Observed()
+    observed.watch.mark_ready()
+    return observed
 
 
-def test_silence_takes_it_out_and_then_ends_it(seen: Seen) -> None:
-    """Once each."""
-    seen.silence(QUIET_SECONDS - 0.25)
-    assert seen.answering == [True]
-    seen.silence(0.25)
-    assert seen.answering == [True, False]
-    seen.silence(HUNG_SECONDS - QUIET_SECONDS - 0.25)
-    assert not seen.hung
-    seen.silence(60)
-    assert seen.hung == [HUNG_SECONDS]
+def test_a_silent_process_gets_no_connections_and_is_then_killed(observed: Observed) -> None:
+    """Each is reported once, after its own time."""
+    observed.silence(QUIET_SECONDS - 0.25)
+    assert observed.answering == [True]
+    observed.silence(0.25)
+    assert observed.answering == [True, False]
+    observed.silence(HUNG_SECONDS - QUIET_SECONDS - 0.25)
+    assert not observed.hung
+    observed.silence(60)
+    assert observed.hung == [HUNG_SECONDS]
 
 
-def test_a_sign_of_life_puts_it_back(seen: Seen) -> None:
-    """And its silence begins anew."""
-    seen.silence(HUNG_SECONDS - 0.25)
-    seen.watch.heard()
-    assert seen.answering == [True, False, True]
-    seen.silence(HUNG_SECONDS - 0.25)
-    assert not seen.hung
+def test_a_heartbeat_makes_it_answering_again(observed: Observed) -> None:
+    """The count of silent seconds starts again."""
+    observed.silence(HUNG_SECONDS - 0.25)
+    observed.watch.heartbeat()
+    assert observed.answering == [True, False, True]
+    observed.silence(HUNG_SECONDS - 0.25)
+    assert not observed.hung
 
 
-def test_time_in_which_nobody_listened_does_not_count(seen: Seen) -> None:
-    """The supervisor was stopped, or the machine was asleep, for an hour."""
-    seen.watch.passed(3600)
-    assert seen.answering == [True]
-    assert not seen.hung
+def test_time_in_which_the_supervisor_was_suspended_does_not_count(observed: Observed) -> None:
+    """After an hour in which the supervisor was stopped or the machine slept, no child is hung."""
+    observed.watch.advance(3600)
+    assert observed.answering == [True]
+    assert not observed.hung
 
 
 def test_a_start_may_take_longer() -> None:
-    """And nobody is sent there before it is ready, whatever signs of life there are."""
-    seen = Seen()
-    seen.watch.heard()
-    seen.silence(START_SECONDS - 0.25)
-    assert not seen.answering
-    assert not seen.hung
-    seen.silence(0.25)
-    assert seen.hung == [START_SECONDS]
+    """It gets no connections before it is ready, even with heartbeats."""
+    observed = Observed()
+    observed.watch.heartbeat()
+    observed.silence(START_SECONDS - 0.25)
+    assert not observed.answering
+    assert not observed.hung
+    observed.silence(0.25)
+    assert observed.hung == [START_SECONDS]
 
 
-def test_a_server_that_reads_its_file_for_minutes_is_not_hung() -> None:
-    """LOADING is an answer."""
-    seen = Seen()
+def test_a_server_that_loads_its_file_for_minutes_is_not_hung() -> None:
+    """Its LOADING replies are heartbeats."""
+    observed = Observed()
     for _ in range(1000):
-        seen.silence(10)
-        seen.watch.heard()
-    assert not seen.hung
+        observed.silence(10)
+        observed.watch.heartbeat()
+    assert not observed.hung
 
 
-def test_nothing_follows_once_it_is_gone(seen: Seen) -> None:
-    """It gets no new connections, and is not killed."""
-    seen.watch.gone()
-    seen.silence(60)
-    assert seen.answering == [True, False]
-    assert not seen.hung
+def test_an_ended_process_is_not_killed(observed: Observed) -> None:
+    """It gets no new connections, and its silence means nothing."""
+    observed.watch.mark_ended()
+    observed.silence(60)
+    assert observed.answering == [True, False]
+    assert not observed.hung

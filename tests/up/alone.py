@@ -1,4 +1,4 @@
-"""One role of claimd as a process of its own on somebody's own server, as a container runs it."""
+"""One role of claimd as a process of its own on an external server, as a container runs it."""
 
 import http.client
 import subprocess
@@ -18,24 +18,24 @@ ADMIN_TOKEN = "t"
 
 @dataclass
 class Alone:
-    """One role: what it says, and its answers."""
+    """The process of one role, what it prints, and its address."""
 
     process: subprocess.Popen[bytes]
     output_path: Path
 
     @property
     def output(self) -> str:
-        """What it has said so far."""
+        """What it has printed so far."""
         return self.output_path.read_text()
 
     @property
     def address(self) -> str:
-        """`http://host:port`, once it listens."""
+        """`http://host:port`; waits until it listens."""
         (line,) = eventually(lambda: [line for line in self.output.splitlines() if " ready on " in line], "ready on")
         return str(line.split()[-1])
 
     def readiness(self) -> int:
-        """The status of /readyz."""
+        """The status of `GET /readyz`."""
         connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=10)
         try:
             connection.request("GET", "/readyz")
@@ -48,7 +48,7 @@ class Alone:
 def alone(
     role: str, tmp_path: Path, url: str, durability: str = "local", open_files: int | None = None
 ) -> Iterator[Alone]:
-    """Run it on a free port, with a limit of `open_files`."""
+    """Run a role on a free port, with a limit of `open_files` if that is given; kill it at the end."""
     prefix = () if open_files is None else ("sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh")
     flag = "--port" if role == "gateway" else "--console-port"
     environment = {

@@ -1,4 +1,4 @@
-"""Pipes that nobody reads."""
+"""Pipes without a reader."""
 
 import os
 import select
@@ -6,7 +6,7 @@ import time
 
 
 def full_pipe() -> tuple[int, int]:
-    """A pipe into which not one byte more can be written: its two ends, both blocking."""
+    """Make a pipe that is full; returns its two ends, both blocking."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     try:
@@ -22,10 +22,10 @@ def full_pipe() -> tuple[int, int]:
 
 
 def drained(read: int, until: bytes, seconds: float = 20.0) -> bytes:
-    """All that comes out of a pipe up to, and with, what holds `until`; fails after `seconds`."""
-    came, deadline = b"", time.monotonic() + seconds
-    while until not in came:
+    """Read a pipe until what was read contains `until`, and return it; fail after `seconds`."""
+    data, deadline = b"", time.monotonic() + seconds
+    while until not in data:
         readable, _, _ = select.select([read], [], [], max(0.0, deadline - time.monotonic()))
-        assert readable, f"{until!r} did not come: {came[-300:]!r}"
-        came += os.read(read, 65536)
-    return came
+        assert readable, f"{until!r} was not written: {data[-300:]!r}"
+        data += os.read(read, 65536)
+    return data

@@ -1,4 +1,4 @@
-"""SIGTERM in the middle of a claim, on a real gateway: what is being decided is answered before it leaves."""
+"""SIGTERM in the middle of a claim, on a real gateway: claims in flight are answered before the process ends."""
 
 import http.client
 import signal
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import redis
+from redis import Redis
 
 from claimd.identity.keys import Keys, identity_digest
 from claimd.identity.passes import Passes
@@ -27,7 +27,7 @@ def _claim(up: Up, person: str) -> bytes:
 
 @contextmanager
 def _connected(up: Up) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", up.record()["gateway"]["port"]), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", up.process_file()["gateway"]["port"]), timeout=20) as client:
         yield client
 
 
@@ -39,25 +39,25 @@ def _answer(client: socket.socket) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("extra", [b"", b"X: y\r\nX: z\r\n"], ids=["lane", "aiohttp"])
 def test_a_claim_in_flight_is_answered_on_sigterm(tmp_path: Path, extra: bytes) -> None:
-    """The gateway hangs up on who asks nothing at once, answers who waits, and then leaves by itself."""
+    """The gateway closes an idle connection at once, answers the claim in flight, and then ends by itself."""
     with Up(tmp_path / "data").until_ready() as up:
         up.create_round("r")
-        server = redis.Redis.from_url(up.record()["valkey"]["url"])
+        server = Redis.from_url(up.process_file()["valkey"]["url"])
         with _connected(up) as idle, _connected(up) as waiting:
             idle.sendall(_claim(up, "ann"))
             assert _answer(idle)[0] == 201
-            server.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+            server.client_pause(60_000, all=False)
             waiting.sendall(_claim(up, "bob").replace(b"Host: x\r\n", b"Host: x\r\n" + extra))
             eventually(
                 lambda: any(client["cmd"] == "evalsha" and "b" in client["flags"] for client in server.client_list()),
-                "the claim is on the server",
+                "the claim has reached the server",
                 seconds=3,
             )
-            # Twice, as an orchestrator or a process group may send it.
+            # Twice, as an orchestrator and a process group may both send it.
             up.process.send_signal(signal.SIGTERM)
             up.process.send_signal(signal.SIGTERM)
             assert idle.recv(1) == b""
-            server.execute_command("CLIENT", "UNPAUSE")
+            server.client_unpause()
             status, body = _answer(waiting)
             assert status == 201, body
             assert b'"serial":2' in body

@@ -1,6 +1,6 @@
-"""A primary that dies and a replica that takes its place, under a gateway: what was acknowledged, and what is there.
+"""A primary dies under a gateway, and its replica takes its place: which acknowledged claims are there afterwards.
 
-First that an acknowledged claim is lost where nobody waits for the replica; then that it is not where somebody does.
+Each test runs with durability `local`, to show that a claim can be lost, and with `replica`, which must prevent that.
 """
 
 import asyncio
@@ -29,11 +29,12 @@ from tests.up.running import eventually
 CROWD = 100
 FOREVER_MS = 2**42
 
-Told = dict[int, set[int]]
+# The serials that were acknowledged to each person.
+Acknowledged = dict[int, set[int]]
 
 
 def post(url: str, authorization: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-    """A request and its answer."""
+    """Send a POST; returns status and JSON document."""
     headers = {"Authorization": authorization, "Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode() if body else b"", headers, method="POST")
     try:
@@ -44,19 +45,19 @@ def post(url: str, authorization: str, body: Any = None) -> tuple[int, dict[str,
 
 
 def pass_of(person: int) -> str:
-    """What a person shows."""
+    """The value of the Authorization header for a person."""
     return f"Pass {Passes(Keys.derive(SECRET.encode()).pass_key).issue_pass('r1', identity(person), FOREVER_MS)}"
 
 
 async def make_round(url: str) -> None:
-    """With a pack for everybody who may come."""
+    """Create a round that cannot sell out."""
     store = RedisStore.connect(url)
     await store.rounds.round_create(definition(total=2**31), "")
     await store.close()
 
 
-async def on(server: Server) -> tuple[dict[int, int], bool]:
-    """Who holds which serial there, and whether its books are in order."""
+async def claims_on(server: Server) -> tuple[dict[int, int], bool]:
+    """The serial of each person on that server, and whether the round passes its audit."""
     store = RedisStore.connect(server.url)
     held = {int.from_bytes(person, "big"): claim.serial async for person, claim in store.log_reader.claims("r1")}
     checked = await audit_round(store.log_reader, "r1")
@@ -66,7 +67,7 @@ async def on(server: Server) -> tuple[dict[int, int], bool]:
 
 @pytest.mark.parametrize("durability", ["local", "replica"])
 def test_a_claim_that_only_the_primary_has_dies_with_it(pair: Pair, tmp_path: Path, durability: str) -> None:
-    """With `local` it was acknowledged all the same; with `replica` it was not, and asking again gives one for good."""
+    """With `local` it was acknowledged nevertheless; with `replica` it was not, and a retry yields one that stays."""
     asyncio.run(make_round(pair.url))
     with alone("gateway", tmp_path, pair.url, durability) as gateway, ExitStack() as stack:
         claims = f"{gateway.address}/v1/rounds/r1/claims"
@@ -75,47 +76,47 @@ def test_a_claim_that_only_the_primary_has_dies_with_it(pair: Pair, tmp_path: Pa
         status, answer = post(claims, pass_of(2))
         assert (status, answer.get("code")) == ((201, None) if durability == "local" else (503, "unavailable"))
         pair.fail_over()
-        assert asyncio.run(on(pair.replica)) == ({1: 1}, True)
+        assert asyncio.run(claims_on(pair.replica)) == ({1: 1}, True)
         add_replica(pair.replica, stack)
         status = eventually(lambda: s if (s := post(claims, pass_of(2))[0]) < 300 else None, "a claim")
         assert status in (200, 201)
-        assert asyncio.run(on(pair.replica)) == ({1: 1, 2: 2}, True)
+        assert asyncio.run(claims_on(pair.replica)) == ({1: 1, 2: 2}, True)
 
 
 @pytest.mark.parametrize("durability", ["local", "replica"])
-def test_nothing_acknowledged_is_missing_after_a_failover_under_load(
+def test_no_acknowledged_claim_is_missing_after_a_failover_under_load(
     pair: Pair, tmp_path: Path, durability: str
 ) -> None:
-    """With `replica`; with `local` the same drop loses what was acknowledged after the replica had fallen behind."""
+    """With `replica`; with `local` the same drop loses claims that were acknowledged after the replica was cut off."""
     asyncio.run(make_round(pair.url))
     with alone("gateway", tmp_path, pair.url, durability) as gateway, ExitStack() as stack:
-        told: Told = {}
+        acknowledged: Acknowledged = {}
 
         def fail_over() -> dict[int, int]:
-            eventually(lambda: len(told) >= CROWD, "claims before")
+            eventually(lambda: len(acknowledged) >= CROWD, "claims before")
             pair.cut()
             cut_at = issued_on(pair.primary)
             if durability == "local":
-                eventually(lambda: len(told) > cut_at + CROWD // 4, "acknowledgements of what the replica has not")
+                eventually(lambda: len(acknowledged) > cut_at + CROWD // 4, "claims that only the primary has")
             else:
-                # Nobody is told any more: each of the crowd comes to stand there with a claim that was not confirmed.
-                eventually(lambda: issued_on(pair.primary) >= len(told) + CROWD // 2, "grants that are not confirmed")
+                # No claim is acknowledged any more: each person of the crowd waits for one that was not confirmed.
+                eventually(lambda: issued_on(pair.primary) >= len(acknowledged) + CROWD // 2, "unconfirmed grants")
             pair.fail_over()
-            before = {person: min(serials) for person, serials in list(told.items())}
+            before = {person: min(serials) for person, serials in list(acknowledged.items())}
             add_replica(pair.replica, stack)
             return before
 
-        before = asyncio.run(drop(f"{gateway.address}/v1/rounds/r1/claims", told, fail_over))
-        held, ok = asyncio.run(on(pair.replica))
+        before = asyncio.run(drop(f"{gateway.address}/v1/rounds/r1/claims", acknowledged, fail_over))
+        held, ok = asyncio.run(claims_on(pair.replica))
     assert ok
     lost = {person for person, serial in before.items() if held.get(person) != serial}
     assert bool(lost) == (durability == "local")
     if durability == "replica":
-        assert told == {person: {serial} for person, serial in held.items()}
+        assert acknowledged == {person: {serial} for person, serial in held.items()}
 
 
 def test_an_edit_is_acknowledged_once_a_replica_has_it(pair: Pair, tmp_path: Path) -> None:
-    """A pause that a failover could undo is answered 503; asked again when the replica is back, it is done."""
+    """A pause that a failover could undo is answered 503; a retry when the replica is back succeeds."""
     asyncio.run(make_round(pair.url))
     with alone("console", tmp_path, pair.url, "replica") as console:
 
@@ -130,27 +131,27 @@ def test_an_edit_is_acknowledged_once_a_replica_has_it(pair: Pair, tmp_path: Pat
 
 
 def add_replica(primary: Server, stack: ExitStack) -> None:
-    """Without one, the new primary could acknowledge nothing."""
+    """Give the new primary a replica, without which it cannot acknowledge anything with `replica`."""
     server = Server.started(primary.kind, free_port())
     stack.callback(server.end)
     server.replicate(primary)
 
 
 def issued_on(server: Server) -> int:
-    """How many claims it has granted."""
+    """How many claims the server has granted."""
     with server.client() as client:
-        return int(client.hget("claimd:1:{r1.0}:round:r1", "issued") or 0)  # type: ignore[arg-type]
+        return int(client.hget("claimd:1:{r1.0}:round:r1", "issued") or 0)
 
 
-async def drop(claims: str, told: Told, disaster: Callable[[], dict[int, int]]) -> dict[int, int]:
-    """People come until the disaster is over, and each asks until they are told a serial: `told` has all they heard."""
+async def drop(claims: str, acknowledged: Acknowledged, disaster: Callable[[], dict[int, int]]) -> dict[int, int]:
+    """Claim for one person after the other until the disaster is over; retry each claim until it is acknowledged."""
     people, over = itertools.count(), asyncio.Event()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CROWD)) as session:
-        crowd = [asyncio.create_task(_ask(session, claims, people, over, told)) for _ in range(CROWD)]
+        crowd = [asyncio.create_task(_claim(session, claims, people, over, acknowledged)) for _ in range(CROWD)]
         try:
             before = await asyncio.to_thread(disaster)
         except BaseException:
-            # Without a server they would ask for ever.
+            # Without a server they would retry for ever.
             for person in crowd:
                 person.cancel()
             raise
@@ -159,18 +160,18 @@ async def drop(claims: str, told: Told, disaster: Callable[[], dict[int, int]]) 
         return before
 
 
-async def _ask(
-    session: aiohttp.ClientSession, claims: str, people: Iterator[int], over: asyncio.Event, told: Told
+async def _claim(
+    session: aiohttp.ClientSession, claims: str, people: Iterator[int], over: asyncio.Event, acknowledged: Acknowledged
 ) -> None:
     for person in people:
         while True:
             async with session.post(claims, headers={"Authorization": pass_of(person)}) as answer:
                 status, document = answer.status, await answer.json(content_type=None)
             if status < 300:
-                told.setdefault(person, set()).add(document["claim"]["serial"])
+                acknowledged.setdefault(person, set()).add(document["claim"]["serial"])
                 break
             assert status in (429, 503), document
-            # As the answer says: at once it would be too many requests.
+            # An earlier retry would count as too many requests.
             await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
         if over.is_set():
             return

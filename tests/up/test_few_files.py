@@ -1,4 +1,4 @@
-"""A limit of open files that is low, and strangers who take all connections there are: claims go on, and come back."""
+"""A low limit of open files, and strangers that open all connections: the role recovers when the server is back."""
 
 import socket
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ READY = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture
-def own() -> Iterator[Server]:
+def external_server() -> Iterator[Server]:
     """A server that this test may restart."""
     server = Server.started("valkey")
     yield server
@@ -38,23 +38,23 @@ def _connect(role: Alone) -> socket.socket:
 
 @pytest.mark.parametrize("role", ["gateway", "console"])
 def test_a_server_that_restarts_is_found_again_though_all_connections_are_taken(
-    own: Server, tmp_path: Path, role: str
+    external_server: Server, tmp_path: Path, role: str
 ) -> None:
-    """Those beyond the bound are closed, those inside see the server again, and the log stays short."""
-    with alone(role, tmp_path, own.url, open_files=OPEN_FILES) as running, ExitStack() as stack:
+    """Connections above the bound are closed, an accepted one sees the server again, and the log stays short."""
+    with alone(role, tmp_path, external_server.url, open_files=OPEN_FILES) as running, ExitStack() as stack:
         assert running.readiness() == 200
-        inside = stack.enter_context(_connect(running))
-        assert _status(inside) == 200
+        accepted = stack.enter_context(_connect(running))
+        assert _status(accepted) == 200
         strangers = [stack.enter_context(_connect(running)) for _ in range(STRANGERS)]
-        own.kill()
-        eventually(lambda: _status(inside) == 503, "the server is away")
-        # They take whatever is free, what the connections to the server have left, too.
+        external_server.kill()
+        eventually(lambda: _status(accepted) == 503, "not ready")
+        # These also take the descriptors that the connections to the server had.
         strangers += [stack.enter_context(_connect(running)) for _ in range(STRANGERS)]
-        emptied(own)
-        eventually(lambda: _status(inside) == 200, "the server is back")
+        emptied(external_server)
+        eventually(lambda: _status(accepted) == 200, "ready")
         for stranger in strangers:
             stranger.close()
-        eventually(lambda: running.readiness() == 200, "new connections are taken again")
+        eventually(lambda: running.readiness() == 200, "new connections are accepted")
         assert f"limit of open files is {OPEN_FILES}" in running.output
         lines = running.output.splitlines()
         assert len(lines) < 60, running.output

@@ -1,4 +1,4 @@
-"""`claimd gateway` and `claimd console`, each alone: what they say of their server, and when they start without it."""
+"""`claimd gateway` and `claimd console`, each alone: what they report on their server, and starts without it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ ROLES = ["gateway", "console"]
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_says_what_the_server_keeps_and_waits_for_one_that_is_away(role: str, tmp_path: Path) -> None:
+def test_a_role_reports_durability_and_waits_for_a_server_that_is_down(role: str, tmp_path: Path) -> None:
     """It starts without its server, answers 503, and is ready as soon as the server is there."""
     server = Server("valkey", tmp_path)
     try:
@@ -22,23 +22,23 @@ def test_a_role_says_what_the_server_keeps_and_waits_for_one_that_is_away(role: 
             assert "until it does, claims are answered 503" in waiting.output
             server.start()
             eventually(lambda: waiting.readiness() == 200, "ready")
-        with alone(role, tmp_path, server.url) as told:
-            assert told.readiness() == 200
-            assert "durable   every grant is on disk before it is told" in told.output
+        with alone(role, tmp_path, server.url) as running:
+            assert running.readiness() == 200
+            assert "durable   every grant is on disk before it is acknowledged" in running.output
     finally:
         if server.process is not None:
             server.kill()
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_refuses_a_server_that_cannot_do(role: str, tmp_path: Path, valkey: Server) -> None:
-    """In a line with what to do, before it listens."""
+def test_a_role_does_not_start_on_an_unusable_server(role: str, tmp_path: Path, valkey: Server) -> None:
+    """It prints one line with advice, before it listens."""
     with valkey.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         try:
-            with alone(role, tmp_path, valkey.url) as refused:
-                assert refused.process.wait(20) == 1
-                assert refused.output == (
+            with alone(role, tmp_path, valkey.url) as ended:
+                assert ended.process.wait(20) == 1
+                assert ended.output == (
                     f"claimd: the server at {valkey.url} cannot be used: it is a replica of 127.0.0.1:1; "
                     "name the primary, or promote it: REPLICAOF NO ONE\n"
                 )

@@ -1,4 +1,4 @@
-"""Signals to a role that runs alone: each of them lets it answer what is in flight, and nothing else ends it sooner."""
+"""Signals to a role that runs alone: it answers the requests in flight first, except at a second Ctrl-C."""
 
 import asyncio
 import http.client
@@ -21,21 +21,21 @@ TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 
 @pytest.fixture
-def held_back(valkey: Server) -> Iterator[Server]:
-    """A server with a round, that holds writes back until a test says so."""
+def paused_server(valkey: Server) -> Iterator[Server]:
+    """A server with a round, which delays writes until the test ends the pause."""
     with valkey.client() as client:
         client.flushall()
         asyncio.run(make_round(valkey.url))
-        client.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+        client.client_pause(60_000, all=False)
         try:
             yield valkey
         finally:
-            client.execute_command("CLIENT", "UNPAUSE")
+            client.client_unpause()
             client.flushall()
 
 
 def in_flight(role: Alone, name: str, server: Server) -> http.client.HTTPConnection:
-    """A claim, or an operator's order, that the server has and has not decided."""
+    """Send a claim, or an operator's edit, and return when it has reached the server, which delays it."""
     connection = http.client.HTTPConnection(urlsplit(role.address).netloc, timeout=20)
     if name == "gateway":
         connection.request("POST", "/v1/rounds/r1/claims", headers={"Authorization": pass_of(1)})
@@ -45,7 +45,7 @@ def in_flight(role: Alone, name: str, server: Server) -> http.client.HTTPConnect
     with server.client() as client:
         eventually(
             lambda: any(each["cmd"] == "evalsha" and "b" in each["flags"] for each in client.client_list()),
-            "it is on the server",
+            "it has reached the server",
             seconds=3,
         )
     return connection
@@ -62,44 +62,44 @@ def in_flight(role: Alone, name: str, server: Server) -> http.client.HTTPConnect
     ],
     ids=str,
 )
-def test_what_is_in_flight_is_answered(
-    role: str, signals: tuple[signal.Signals, ...], tmp_path: Path, held_back: Server
+def test_requests_in_flight_are_answered(
+    role: str, signals: tuple[signal.Signals, ...], tmp_path: Path, paused_server: Server
 ) -> None:
-    """Whichever signal it is, and however often it comes at once."""
-    with alone(role, tmp_path, held_back.url) as running:
-        connection = in_flight(running, role, held_back)
+    """Whichever signal arrives, and however often at once."""
+    with alone(role, tmp_path, paused_server.url) as running:
+        connection = in_flight(running, role, paused_server)
         for number in signals:
             running.process.send_signal(number)
-        # It no longer listens: so it has seen the first signal; and it is there still.
-        eventually(lambda: not _listens(running), "it stops")
+        # It has handled the first signal once it no longer listens, and must not have ended.
+        eventually(lambda: not _listens(running), "it no longer listens")
         assert running.process.poll() is None
-        with held_back.client() as client:
-            client.execute_command("CLIENT", "UNPAUSE")
-        # 503 where this took so long that its outcome is unknown: that is an answer, too.
+        with paused_server.client() as client:
+            client.client_unpause()
+        # 503 where this took so long that the outcome is unknown.
         assert connection.getresponse().status in (201 if role == "gateway" else 200, 503)
         assert running.process.wait(20) == 0
 
 
-def test_a_later_ctrl_c_does_not_wait(tmp_path: Path, held_back: Server) -> None:
-    """A person who presses it again, a second later, is obeyed."""
-    with alone("gateway", tmp_path, held_back.url) as running:
-        connection = in_flight(running, "gateway", held_back)
+def test_a_second_ctrl_c_ends_it_without_waiting(tmp_path: Path, paused_server: Server) -> None:
+    """A SIGINT a second after the first one ends the role at once."""
+    with alone("gateway", tmp_path, paused_server.url) as running:
+        connection = in_flight(running, "gateway", paused_server)
         running.process.send_signal(INT)
-        eventually(lambda: not _listens(running), "it stops")
+        eventually(lambda: not _listens(running), "it no longer listens")
 
         def ended() -> bool:
             running.process.send_signal(INT)
             return running.process.poll() is not None
 
-        # Far below what the claim would have had.
-        eventually(ended, "it does not wait", seconds=4)
-        # Where it hung up, the outcome is unknown, too.
+        # The claim could have waited for 6.25 s.
+        eventually(ended, "its end", seconds=4)
+        # Where it closed the connection instead, the outcome is unknown as well.
         with suppress(OSError, http.client.HTTPException):
             assert connection.getresponse().status == 503
 
 
 def test_a_hangup_is_ignored_under_nohup(tmp_path: Path, valkey: Server) -> None:
-    """As `claimd up` does: it goes on when its terminal closes."""
+    """As with `claimd up`, it continues when its terminal closes."""
     output = tmp_path / "output"
     environment = clean_environment() | {"CLAIMD_SECRET": SECRET, "CLAIMD_REDIS_URL": valkey.url}
     with output.open("wb") as file:

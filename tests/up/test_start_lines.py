@@ -1,4 +1,4 @@
-"""What a start says of tokens and variables, in the process that a person looks at; and that it is what then holds."""
+"""The lines of a start on tokens and variables, and that the gateways then behave accordingly."""
 
 import http.server
 import json
@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from claimd.cli.app import app
-from claimd.doctor.findings import tell
+from claimd.doctor.findings import report_findings
 from claimd.doctor.tokens import check_tokens
 from claimd.settings import Settings, SettingsError
 from tests.identity.identity_provider import public_jwk, token, write_jwks
@@ -19,21 +19,21 @@ from tests.up.running import Up, eventually
 
 
 async def lines(**settings: Any) -> list[str]:
-    """What is said of tokens under those settings."""
-    said: list[str] = []
-    tell(await check_tokens(Settings.read(**settings)), said.append)
-    return said
+    """The lines on tokens under those settings."""
+    printed: list[str] = []
+    report_findings(await check_tokens(Settings.read(**settings)), printed.append)
+    return printed
 
 
-async def test_without_a_jwks_it_is_said_that_no_token_is_good() -> None:
-    """Otherwise the first to know would be the public."""
+async def test_without_a_jwks_a_warning_reports_that_no_token_is_accepted() -> None:
+    """An operator learns it at the start, not from clients."""
     assert await lines() == [
         "tokens    WARNING: every bearer token is refused, as there is no JWKS; name one with CLAIMD_JWKS"
     ]
 
 
-async def test_what_is_checked_is_said(tmp_path: Path) -> None:
-    """The keys, those passed over, issuer, audience, the person's claim and the leeway."""
+async def test_a_line_lists_what_is_checked_of_tokens(tmp_path: Path) -> None:
+    """The keys, ignored keys, issuer, audience, identity claim and leeway."""
     entries = [public_jwk("rsa"), public_jwk("ec"), {**public_jwk("rsa"), "kid": "enc", "use": "enc"}]
     path = tmp_path / "jwks.json"
     path.write_text(json.dumps({"keys": entries}))
@@ -46,7 +46,7 @@ async def test_what_is_checked_is_said(tmp_path: Path) -> None:
 
 
 async def test_what_is_not_checked_is_a_warning(tmp_path: Path) -> None:
-    """Issuer and audience, each by itself."""
+    """One each for issuer and audience."""
     jwks = str(write_jwks(tmp_path / "jwks.json"))
     (issuer,) = [line for line in await lines(jwks=jwks, jwt_audience="a") if "WARNING" in line]
     assert "CLAIMD_JWT_ISSUER" in issuer
@@ -55,7 +55,7 @@ async def test_what_is_not_checked_is_a_warning(tmp_path: Path) -> None:
 
 
 async def test_a_jwks_without_keys_is_a_warning(tmp_path: Path) -> None:
-    """Empty, or with nothing in it that verifies: then the reasons are said."""
+    """An empty one, and one without a usable key, whose reasons are listed."""
     path = tmp_path / "jwks.json"
     for entries in ([], [{**public_jwk("rsa"), "use": "enc"}]):
         path.write_text(json.dumps({"keys": entries}))
@@ -65,7 +65,7 @@ async def test_a_jwks_without_keys_is_a_warning(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_cannot_be_used_ends_the_start_and_a_url_does_not(tmp_path: Path) -> None:
-    """A file is there or was mistyped; a provider may be away for a moment, and passes need none."""
+    """A missing file is a typing error; a provider may be down for a moment, and passes need no provider."""
     with pytest.raises(SettingsError, match=r"CLAIMD_JWKS: .* cannot be read"):
         await lines(jwks=str(tmp_path / "absent.json"))
     (tmp_path / "jwks.json").write_text("{")
@@ -77,8 +77,8 @@ async def test_a_file_that_cannot_be_used_ends_the_start_and_a_url_does_not(tmp_
 
 
 @pytest.mark.parametrize("role", ["gateway", "console"])
-def test_a_role_alone_says_which_variables_are_no_settings(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before it listens."""
+def test_a_role_alone_warns_of_unknown_variables(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warning comes before it listens."""
     for name, value in {
         "CLAIMD_SECRET": "s" * 32,
         "CLAIMD_ADMIN_TOKEN": "t",
@@ -100,9 +100,9 @@ def test_a_role_alone_says_which_variables_are_no_settings(role: str, monkeypatc
     assert "hush" not in done.output
 
 
-def test_a_machine_in_an_orchestrator_rotates_its_keys(tmp_path: Path) -> None:
-    """Injected variables stop nothing, secrets come from files, unknown variables are said once, keys rotate without a
-    restart, and each kind of refused token is counted in the log by its reason, without the token.
+def test_a_deployment_in_an_orchestrator_reads_rotated_keys(tmp_path: Path) -> None:
+    """Injected variables are ignored, secrets come from files, unknown variables are reported once, keys rotate without
+    a restart, and the log counts rejected tokens by reason, without the tokens.
     """
     (tmp_path / "secret").write_text("s" * 40 + "\n")
     (tmp_path / "token").write_text("t" * 40 + "\n")
@@ -117,14 +117,14 @@ def test_a_machine_in_an_orchestrator_rotates_its_keys(tmp_path: Path) -> None:
     with Up(tmp_path / "data", "--jwks", str(jwks), **environment).until_ready() as up:
         assert up.output.count("CLAIMD_JWT_IDENTIFY") == 1
         assert "did you mean CLAIMD_JWT_IDENTITY?" in up.output
-        assert "as CLAIMD_ADMIN_TOKEN says" in up.output
+        assert "as set by CLAIMD_ADMIN_TOKEN" in up.output
         assert not {"secret", "admin-token"} & {path.name for path in up.data_dir.iterdir()}
         for name, holds, lacks in (("gateway-0", "s" * 40, "t" * 40), ("console", "t" * 40, "s" * 40)):
-            shown = Path(f"/proc/{up.pid(name)}/environ").read_text()
-            assert holds in shown
-            assert lacks not in shown
-            assert "CLAIMD_SECRET_FILE" not in shown
-            assert "CLAIMD_ADMIN_TOKEN_FILE" not in shown
+            environ = Path(f"/proc/{up.pid(name)}/environ").read_text()
+            assert holds in environ
+            assert lacks not in environ
+            assert "CLAIMD_SECRET_FILE" not in environ
+            assert "CLAIMD_ADMIN_TOKEN_FILE" not in environ
         passes = "/v1/rounds/absent/passes"
         assert up.gateway("POST", passes, f"Bearer {token('ada')}")[0] == 404
         new = token("ada", "okp")
@@ -140,9 +140,9 @@ def test_a_machine_in_an_orchestrator_rotates_its_keys(tmp_path: Path) -> None:
         assert up.stop() == 0
 
 
-def test_a_provider_that_comes_later_and_rotates(tmp_path: Path) -> None:
-    """Away at the start: tokens 503, passes good. Then its keys count without a restart, the first token of a new key
-    is good at once, and requests that name unknown keys cause no more fetches.
+def test_an_identity_provider_that_starts_later_and_rotates_its_keys(tmp_path: Path) -> None:
+    """While it is down, tokens are answered 503 and passes are accepted. Then its keys are used without a restart, the
+    first token of a new key is accepted at once, and requests with unknown keys cause no more fetches.
     """
     document = {"keys": [public_jwk("oct")]}
     fetches: list[str] = []

@@ -1,10 +1,9 @@
-"""Roles whose log is read by nobody: their output is a pipe that was full before they began."""
+"""Roles without a reader of their log: their output is a pipe that was full before they started."""
 
 import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.http.raw import connected
-from tests.servers import Server
+from tests.servers import Server, free_port
 from tests.up.pipes import drained, full_pipe
 from tests.up.running import clean_environment, eventually
 from tests.up.test_logs import RECORD, a_gateway
@@ -25,12 +24,6 @@ ROLES = {
     "console": ("console",),
     "up": ("up", "--workers", "2"),
 }
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def readiness(port: int) -> int:
@@ -53,10 +46,10 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_serves_and_stops_though_its_log_is_stuck(
+def test_a_role_serves_and_stops_with_a_full_pipe_for_its_log(
     role: str, pipe: tuple[int, int], tmp_path: Path, valkey: Server
 ) -> None:
-    """It is ready, answers, drains and ends with 0 as if somebody had read all it said."""
+    """It becomes ready, answers, drains and ends with 0 as with a reader."""
     read, write = pipe
     port = free_port()
     flag = "--console-port" if role == "console" else "--port"
@@ -72,11 +65,11 @@ def test_a_role_serves_and_stops_though_its_log_is_stuck(
     finally:
         process.kill()
         process.wait()
-    assert set(drained(read, until=b"-")) == set(b"-"), "it was full all the time"
+    assert set(drained(read, until=b"-")) == set(b"-"), "the pipe was full all the time"
 
 
-def test_what_was_said_meanwhile_comes_when_the_reader_is_back(pipe: tuple[int, int], valkey: Server) -> None:
-    """In its order, and at once."""
+def test_a_returning_reader_gets_the_lines_written_meanwhile(pipe: tuple[int, int], valkey: Server) -> None:
+    """In their order, and at once."""
     read, write = pipe
     port = free_port()
     command = [sys.executable, "-m", "claimd", "gateway", "--port", str(port)]
@@ -84,15 +77,15 @@ def test_what_was_said_meanwhile_comes_when_the_reader_is_back(pipe: tuple[int, 
     process = subprocess.Popen(command, env=environment, stdout=write, stderr=write)
     try:
         eventually(lambda: readiness(port) == 200, "ready")
-        said = drained(read, until=f"gateway ready on http://127.0.0.1:{port}\n".encode()).lstrip(b"-").decode()
-        assert "it is the primary" in said
+        lines = drained(read, until=f"gateway ready on http://127.0.0.1:{port}\n".encode()).lstrip(b"-").decode()
+        assert "it is the primary" in lines
     finally:
         process.kill()
         process.wait()
 
 
-async def test_strangers_do_not_fill_the_log(valkey: Server, tmp_path: Path) -> None:
-    """400 requests that meet a bug, each with a path of its own, are two lines a second, and all are counted."""
+async def test_clients_do_not_fill_the_log(valkey: Server, tmp_path: Path) -> None:
+    """400 requests that cause an exception, each with another path, are two lines a second, which count them all."""
     output = tmp_path / "output"
     began = os.times().elapsed
     with a_gateway("tests.up.buggy_claimd", valkey.url, output) as port:
@@ -103,7 +96,7 @@ async def test_strangers_do_not_fill_the_log(valkey: Server, tmp_path: Path) -> 
                 assert answer is not None
                 assert answer.status == 503
         lasted = os.times().elapsed - began
-    # It has stopped: what was held back to the end of the second is there, too.
+    # It has stopped, and has written the lines that it had held back until the end of the second.
     records = [line for line in output.read_text().splitlines() if RECORD.match(line)]
     assert len(records) <= 2 + 2 * lasted
     assert (

