@@ -18,8 +18,8 @@ __all__ = ["AppUser", "CrowdUser"]
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def compose(environment: Environment, runner: Runner, **_: Any) -> None:
-    """Put the parts together: a generator where users run, a conductor where the test is led."""
-    given = options.of(environment)
+    """Compose the parts: a generator in each process that runs users, a conductor in the one that leads the test."""
+    given = options.options_of(environment)
     AppUser.fixed_count = options.app_users_for(given)
     if given.num_users is None:
         given.num_users = sizes.connections_for(given.pool) + AppUser.fixed_count
@@ -27,7 +27,7 @@ def compose(environment: Environment, runner: Runner, **_: Any) -> None:
         given.spawn_rate = given.num_users
     if isinstance(runner, (LocalRunner, WorkerRunner)):
         CrowdUser.generator = AppUser.generator = generator = Generator(environment, runner)
-        environment.events.test_start.add_listener(lambda **_: generator.forget())  # type: ignore[no-untyped-call]
+        environment.events.test_start.add_listener(lambda **_: generator.reset())  # type: ignore[no-untyped-call]
     if isinstance(runner, (LocalRunner, MasterRunner)):
         if not AppUser.fixed_count and AppUser in environment.user_classes:
             # To Locust a count of 0 means "no fixed count": half of all users would be app users with nothing to do.

@@ -1,25 +1,25 @@
-"""Who sets the pace of a drop: the crowd (open loop), or whoever answers it (closed loop, SECONDS=0).
+"""What sets the pace of a drop: a schedule (open loop), or the speed at which claimd answers (closed loop, SECONDS=0).
 
-In a closed loop everybody is at the door at the opening, and a connection sends its next request as soon as it has
-the last one's answer. There is then no moment a request was *meant* for: what is asked is how much claimd decides, and
-neither how long a request waited nor whether the generator was late says anything.
+In a closed loop all requests are due at the opening, and a connection sends its next request as soon as it has the
+answer to its last one. That measures how many claims a second claimd decides. A request has no intended time of its
+own there, so neither its latency nor the generator's lateness means anything.
 """
 
 from enum import StrEnum
 
 
-class Loop(StrEnum):
+class Pace(StrEnum):
     """OPEN: requests are due by a schedule. CLOSED: all are due at the opening."""
 
     OPEN = "open"
     CLOSED = "closed"
 
 
-def loop_of(seconds: float) -> Loop:
-    """The loop of a drop that is to take `seconds`; 0 is as fast as it goes."""
-    return Loop.OPEN if seconds else Loop.CLOSED
+def pace_of(seconds: float) -> Pace:
+    """The pace of a drop that is to be sold out after `seconds`; 0 means as fast as possible."""
+    return Pace.OPEN if seconds else Pace.CLOSED
 
 
-def pace_of(seconds: float) -> str:
-    """The pace of such a drop, as it is said to people."""
-    return f"in {seconds:g} s" if loop_of(seconds) is Loop.OPEN else "as fast as it goes"
+def describe_pace(seconds: float) -> str:
+    """The pace of such a drop in words, for the report and the terminal."""
+    return f"in {seconds:g} s" if pace_of(seconds) is Pace.OPEN else "as fast as it goes"

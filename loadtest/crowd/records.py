@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadtest.crowd.arrivals import Floats
-from loadtest.crowd.pace import Loop
+from loadtest.crowd.pace import Pace
 from loadtest.crowd.schedule import Schedule
 
 ROW: Final = np.dtype([
@@ -65,7 +65,7 @@ class Records:
     def intended(self, chosen: "slice | npt.NDArray[np.int64]" = _ALL) -> Floats:
         """When the chosen rows were meant to leave: where latency begins. In a closed loop that is when they did."""
         due = self.schedule.offsets[chosen]
-        if self.schedule.loop is Loop.OPEN:
+        if self.schedule.pace is Pace.OPEN:
             return due
         sent = np.frombuffer(self.sent)[chosen]
         return np.where(np.isnan(sent), due, sent)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadtest.crowd.arrivals import Floats, arrivals
-from loadtest.crowd.pace import Loop, loop_of
+from loadtest.crowd.pace import Pace, pace_of
 
 LATECOMERS: Final = 0.20
 DOUBLE_TAPS: Final = 0.05
@@ -47,7 +47,7 @@ class Forgery(IntEnum):
 class Schedule:
     """Requests in the order they are meant to be sent: seconds after the opening, whose, and of what kind."""
 
-    loop: Loop
+    pace: Pace
     people: int
     offsets: Floats
     persons: npt.NDArray[np.int32]
@@ -83,7 +83,7 @@ def earliest(seconds: float) -> float:
 
 def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
     """The crowd of a drop. `app_users` of the first to come use the app itself; they count like everybody else."""
-    if loop_of(seconds) is Loop.CLOSED:
+    if pace_of(seconds) is Pace.CLOSED:
         return _all_at_once(gather(pool, ORDER_SECONDS, seed, app_users))
     rng = np.random.default_rng(seed)
     people = people_for(pool)
@@ -113,10 +113,10 @@ def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
         np.full(bad, Kind.BAD, np.int8),
     ])  # fmt: skip
     order = np.argsort(offsets, kind="stable")
-    return Schedule(Loop.OPEN, people, offsets[order], persons[order], kinds[order])
+    return Schedule(Pace.OPEN, people, offsets[order], persons[order], kinds[order])
 
 
 def _all_at_once(schedule: Schedule) -> Schedule:
     """The same crowd in the same order, all of it at the opening; before it there is nobody."""
     staying = schedule.pick(schedule.kinds != Kind.EARLY)
-    return replace(staying, loop=Loop.CLOSED, offsets=np.zeros(len(staying)))
+    return replace(staying, pace=Pace.CLOSED, offsets=np.zeros(len(staying)))

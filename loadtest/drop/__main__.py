@@ -18,8 +18,9 @@ import typer
 from rich.console import Console
 
 from loadtest import commandline
-from loadtest.crowd.pace import pace_of
+from loadtest.crowd.pace import describe_pace
 from loadtest.drop import sizes, terminal
+from loadtest.drop.errors import DropError
 from loadtest.drop.verdict import Verdict
 from loadtest.target import children, claimd_up
 
@@ -28,10 +29,6 @@ _EXIT_SECONDS: Final = 30.0
 _NICE: Final = ("nice", "-n", "5")
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-
-
-class DropError(Exception):
-    """The drop could not be run; the message says why."""
 
 
 @app.command()
@@ -67,7 +64,7 @@ def drop(
         folder = (out or commandline.new_folder()).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         console.print(
-            f"{pool:,} packs to give away {pace_of(seconds)}: {gateways} gateway workers, {carriers} connections"
+            f"{pool:,} packs to give away {describe_pace(seconds)}: {gateways} gateway workers, {carriers} connections"
         )
         size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
         size += [f"--seed={seed}", *_distribution(generators)]

@@ -1,13 +1,15 @@
-"""Leads a drop from first message to report: in the one process of a plain run, or in the master of a distributed one.
+"""Leads a drop from its first message to its report, in the only process of a run or in Locust's master.
 
-Users connect → each generator prepares its share → the round is made, opening a few seconds later → the crowd comes →
-rows come in → audit, export, recount → report, verdict, exit code.
+Users connect → each generator prepares its share → the round is created, to open a few seconds later → the crowd
+claims → the rows arrive → audit, export, recount → report, verdict, exit code.
 """
 
 import json
 import logging
 import os
 import time
+from argparse import Namespace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +25,7 @@ from loadtest.client.credentials import Identities, identities
 from loadtest.crowd.records import Rows, unpack
 from loadtest.crowd.schedule import earliest, people_for
 from loadtest.drop import options, report, sizes
+from loadtest.drop.errors import DropError
 from loadtest.drop.messages import DONE, FAILED, OPENS, PREPARE, PROGRESS, READY, ROWS, Done, Opens, Prepare, Progress
 from loadtest.drop.verdict import Verdict
 from loadtest.history.checker import check
@@ -32,7 +35,7 @@ from loadtest.target import machine
 from loadtest.target.clock import ServerClock
 from loadtest.target.console_client import ApiError, ConsoleClient
 
-# From making the round until the earliest bird may tap: for the app users to look at it and get their passes.
+# From creating the round until the earliest tap: the app users read the round and get their passes meanwhile.
 LEAD_SECONDS: Final = 1.5
 _PREPARE_SECONDS: Final = 300
 _STAYS_OPEN_SECONDS: Final = 3600
@@ -40,17 +43,66 @@ _STAYS_OPEN_SECONDS: Final = 3600
 logger = logging.getLogger(__name__)
 
 
-class DropError(Exception):
-    """The drop cannot go on; the message says why."""
+class Inbox:
+    """What the generators of one drop have reported so far."""
+
+    def __init__(self, generators: int) -> None:
+        self._generators = generators
+        self._ready: set[int] = set()
+        self._chunks: dict[int, list[bytes]] = {}
+        self._done: dict[int, Done] = {}
+        self._progress: dict[int, Progress] = {}
+        self.all_ready = gevent.event.AsyncResult()
+        self.all_done = gevent.event.AsyncResult()
+
+    def note_ready(self, index: int) -> None:
+        """A generator is prepared."""
+        self._ready.add(index)
+        if len(self._ready) == self._generators:
+            self.all_ready.set(True)
+
+    def note_progress(self, progress: Progress) -> None:
+        """A generator's newest progress replaces its last."""
+        self._progress[progress.index] = progress
+
+    def note_rows(self, index: int, packed: bytes) -> None:
+        """A generator's next rows."""
+        self._chunks.setdefault(index, []).append(packed)
+
+    def note_done(self, done: Done) -> None:
+        """A generator has sent all its rows."""
+        self._done[done.index] = done
+        if len(self._done) == self._generators:
+            self.all_done.set(True)
+
+    def note_failed(self, error: str) -> None:
+        """A generator cannot go on: waiting for all of them raises DropError."""
+        failure = DropError(error)
+        self.all_ready.set_exception(failure)
+        self.all_done.set_exception(failure)
+
+    @property
+    def progress(self) -> list[Progress]:
+        """The newest progress of each generator that has reported any."""
+        return list(self._progress.values())
+
+    @property
+    def done(self) -> list[Done]:
+        """How each generator fared, by its index."""
+        return [self._done[index] for index in sorted(self._done)]
+
+    def rows(self) -> Rows:
+        """The rows of all generators, by their index."""
+        return unpack([chunk for index in sorted(self._chunks) for chunk in self._chunks[index]])
 
 
 class Conductor:
-    """Lives as long as the process; each test that Locust starts is a drop of its own."""
+    """Leads the drops of one process. It lives as long as the process; each test of Locust's is a drop of its own."""
 
     def __init__(self, environment: Environment, runner: LocalRunner | MasterRunner) -> None:
         self._environment, self._runner = environment, runner
         self._conducting: gevent.Greenlet | None = None
-        self._forget()
+        self._inbox = Inbox(0)
         runner.register_message(READY, self._on_ready)
         runner.register_message(PROGRESS, self._on_progress)
         runner.register_message(ROWS, self._on_rows)
@@ -59,15 +111,7 @@ class Conductor:
         environment.events.spawning_complete.add_listener(self._on_spawning_complete)  # type: ignore[no-untyped-call]
         environment.events.test_stopping.add_listener(self._on_test_stopping)  # type: ignore[no-untyped-call]
 
-    def _forget(self) -> None:
-        self._ready: set[int] = set()
-        self._all_ready, self._all_done = gevent.event.AsyncResult(), gevent.event.AsyncResult()
-        self._progress: dict[int, Progress] = {}
-        self._chunks: dict[int, list[bytes]] = {}
-        self._done: dict[int, Done] = {}
-        self._processes: dict[str, machine.ProcessLog] = {}
-
-    # What Locust and the generators say.
+    # Called by Locust, and for the generators' messages.
 
     def _on_spawning_complete(self, user_count: int, **_: Any) -> None:
         del user_count
@@ -84,116 +128,133 @@ class Conductor:
 
     def _on_ready(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        self._ready.add(msg.data["index"])
-        if len(self._ready) == self._generators:
-            self._all_ready.set(True)
+        self._inbox.note_ready(msg.data["index"])
 
     def _on_progress(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        progress = Progress.load(msg.data)
-        self._progress[progress.index] = progress
+        self._inbox.note_progress(Progress.load(msg.data))
 
     def _on_rows(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        self._chunks.setdefault(msg.data["index"], []).append(msg.data["rows"])
+        self._inbox.note_rows(msg.data["index"], msg.data["rows"])
 
     def _on_done(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        done = Done.load(msg.data)
-        self._done[done.index] = done
-        if len(self._done) == self._generators:
-            self._all_done.set(True)
+        self._inbox.note_done(Done.load(msg.data))
 
     def _on_failed(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        error = DropError(msg.data["error"])
-        self._all_ready.set_exception(error)
-        self._all_done.set_exception(error)
-
-    # The drop.
+        self._inbox.note_failed(msg.data["error"])
 
     def _conduct(self) -> None:
+        given = options.options_of(self._environment)
+        news = News(given.progress_fd)
         try:
-            self._forget()
-            verdict = self._drop()
-        except (DropError, options.OptionError, commandline.SizeError, ApiError) as error:
+            workers = [] if isinstance(self._runner, LocalRunner) else [c.id for c in self._runner.clients.all]
+            self._inbox = Inbox(max(1, len(workers)))
+            verdict = _Conducting(self._runner, workers, self._inbox, given, news).run()
+        except (DropError, commandline.SizeError, ApiError) as error:
             logger.error("%s", error)
-            self._tell({"phase": "failed", "error": str(error)})
+            news.write({"phase": "failed", "error": str(error)})
             verdict = Verdict.FAIL
         except Exception:
             logger.exception("the drop could not be brought to an end")
             verdict = Verdict.FAIL
         self._environment.process_exit_code = verdict.exit_code
         self._conducting = None
-        if options.of(self._environment).headless:
+        if given.headless:
             self._runner.quit()
         else:
             self._runner.stop()
 
-    def _drop(self) -> Verdict:
-        given = options.of(self._environment)
-        console = ConsoleClient(given.console_url, options.admin_token(given))
-        pool, seconds, opens_at_ms = self._size(console)
-        round_id = given.round or f"drop-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
-        self._prepare(Prepare(0, 0, round_id, pool, seconds, given.seed, options.app_users_for(given)))
-        everyone = identities(options.keys(given), given.seed, range(people_for(pool)), lambda: gevent.sleep(0))
-        self._await(self._all_ready, _PREPARE_SECONDS, "get ready")
-        if opens_at_ms is None:
-            opens_at_ms = int((time.time() + LEAD_SECONDS + earliest(seconds)) * 1000)
-            closes_at_ms = opens_at_ms + int((seconds + _STAYS_OPEN_SECONDS) * 1000)
-            console.create_round(round_id, pool, opens_at_ms, closes_at_ms)
+
+class News:
+    """Writes the progress of a drop for the parent process, a line of JSON each."""
+
+    def __init__(self, descriptor: int) -> None:
+        """`descriptor` is of --progress-fd; nothing is written to a negative one."""
+        self._descriptor = descriptor
+
+    def write(self, news: dict[str, Any]) -> None:
+        """Write one line; a pipe without a reader is no error."""
+        if self._descriptor >= 0:
+            try:
+                os.write(self._descriptor, json.dumps(news).encode() + b"\n")
+            except OSError:
+                logger.debug("the pipe for the progress has no reader any more")
+
+
+class _Conducting:
+    """One drop from its preparation to its verdict."""
+
+    def __init__(
+        self,
+        runner: LocalRunner | MasterRunner,
+        workers: list[str],
+        inbox: Inbox,
+        given: Namespace,
+        news: News,
+    ) -> None:
+        """`workers` are Locust's names of its worker processes; none where this process runs the users itself.
+
+        Raises DropError, SizeError or ApiError for a drop that cannot be.
+        """
+        self._runner, self._workers, self._inbox, self._given, self._news = runner, workers, inbox, given, news
+        self._console = ConsoleClient(given.console_url, options.admin_token(given))
+        self._pool, self._seconds, self._opens_at_ms = _size(given, self._console)
+        self._round_id: str = given.round or f"drop-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
         # A fork shares nothing with its children: in a distributed run only claimd's processes are seen from here.
         self._processes = machine.claimd_processes(Path(given.data_dir)) | {"locust": machine.this_process()}
+
+    def run(self) -> Verdict:
+        """Carry the drop out and write its report. Raises DropError, ApiError."""
+        self._prepare()
+        everyone = identities(
+            options.keys(self._given), self._given.seed, range(people_for(self._pool)), lambda: gevent.sleep(0)
+        )
+        _await(self._inbox.all_ready, _PREPARE_SECONDS, "get ready")
+        opens_at_ms = self._opens_at_ms or self._create_round()
         self._runner.send_message(OPENS, Opens(opens_at_ms).dump())
-        watching = gevent.spawn(self._watch, pool, seconds)
+        watching = gevent.spawn(self._watch)
         try:
             until_opening = max(0.0, opens_at_ms / 1000 - time.time())
-            patience = sizes.finish_seconds(people_for(pool), seconds)
-            self._await(self._all_done, until_opening + patience, "finish")
+            patience = sizes.finish_seconds(people_for(self._pool), self._seconds)
+            _await(self._inbox.all_done, until_opening + patience, "finish")
         finally:
             watching.kill()
         self._sample_processes()
-        rows = unpack([chunk for index in sorted(self._chunks) for chunk in self._chunks[index]])
-        return self._report(console, round_id, pool, seconds, rows, everyone)
+        return self._report(everyone)
 
-    def _size(self, console: ConsoleClient) -> tuple[int, float, int | None]:
-        """Pool, seconds, and, of an existing round, when it opens."""
-        given = options.of(self._environment)
-        if not given.round:
-            sizes.check_size(given.pool, given.seconds)
-            return given.pool, given.seconds, None
-        existing = console.round(given.round)
-        if existing["issued"] or existing["status"] != "scheduled":
-            raise DropError(
-                f"round {given.round} is {existing['status']} with {existing['issued']:,} claims: "
-                "a drop needs a round that is yet to open, or the recount could not tell whose claims those are"
-            )
-        sizes.check_size(existing["total"], given.seconds)
-        return existing["total"], given.seconds, from_rfc3339(existing["opens_at"])
+    def _prepare(self) -> None:
+        """Send every generator its share of the crowd."""
+        self._news.write({"phase": "preparing"})
+        count = max(1, len(self._workers))
+        plan = Prepare(
+            index=0,
+            count=count,
+            round_id=self._round_id,
+            pool=self._pool,
+            seconds=self._seconds,
+            seed=self._given.seed,
+            app_users=options.app_users_for(self._given),
+        )
+        for index, worker in enumerate(self._workers or [None]):
+            self._runner.send_message(PREPARE, replace(plan, index=index).dump(), worker)
 
-    def _prepare(self, plan: Prepare) -> None:
-        """Give every generator its share."""
-        workers = [] if isinstance(self._runner, LocalRunner) else [c.id for c in self._runner.clients.all]
-        self._generators = max(1, len(workers))
-        self._tell({"phase": "preparing"})
-        for index, worker in enumerate(workers or [None]):
-            share = {**plan.dump(), "index": index, "count": self._generators}
-            self._runner.send_message(PREPARE, share, worker)
+    def _create_round(self) -> int:
+        """Create the round; the ms since 1970 at which it opens."""
+        opens_at_ms = int((time.time() + LEAD_SECONDS + earliest(self._seconds)) * 1000)
+        closes_at_ms = opens_at_ms + int((self._seconds + _STAYS_OPEN_SECONDS) * 1000)
+        self._console.create_round(self._round_id, self._pool, opens_at_ms, closes_at_ms)
+        return opens_at_ms
 
-    def _await(self, event: Any, seconds: float, what: str) -> None:
-        """Wait for all generators. Raises DropError."""
-        try:
-            event.get(timeout=seconds)
-        except gevent.Timeout:
-            raise DropError(f"not every generator managed to {what} within {seconds:.0f} s") from None
-
-    def _watch(self, pool: int, seconds: float) -> None:
-        """Once a second: sample the processes, tell the parent how it stands."""
+    def _watch(self) -> None:
+        """Once a second: sample the processes and write the progress."""
         while True:
-            latest = list(self._progress.values())
-            if latest:
+            if latest := self._inbox.progress:
                 self._sample_processes()
-                self._tell({"phase": "running", "pool": pool, "seconds": seconds, **merge(latest)})
+                size = {"pool": self._pool, "seconds": self._seconds}
+                self._news.write({"phase": "running", **size, **merge(latest)})
             gevent.sleep(1)
 
     def _sample_processes(self) -> None:
@@ -201,63 +262,75 @@ class Conductor:
         for process in self._processes.values():
             process.sample(now)
 
-    def _report(
-        self, console: ConsoleClient, round_id: str, pool: int, seconds: float, rows: Rows, everyone: Identities
-    ) -> Verdict:
-        self._tell({"phase": "auditing"})
-        done = [self._done[index] for index in sorted(self._done)]
+    def _report(self, everyone: Identities) -> Verdict:
+        self._news.write({"phase": "auditing"})
+        rows, done = self._inbox.rows(), self._inbox.done
         zeros = [d.server_ms_at_zero for d in done]
         at_zero, clock_error_ms = max(zeros), max(d.clock_error_ms for d in done) + max(zeros) - min(zeros)
-        audit = _or_error(lambda: console.audit(round_id))
-        export = read_export(console.export(round_id), round_id)
+        audit = _audit(self._console, self._round_id)
+        export = read_export(self._console.export(self._round_id), self._round_id)
         gevent.sleep(0)
-        counted = check(
+        recount = check(
             export,
             Operations.of_rows(rows, everyone),
-            pool=pool,
+            pool=self._pool,
             audit=audit,
             clock=ServerClock(at_zero, clock_error_ms),
-            # Each generator has its own idea of when the round opened.
+            # Each generator has its own estimate of when the round opened.
             skew_seconds=2 * clock_error_ms / 1000 if len(done) > 1 else 0.0,
         )
-        processes = {name: summary for name, log in self._processes.items() if (summary := log.summary())}
-        given = options.of(self._environment)
-        drop = report.Drop(
-            round_id,
-            pool,
-            seconds,
-            given.seed,
-            rows,
-            done,
-            export,
-            audit,
-            counted,
-            processes,
-            at_zero,
+        built = report.build(
+            report.DropResult(
+                round_id=self._round_id,
+                pool=self._pool,
+                seconds=self._seconds,
+                seed=self._given.seed,
+                rows=rows,
+                generators=done,
+                export=export,
+                audit=audit,
+                recount=recount,
+                processes={name: summary for name, log in self._processes.items() if (summary := log.summary())},
+                server_ms_at_zero=at_zero,
+            )
         )
-        built = report.build(drop)
-        folder = (
-            Path(options.of(self._environment).out) if options.of(self._environment).out else commandline.new_folder()
-        )
+        folder = Path(self._given.out) if self._given.out else commandline.new_folder()
         report.write(built, folder)
         logger.info("verdict: %s; the report is %s", built["verdict"], folder / "report.html")
         for reason in built["reasons"]:
             logger.warning("%s", reason)
-        self._tell({"phase": "done", "verdict": built["verdict"], "report": str(folder / "report.html")})
+        self._news.write({"phase": "done", "verdict": built["verdict"], "report": str(folder / "report.html")})
         return Verdict(built["verdict"])
 
-    def _tell(self, news: dict[str, Any]) -> None:
-        """A line of JSON to whoever started this process with --progress-fd."""
-        descriptor = options.of(self._environment).progress_fd
-        if descriptor >= 0:
-            try:
-                os.write(descriptor, json.dumps(news).encode() + b"\n")
-            except OSError:
-                logger.debug("nobody reads the progress any more")
+
+def _size(given: Namespace, console: ConsoleClient) -> tuple[int, float, int | None]:
+    """Pool, seconds, and the opening of an existing round in ms since 1970, None for a round that is yet to be made.
+
+    Raises SizeError, ApiError; DropError for a round that has opened.
+    """
+    if not given.round:
+        sizes.check_size(given.pool, given.seconds)
+        return given.pool, given.seconds, None
+    existing = console.round(given.round)
+    if existing["issued"] or existing["status"] != "scheduled":
+        raise DropError(
+            f"round {given.round} is {existing['status']} with {existing['issued']:,} claims: "
+            "a drop needs a round that is yet to open, as the recount knows only its own claims"
+        )
+    sizes.check_size(existing["total"], given.seconds)
+    return existing["total"], given.seconds, from_rfc3339(existing["opens_at"])
+
+
+def _await(event: Any, seconds: float, what: str) -> None:
+    """Wait for all generators. Raises DropError where one failed, or after `seconds`."""
+    try:
+        event.get(timeout=seconds)
+    except gevent.Timeout:
+        raise DropError(f"not every generator managed to {what} within {seconds:.0f} s") from None
 
 
 def merge(latest: list[Progress]) -> dict[str, Any]:
-    """The progress of several generators as one: counts added up, latencies of the worst."""
+    """The progress of several generators as one: counts are sums, latencies are of the slowest."""
     counts = ("offered", "granted", "replayed", "sold_out", "refused", "errors", "waiting", "blind_spells")
     return {
         "offset": round(max(p.offset for p in latest), 2),
@@ -267,9 +340,9 @@ def merge(latest: list[Progress]) -> dict[str, Any]:
     }
 
 
-def _or_error(ask: Any) -> dict[str, Any]:
+def _audit(console: ConsoleClient, round_id: str) -> dict[str, Any]:
+    """claimd's audit of the round, or what a report has in its place."""
     try:
-        answer: dict[str, Any] = ask()
+        return console.audit(round_id)
     except ApiError as error:
         return {"ok": False, "error": str(error)}
-    return answer

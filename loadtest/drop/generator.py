@@ -1,13 +1,16 @@
-"""One process of the crowd: takes its share of the schedule, mints its passes, runs it, and hands its rows over.
+"""One process of the crowd: prepares its share of the schedule, sends it, and hands the rows to the conductor.
 
-The conductor says what and when (`messages.py`); the users (`users.py`) bring the connections. The garbage collector
-rests while the crowd is at the door: with a few million objects alive, one full collection is longer than a tick.
+The conductor decides what and when (`messages.py`); the users (`users.py`) bring the connections. The garbage collector
+is off while the crowd claims: with a few million objects alive, one full collection is longer than a tick.
 """
 
 import gc
 import logging
 from array import array
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any, Final
@@ -30,7 +33,8 @@ from loadtest.crowd import lateness
 from loadtest.crowd.records import Records, pack
 from loadtest.crowd.schedule import Kind, Schedule, gather
 from loadtest.drop import locust_stats, options
-from loadtest.drop.dispatcher import Dispatcher
+from loadtest.drop.dispatcher import Dispatcher, Run
+from loadtest.drop.errors import DropError
 from loadtest.drop.judge import REFUSED, Judge
 from loadtest.drop.messages import DONE, FAILED, OPENS, PREPARE, PROGRESS, READY, ROWS, Done, Opens, Prepare, Progress
 from loadtest.target.clock import ServerClock, read_gateway_clock
@@ -48,25 +52,83 @@ _BEFORE_FIRST_SECONDS: Final = 0.2
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one generator does in one drop, prepared before the round exists."""
+
+    plan: Prepare
+    records: Records
+    """Of the crowd: requests that the dispatcher sends."""
+    passes: bytes
+    pass_starts: "array[int]"
+    """For each row of `records`, where its pass begins in `passes`."""
+    app_records: Records
+    """Of the app users: a row each, which `AppUser` fills."""
+    sign: Callable[[str], str]
+    """The bearer token of a person, by the token's subject."""
+
+
+class Drop:
+    """A drop whose opening is known: the requests that are sent, and the clock that rows are counted by."""
+
+    def __init__(self, share: Share, opens_at_ms: int, host: str) -> None:
+        """Estimate the server's clock. Raises ApiError; DropError where the first request is due already."""
+        plan = share.plan
+        self.plan, self.sign = plan, share.sign
+        self.records, self.app_records = share.records, share.app_records
+        self.app_retries = 0
+        self.judge = Judge(plan.round_id, opens_at_ms)
+        self.clock: ServerClock = read_gateway_clock(host, plan.round_id)
+        # No request may be early by an error of this clock: offsets count from when the round is open for certain.
+        self.server_ms_at_zero = opens_at_ms + self.clock.error_ms + OPENING_MARGIN_SECONDS * 1000
+        self._origin = self.clock.seconds(self.server_ms_at_zero)
+        offsets = self.records.schedule.offsets
+        if len(offsets) and self.since_opening() > offsets[0] - _BEFORE_FIRST_SECONDS:
+            raise DropError("the round opens before the crowd is ready: let it open later, or omit --round")
+        self._free_slots = deque(range(len(self.app_records.schedule)))
+        head = claim_head(plan.round_id, urlsplit(host).netloc)
+        self.run = Run(self.records, share.passes, share.pass_starts, self.judge, head, self._origin)
+
+    def since_opening(self) -> float:
+        """Seconds since the opening, the unit of all times in the rows."""
+        return monotonic() - self._origin
+
+    def take_app_slot(self) -> int | None:
+        """The row of `app_records` that belongs to the next app user; None when all are taken."""
+        return self._free_slots.popleft() if self._free_slots else None
+
+    def app_row(self, slot: int) -> tuple[int, float]:
+        """The person of an app user's row, and the seconds after the opening at which the person taps."""
+        schedule = self.app_records.schedule
+        return int(schedule.persons[slot]), float(schedule.offsets[slot])
+
+    @property
+    def answered(self) -> bool:
+        """Whether every request that was sent has its answer, those of the app users included."""
+        app_users_done = len(self.app_records.completed) == len(self.app_records.schedule)
+        return app_users_done and self.run.answered >= self.run.sent
+
+
 class Generator:
-    """The crowd's side of one Locust process. Lives as long as the process; each test prepares it anew."""
+    """The crowd's side of one Locust process. It lives as long as the process; each test is a drop of its own."""
 
     def __init__(self, environment: Environment, runner: LocalRunner | WorkerRunner) -> None:
         self._environment, self._runner = environment, runner
         self._dispatcher = Dispatcher()
         self._connecting = gevent.lock.BoundedSemaphore(_CONNECTS_AT_ONCE)
-        self.forget()
+        self._share: Share | None = None
+        self._app_users = 0
+        self._opened = gevent.event.AsyncResult()
         runner.register_message(PREPARE, self._on_prepare)
         runner.register_message(OPENS, self._on_opens)
 
-    def forget(self) -> None:
-        """Forget the last test, for the next."""
-        self.app_users = 0
-        self.app_retries = 0
-        self.opened = gevent.event.AsyncResult()
-        self._slots: deque[int] = deque()
+    def reset(self) -> None:
+        """Forget the last test; called before the users of the next are started."""
+        self._share = None
+        self._app_users = 0
+        self._opened = gevent.event.AsyncResult()
 
-    # What users call.
+    # Called by users.
 
     def hold_connection(self) -> None:
         """Keep one connection open and lend it to the dispatcher, until the user is stopped."""
@@ -88,31 +150,16 @@ class Generator:
             if connection is not None:
                 self._dispatcher.release(connection)
 
-    def take_app_slot(self) -> int | None:
-        """The row of an app user's own place in the schedule, once the round was announced; None when none is left."""
-        self.opened.get()
-        return self._slots.popleft() if self._slots else None
+    def add_app_user(self) -> None:
+        """Count an app user that Locust started in this process."""
+        self._app_users += 1
 
-    def app_row(self, slot: int) -> tuple[int, float]:
-        """Who is at this slot, and how many seconds after the opening they tap."""
-        schedule = self.app_records.schedule
-        return int(schedule.persons[slot]), float(schedule.offsets[slot])
+    def await_drop(self) -> Drop:
+        """The drop, once the conductor has announced its round."""
+        drop: Drop = self._opened.get()
+        return drop
 
-    def since_opening(self) -> float:
-        """Seconds since the opening, as the rows count them."""
-        return monotonic() - self._origin
-
-    @staticmethod
-    def now() -> float:
-        """The clock everything here is counted by."""
-        return monotonic()
-
-    @staticmethod
-    def wait_until(moment: float) -> None:
-        """Sleep until `now()` says `moment`, and the margin between two clocks after it."""
-        gevent.sleep(max(0.0, moment + OPENING_MARGIN_SECONDS - monotonic()))
-
-    # What the conductor says.
+    # Called for the conductor's messages.
 
     def _on_prepare(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
@@ -120,161 +167,163 @@ class Generator:
 
     def _on_opens(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        gevent.spawn(self._guarded, self._run, Opens.load(msg.data))
+        gevent.spawn(self._guarded, self._carry_out, Opens.load(msg.data))
 
-    def _guarded(self, step: Any, message: Any) -> None:
+    def _guarded(self, step: Callable[[Any], None], message: Any) -> None:
         try:
             step(message)
-        except (options.OptionError, ApiError, OSError, ValueError) as error:
+        except (DropError, ApiError, OSError, ValueError) as error:
             self._runner.send_message(FAILED, {"error": str(error)})
 
     def _prepare(self, plan: Prepare) -> None:
-        self.plan = plan
-        given = options.of(self._environment)
+        given = options.options_of(self._environment)
         keys = options.keys(given)
+        sign = _cannot_sign
         if plan.app_users:
-            issuer = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience, given.jwt_identity)
-            self.token = issuer.token
+            sign = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience, given.jwt_identity).token
         self._await_connections()
         schedule = gather(plan.pool, plan.seconds, plan.seed, plan.app_users).slice(plan.index, plan.count)
         crowd, app = self._share_out(schedule)
-        self.records, self.app_records = Records(crowd), Records(app)
-        # A person's taps show the same pass.
-        shown, which = np.unique(crowd.persons, return_inverse=True)
-        self._passes = mint(keys, plan.round_id, plan.seed, shown, crowd.people, lambda: gevent.sleep(0))
-        self._pass_starts = array("q", (which.astype(np.int64) * PASS_CHARACTERS).tobytes())
+        # All taps of a person carry the same pass.
+        persons, which = np.unique(crowd.persons, return_inverse=True)
+        self._share = Share(
+            plan=plan,
+            records=Records(crowd),
+            passes=mint(keys, plan.round_id, plan.seed, persons, crowd.people, lambda: gevent.sleep(0)),
+            pass_starts=array("q", (which.astype(np.int64) * PASS_CHARACTERS).tobytes()),
+            app_records=Records(app),
+            sign=sign,
+        )
         self._runner.send_message(READY, {"index": plan.index})
 
     def _await_connections(self) -> None:
-        """Wait until every crowd user is connected."""
+        """Wait until every crowd user is connected. Raises DropError."""
         wanted = self._runner.user_classes_count.get("CrowdUser", 0)
         if not wanted:
-            raise options.OptionError(
-                "no CrowdUser was started, so nobody carries the crowd's requests; give more --users"
-            )
+            raise DropError("no CrowdUser was started, so the crowd has no connection: give more --users")
         with gevent.Timeout(CONNECT_SECONDS, False):
             while self._dispatcher.open_connections < wanted:
                 gevent.sleep(0.05)
             return
-        raise options.OptionError(
+        raise DropError(
             f"only {self._dispatcher.open_connections} of {wanted} connections to {self._environment.host} "
             f"came up in {CONNECT_SECONDS} s"
         )
 
     def _share_out(self, schedule: Schedule) -> tuple[Schedule, Schedule]:
-        """What the crowd's connections carry, and what the app users do themselves.
+        """The requests of the crowd's connections, and those of the app users.
 
-        Locust may have started fewer app users here than there are places for them: the crowd takes the rest.
+        Locust may have started fewer app users here than the schedule has: the crowd takes over the rest.
         """
         app_rows = np.flatnonzero(schedule.kinds == Kind.APP)
-        schedule.kinds[app_rows[self.app_users :]] = Kind.CLAIM
+        schedule.kinds[app_rows[self._app_users :]] = Kind.CLAIM
         by_app = schedule.kinds == Kind.APP
         return schedule.pick(~by_app), schedule.pick(by_app)
 
-    def _run(self, opens: Opens) -> None:
-        plan = self.plan
-        host = self._environment.host or ""
-        self.judge = Judge(plan.round_id, opens.opens_at_ms)
-        clock = read_gateway_clock(host, plan.round_id)
-        # Nobody may knock too early by a mistake of ours: offsets count from when the round is open for sure.
-        self._server_ms_at_zero = opens.opens_at_ms + clock.error_ms + OPENING_MARGIN_SECONDS * 1000
-        self._origin = clock.seconds(self._server_ms_at_zero)
-        head = claim_head(plan.round_id, urlsplit(host).netloc)
-        if (
-            len(self.records.schedule)
-            and self.since_opening() > self.records.schedule.offsets[0] - _BEFORE_FIRST_SECONDS
-        ):
-            raise options.OptionError(
-                "the round opens before the crowd is ready; open it later, or let a new one be made"
-            )
-        gc.collect()
-        gc.freeze()
-        gc.disable()
-        try:
-            self._dispatcher.load(self.records, self._passes, self._pass_starts, self.judge, head, self._origin)
-            self._slots = deque(range(len(self.app_records.schedule)))
-            self.opened.set(opens)
-            meter = _Meter(self)
+    def _carry_out(self, opens: Opens) -> None:
+        if self._share is None:
+            raise DropError("the round was announced to a generator that was not prepared")
+        drop = Drop(self._share, opens.opens_at_ms, self._environment.host or "")
+        with _without_garbage_collection():
+            self._dispatcher.load(drop.run)
+            self._opened.set(drop)
+            meter = _Meter(lambda fresh, totals: self._report_progress(drop, fresh, totals), drop.records)
             metering = gevent.spawn(meter.run)
-            self._dispatcher.run()
-            self._drain()
+            drop.run.all_sent.wait()
+            self._drain(drop)
             metering.kill()
             meter.sample()
-        finally:
-            gc.enable()
-            gc.unfreeze()
-        self._hand_over(meter, clock)
+        self._hand_over(drop, meter)
 
-    def _drain(self) -> None:
-        """Wait for the last answers, but not for ever."""
+    def _drain(self, drop: Drop) -> None:
+        """Wait for the last answers, for DRAIN_SECONDS at most."""
         with gevent.Timeout(DRAIN_SECONDS, False):
-            while self._dispatcher.answered < self._dispatcher.sent or self._app_under_way():
+            while not drop.answered:
                 gevent.sleep(0.02)
 
-    def _app_under_way(self) -> bool:
-        return len(self.app_records.completed) < len(self.app_records.schedule)
-
-    def _hand_over(self, meter: "_Meter", clock: ServerClock) -> None:
-        errors = self.records.errors + self.app_records.errors
-        crowd, app = self.records.rows(), self.app_records.rows()
-        silent = int(
-            np.count_nonzero(crowd["answer"] == Answer.NO_ANSWER) + np.count_nonzero(app["answer"] == Answer.NO_ANSWER)
-        )
-        if silent:
-            errors["never answered"] = silent
+    def _hand_over(self, drop: Drop, meter: "_Meter") -> None:
+        errors = drop.records.errors + drop.app_records.errors
+        crowd, app = drop.records.rows(), drop.app_records.rows()
+        unanswered = sum(int(np.count_nonzero(rows["answer"] == Answer.NO_ANSWER)) for rows in (crowd, app))
+        if unanswered:
+            errors["never answered"] = unanswered
         for chunk in pack(np.concatenate([crowd, app])):
-            self._runner.send_message(ROWS, {"index": self.plan.index, "rows": chunk})
+            self._runner.send_message(ROWS, {"index": drop.plan.index, "rows": chunk})
             gevent.sleep(0)
         done = Done(
-            index=self.plan.index,
+            index=drop.plan.index,
             crowd_rows=len(crowd),
-            blind=[[spell.begin, spell.end] for spell in self._dispatcher.blind],
+            blind=[[spell.begin, spell.end] for spell in drop.run.blind],
             cpu_fraction=meter.cpu_fraction,
             busiest_cpu_fraction=lateness.busiest_window(meter.wall, meter.cpu),
             runqueue_fraction=meter.runqueue_fraction,
             connections=self._dispatcher.open_connections,
             app_users=len(app),
-            app_retries=self.app_retries,
-            server_ms_at_zero=self._server_ms_at_zero,
-            clock_error_ms=clock.error_ms,
+            app_retries=drop.app_retries,
+            server_ms_at_zero=drop.server_ms_at_zero,
+            clock_error_ms=drop.clock.error_ms,
             errors=dict(errors.most_common(50)),
         )
         self._runner.send_message(DONE, done.dump())
 
-    def progress(self, fresh: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]) -> Progress:
-        """How the run stands. `fresh`: rows answered since the last call; `totals`: earlier answers, by `Answer`."""
-        records, app = self.records, self.app_records
-        done, told = np.frombuffer(records.done), np.frombuffer(records.answer, np.uint8)
+    def _report_progress(self, drop: Drop, fresh: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]) -> None:
+        """Send the progress to the conductor and feed Locust's statistics.
+
+        `fresh` are the rows answered since the last call; `totals` counts earlier answers by `Answer`, and is updated.
+        """
+        records, app = drop.records, drop.app_records
+        done, answers = np.frombuffer(records.done), np.frombuffer(records.answer, np.uint8)
         latency = done[fresh] - records.intended(fresh)
-        locust_stats.feed(self._environment, records.schedule.kinds[fresh], told[fresh], latency)
-        totals += np.bincount(told[fresh], minlength=len(Answer))
+        locust_stats.feed(self._environment, records.schedule.kinds[fresh], answers[fresh], latency)
+        totals += np.bincount(answers[fresh], minlength=len(Answer))
         counts = totals + np.bincount([app.answer[row] for row in app.completed], minlength=len(Answer))
         p50, p99 = np.percentile(latency, [50, 99]) * 1000 if len(latency) else (0.0, 0.0)
-        return Progress(
-            index=self.plan.index,
-            offset=self.since_opening(),
-            offered=self._dispatcher.sent + len(app.completed),
+        progress = Progress(
+            index=drop.plan.index,
+            offset=drop.since_opening(),
+            offered=drop.run.sent + len(app.completed),
             granted=int(counts[Answer.GRANTED]),
             replayed=int(counts[Answer.REPLAYED]),
             sold_out=int(counts[Answer.SOLD_OUT]),
             refused=int(sum(counts[code] for code in REFUSED)),
             errors=int(sum(counts[code] for code in UNKNOWN)),
-            waiting=self._dispatcher.waiting,
-            blind_spells=len(self._dispatcher.blind),
+            waiting=drop.run.waiting,
+            blind_spells=len(drop.run.blind),
             p50_ms=float(p50),
             p99_ms=float(p99),
         )
-
-    def report(self, progress: Progress) -> None:
-        """Tell the conductor."""
         self._runner.send_message(PROGRESS, progress.dump())
 
 
-class _Meter:
-    """Once a second: progress to the conductor, and how much processor time the generator took, and had to wait for."""
+def sleep_until(moment: float) -> None:
+    """Sleep until `time.monotonic` shows `moment`, and the margin between two clocks after it."""
+    gevent.sleep(max(0.0, moment + OPENING_MARGIN_SECONDS - monotonic()))
 
-    def __init__(self, generator: Generator) -> None:
-        self._generator = generator
+
+def _cannot_sign(sub: str) -> str:
+    raise DropError(f"no key is there to sign a token for {sub}")
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+class _Meter:
+    """Once a second: reports the progress, and notes how much processor time this process used and waited for."""
+
+    def __init__(
+        self, report: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], None], records: Records
+    ) -> None:
+        """`report` takes the rows answered since its last call, and the counts of those before them."""
+        self._report, self._records = report, records
         self._seen = 0
         self._totals = np.zeros(len(Answer), np.int64)
         self.wall: list[float] = []
@@ -282,26 +331,28 @@ class _Meter:
         self._runqueue: list[float | None] = []
 
     def run(self) -> None:
+        """Sample once a second, until the greenlet is killed."""
         while True:
             self.sample()
             gevent.sleep(1)
 
     def sample(self) -> None:
+        """Take one sample and report."""
         self.wall.append(monotonic())
         self.cpu.append(process_time())
         self._runqueue.append(runqueue_seconds())
         # A copy: a view would pin the array, which is still growing.
-        fresh = np.array(self._generator.records.completed[self._seen :], np.int64)
+        fresh = np.array(self._records.completed[self._seen :], np.int64)
         self._seen += len(fresh)
-        self._generator.report(self._generator.progress(fresh, self._totals))
+        self._report(fresh, self._totals)
 
     @property
     def cpu_fraction(self) -> float:
-        """Of one core, over the whole run."""
+        """The share of one core used over the whole run."""
         return (self.cpu[-1] - self.cpu[0]) / (self.wall[-1] - self.wall[0])
 
     @property
     def runqueue_fraction(self) -> float | None:
-        """The share of the run it was ready and another process had the core; None where the kernel does not say."""
+        """The share of the run in which this thread was ready but had no core; None where the kernel has no count."""
         first, last = self._runqueue[0], self._runqueue[-1]
         return None if first is None or last is None else (last - first) / (self.wall[-1] - self.wall[0])

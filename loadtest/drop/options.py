@@ -9,27 +9,24 @@ from locust.env import Environment
 
 from claimd.identity.keys import Keys
 from loadtest.drop import sizes
+from loadtest.drop.errors import DropError
 
 DEFAULT_POOL = 30_000
 DEFAULT_SECONDS = 10.0
 
 
-class OptionError(ValueError):
-    """An option that cannot be used; the message says what to do."""
-
-
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_options(parser: LocustArgumentParser) -> None:
-    """Called by Locust before it reads its command line."""
+    """Add the options; Locust calls it before it reads its command line."""
     parser.add_argument("--pool", type=int, default=DEFAULT_POOL, help="packs in the round")
     parser.add_argument(
         "--seconds", type=float, default=DEFAULT_SECONDS, help="when the pool-th person comes; 0: as fast as it goes"
     )
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same crowd")
     parser.add_argument(
-        "--app-users", type=int, default=-1, help="people who use the app (default: one in 100, at most 50)"
+        "--app-users", type=int, default=-1, help="number of app users (default: one in 100, at most 50)"
     )
-    parser.add_argument("--round", default="", help="an existing round that nobody has claimed in (default: a new one)")
+    parser.add_argument("--round", default="", help="an existing round without claims (default: a new one)")
     parser.add_argument(
         "--console-url", default="http://127.0.0.1:8081", env_var="CLAIMD_CONSOLE_URL", help="claimd's operators' side"
     )
@@ -41,7 +38,10 @@ def add_options(parser: LocustArgumentParser) -> None:
         "--admin-token", default="", env_var="CLAIMD_ADMIN_TOKEN", is_secret=True, help="the console's token"
     )
     parser.add_argument(
-        "--jwks", default="", env_var="CLAIMD_JWKS", help="JWKS file with an HS256 key; without it nobody uses the app"
+        "--jwks",
+        default="",
+        env_var="CLAIMD_JWKS",
+        help="JWKS file with an HS256 key; without it no app users",
     )
     parser.add_argument("--jwt-issuer", default="", env_var="CLAIMD_JWT_ISSUER", help="iss of the app users' tokens")
     parser.add_argument(
@@ -60,16 +60,19 @@ def add_options(parser: LocustArgumentParser) -> None:
     )
 
 
-def of(environment: Environment) -> Namespace:
-    """The options of a run, as they are now: the web page may change them, a master sends its own to its workers."""
+def options_of(environment: Environment) -> Namespace:
+    """The options of a run as they are now: the web page may change them, and a master sends its own to its workers.
+
+    Raises DropError without a command line.
+    """
     given: Namespace | None = environment.parsed_options
     if given is None:
-        raise OptionError("the harness needs Locust's command line; it cannot run as a library")
+        raise DropError("the harness needs Locust's command line; it cannot run as a library")
     return given
 
 
 def app_users_for(options: Namespace) -> int:
-    """How many of the people use the app. None without a key to sign their tokens with."""
+    """How many people use the app; 0 without a JWKS file whose key can sign their tokens."""
     if not options.jwks:
         return 0
     wanted: int = options.app_users
@@ -77,16 +80,16 @@ def app_users_for(options: Namespace) -> int:
 
 
 def keys(options: Namespace) -> Keys:
-    """The keys of the secret. Raises OptionError."""
+    """The keys derived from claimd's secret. Raises DropError where there is no usable secret."""
     secret = options.secret or _from_data_dir(options, "secret", "--secret or CLAIMD_SECRET")
     try:
         return Keys.derive(secret.strip().encode())
     except ValueError as error:
-        raise OptionError(str(error)) from None
+        raise DropError(str(error)) from None
 
 
 def admin_token(options: Namespace) -> str:
-    """The console's token. Raises OptionError."""
+    """The console's token. Raises DropError where there is none."""
     return options.admin_token.strip() or _from_data_dir(options, "admin-token", "--admin-token or CLAIMD_ADMIN_TOKEN")
 
 
@@ -95,6 +98,6 @@ def _from_data_dir(options: Namespace, name: str, instead: str) -> str:
     try:
         return path.read_text().strip()
     except OSError as error:
-        raise OptionError(
+        raise DropError(
             f"{path} cannot be read ({error.strerror}); name claimd's --data-dir, or give {instead}"
         ) from None

@@ -12,7 +12,7 @@ import numpy as np
 from loadtest import commandline
 from loadtest.crowd import lateness
 from loadtest.crowd.arrivals import Floats
-from loadtest.crowd.pace import Loop, loop_of, pace_of
+from loadtest.crowd.pace import Pace, describe_pace, pace_of
 from loadtest.crowd.records import Rows
 from loadtest.drop import figures, verdict
 from loadtest.drop.messages import Done
@@ -24,7 +24,7 @@ _TEMPLATES: Final = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class DropResult:
     """All that was seen of one drop. `audit` is claimd's answer, or `{"error": …}` where there was none."""
 
     round_id: str
@@ -40,20 +40,20 @@ class Drop:
     server_ms_at_zero: float
 
 
-def build(drop: Drop) -> dict[str, Any]:
+def build(drop: DropResult) -> dict[str, Any]:
     """The report as a dict, verdict first."""
     answered = figures.answered(drop.rows)
     took, outcomes = figures.seconds_to_sellout(drop.export, drop.pool), figures.outcomes(drop.rows)
-    loop, us_each = loop_of(drop.seconds), 1e6 / max(1, outcomes["offered"])
+    pace, us_each = pace_of(drop.seconds), 1e6 / max(1, outcomes["offered"])
     body: dict[str, Any] = {
         "pool": drop.pool,
-        "loop": str(loop),
+        "loop": str(pace),
         "seconds_target": drop.seconds,
         "seconds_to_sellout": took,
         **outcomes,
         "latency_ms": figures.percentiles(figures.latency_ms(answered)),
         "generator": _generator(drop),
-        "capacity": _capacity(drop, took) if loop is Loop.CLOSED else None,
+        "capacity": _capacity(drop, took) if pace is Pace.CLOSED else None,
         "audit": drop.audit,
         "recount": {**drop.recount.as_dict(), "violations": drop.recount.violations()},
         "error_texts": _error_texts(drop.generators),
@@ -72,7 +72,7 @@ def build(drop: Drop) -> dict[str, Any]:
     return {"verdict": str(judgement.verdict), "reasons": judgement.reasons, **body, "series": series}
 
 
-def _generator(drop: Drop) -> dict[str, Any]:
+def _generator(drop: DropResult) -> dict[str, Any]:
     """How the generators fared; of several, the worst counts."""
     late = late_by(drop.rows, drop.generators)
     generators = drop.generators
@@ -92,7 +92,7 @@ def _generator(drop: Drop) -> dict[str, Any]:
     }
 
 
-def _capacity(drop: Drop, took: float | None) -> dict[str, Any]:
+def _capacity(drop: DropResult, took: float | None) -> dict[str, Any]:
     """How fast it went, and who had the least time to spare, where claimd's processes are seen from here.
 
     By everybody's busiest seconds: the mean has the time before the opening in it.
@@ -155,7 +155,7 @@ def render(report: dict[str, Any]) -> str:
     template = environment.get_template("report.html.j2")
     return template.render(
         report=report,
-        pace=pace_of(report["seconds_target"]),
+        pace=describe_pace(report["seconds_target"]),
         tolerance=verdict.tolerance_seconds(report["seconds_target"]),
         plotly_js=get_plotlyjs(),
     )

@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from loadtest.commandline import SizeError
-from loadtest.crowd.pace import Loop, loop_of
+from loadtest.crowd.pace import Pace, pace_of
 
 MOST_CONNECTIONS: Final = 500
 MOST_APP_USERS: Final = 50
@@ -24,7 +24,7 @@ def check_size(pool: int, seconds: float) -> None:
 
 def finish_seconds(requests: int, seconds: float) -> float:
     """How long after the opening a crowd may take before something must be wrong."""
-    expected = seconds * 2 if loop_of(seconds) is Loop.OPEN else requests / _SLOWEST_PER_SECOND
+    expected = seconds * 2 if pace_of(seconds) is Pace.OPEN else requests / _SLOWEST_PER_SECOND
     return expected + _OVERTIME_SECONDS
 
 

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.crowd.pace import Loop, loop_of, pace_of
+from loadtest.crowd.pace import Pace, describe_pace, pace_of
 
 _LINE_EVERY_SECONDS: Final = 5.0
 _COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow"}
@@ -97,10 +97,10 @@ class _Picture:
         bars.add_row(
             ProgressBar(total=pool, completed=news["granted"], width=72, complete_style=style, finished_style=style)
         )
-        if loop_of(seconds) is Loop.OPEN:
+        if pace_of(seconds) is Pace.OPEN:
             time_gone = min(max(offset, 0), seconds)
             bars.add_row(ProgressBar(total=seconds, completed=time_gone, width=72, complete_style="dim"))
-        return Group(Text(f"{clock}, to be sold out {pace_of(seconds)}", style="bold"), bars, grid)
+        return Group(Text(f"{clock}, to be sold out {describe_pace(seconds)}", style="bold"), bars, grid)
 
 
 def sentence_for(news: dict[str, Any]) -> str | None:
@@ -138,7 +138,7 @@ def summary(report: dict[str, Any]) -> Group:
     table.add_row("latency", "   ".join(f"{name} {value:,.1f} ms" for name, value in latency.items()))
     table.add_row("audit", "ok" if report["audit"].get("ok") else "NOT OK")
     table.add_row("recount", "ok" if report["recount"].get("ok") else "NOT OK")
-    lateness = f"{generator['late_fraction']:.3%} late" if report["loop"] == Loop.OPEN else "closed loop, never late"
+    lateness = f"{generator['late_fraction']:.3%} late" if report["loop"] == Pace.OPEN else "closed loop, never late"
     table.add_row("generator", f"{lateness}, {generator['cpu_fraction']:.0%} of a core")
     for name, process in report["processes"].items():
         table.add_row(name, f"{process['cpu_fraction']:.0%} of a core, {process['rss_peak_mib']:,.0f} MiB")
@@ -151,7 +151,7 @@ def summary(report: dict[str, Any]) -> Group:
 
 def _against(report: dict[str, Any]) -> str:
     """What the time to the sell-out is to be held against."""
-    if report["loop"] == Loop.OPEN:
+    if report["loop"] == Pace.OPEN:
         return f"target {report['seconds_target']:g} s"
     rate = report["capacity"]["packs_per_second"]
-    return pace_of(0) if rate is None else f"{pace_of(0)}: {rate:,} packs a second"
+    return describe_pace(0) if rate is None else f"{describe_pace(0)}: {rate:,} packs a second"

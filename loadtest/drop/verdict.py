@@ -1,20 +1,20 @@
-"""Pass, fail or invalid, and why: the rules by which a drop is judged, in one place."""
+"""The rules by which a drop is judged: pass, fail or invalid, and the reasons."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from loadtest.crowd.lateness import CPU_CEILING, CPU_WINDOW_SECONDS, LATE_FRACTION_CEILING
-from loadtest.crowd.pace import Loop
+from loadtest.crowd.pace import Pace
 
-# ± 3 s at 105 s, in proportion for other drops; under a second the millisecond clocks and the last batch say too much.
+# ± 3 s at 105 s, in proportion for other drops; under a second, clocks in ms and the last batch weigh too much.
 TOLERANCE: Final = 3 / 105
 SHORTEST_TOLERANCE_SECONDS: Final = 1.0
 P99_CEILING_MS: Final = 2000.0
 
 
 class Verdict(StrEnum):
-    """PASS: it held. FAIL: it did not. INVALID: the generator fell behind, so the figures mean nothing."""
+    """PASS: every rule held. FAIL: one did not. INVALID: the generator fell behind, so the figures mean nothing."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -22,54 +22,57 @@ class Verdict(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """0, 1 and 2, as the contract has them."""
-        return list(Verdict).index(self)
+        """The exit code of the commands that run a drop."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES: Final = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INVALID: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, and a sentence for each thing that stood against a pass."""
+    """A verdict, and a sentence for each broken rule; none with a pass."""
 
     verdict: Verdict
     reasons: list[str]
 
 
 def tolerance_seconds(seconds_target: float) -> float:
-    """How far from the target the sell-out may be."""
+    """The seconds by which the sell-out may miss a target, either way."""
     return max(SHORTEST_TOLERANCE_SECONDS, seconds_target * TOLERANCE)
 
 
 def judge(report: dict[str, Any]) -> Judgement:
     """Judge a report by its own figures.
 
-    A broken promise fails the drop whatever the generator did: a claim given twice is wrong at any speed.
-    Only then does a late generator make everything else, good or bad, mean nothing. A closed loop has neither a pace to
-    fall behind nor one to hold: there everything is meant to be busy, and waiting is what the crowd does.
+    An inconsistency fails the drop whatever the generator did: a claim granted twice is wrong at any speed. Otherwise a
+    late generator makes the drop invalid, however good or bad the other figures are. A closed loop has no schedule, so
+    neither lateness nor latency is judged there.
     """
-    broken, wrong = _broken_promises(report), _went_wrong(report)
+    inconsistent, failed = _inconsistencies(report), _failures(report)
     late, slow = [], []
-    if report["loop"] == Loop.OPEN:
-        late, slow = _generator_fell_behind(report), _did_not_keep_pace(report)
-    if broken:
-        return Judgement(Verdict.FAIL, broken + late + wrong + slow)
+    if report["loop"] == Pace.OPEN:
+        late, slow = _lateness(report), _slowness(report)
+    if inconsistent:
+        return Judgement(Verdict.FAIL, inconsistent + late + failed + slow)
     if late:
-        return Judgement(Verdict.INVALID, late + wrong + slow)
-    return Judgement(Verdict.FAIL, wrong + slow) if wrong or slow else Judgement(Verdict.PASS, [])
+        return Judgement(Verdict.INVALID, late + failed + slow)
+    return Judgement(Verdict.FAIL, failed + slow) if failed or slow else Judgement(Verdict.PASS, [])
 
 
-def _broken_promises(report: dict[str, Any]) -> list[str]:
+def _inconsistencies(report: dict[str, Any]) -> list[str]:
     reasons = []
     if not report["audit"].get("ok"):
         reasons.append(f"claimd's own audit is not ok: {report['audit'].get('error', 'see its figures')}")
     recount = report["recount"]
     if not recount.get("ok"):
         found = recount.get("violations") or {}
-        told = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in found.items())
-        reasons.append(f"the recount disagrees: {told or recount.get('error', 'it could not be made')}")
+        counts = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in found.items())
+        reasons.append(f"the recount disagrees: {counts or recount.get('error', 'it could not be made')}")
     return reasons
 
 
-def _generator_fell_behind(report: dict[str, Any]) -> list[str]:
+def _lateness(report: dict[str, Any]) -> list[str]:
     generator = report["generator"]
     reasons = []
     if generator["late_fraction"] >= LATE_FRACTION_CEILING:
@@ -80,12 +83,12 @@ def _generator_fell_behind(report: dict[str, Any]) -> list[str]:
     if generator["busiest_cpu_fraction"] > CPU_CEILING:
         reasons.append(
             f"the generator used {generator['busiest_cpu_fraction']:.0%} of a core over {CPU_WINDOW_SECONDS:g} s: "
-            "it had no time left to notice being late"
+            "it may have been late without noticing"
         )
     return reasons
 
 
-def _went_wrong(report: dict[str, Any]) -> list[str]:
+def _failures(report: dict[str, Any]) -> list[str]:
     reasons = []
     if report["seconds_to_sellout"] is None:
         reasons.append(f"not sold out: {report['granted']:,} of {report['pool']:,} packs were granted")
@@ -95,7 +98,7 @@ def _went_wrong(report: dict[str, Any]) -> list[str]:
     return reasons
 
 
-def _did_not_keep_pace(report: dict[str, Any]) -> list[str]:
+def _slowness(report: dict[str, Any]) -> list[str]:
     reasons = []
     target, took = report["seconds_target"], report["seconds_to_sellout"]
     if took is not None and abs(took - target) > tolerance_seconds(target):

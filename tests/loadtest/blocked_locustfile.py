@@ -15,9 +15,8 @@ def block(**_):
     """From the opening until long after the last tap."""
 
     def hog():
-        generator = CrowdUser.generator
-        generator.opened.get()
-        gevent.sleep(max(0, -generator.since_opening()))
+        drop = CrowdUser.generator.await_drop()
+        gevent.sleep(max(0, -drop.since_opening()))
         while True:
             give_way = time.monotonic() + 0.2
             while time.monotonic() < give_way:

@@ -8,7 +8,7 @@ from claimd.identity.keys import Keys, identity_digest
 from claimd.identity.passes import PASS_CHARACTERS, Passes
 from claimd.identity.unauthenticated import Unauthenticated
 from loadtest.client.credentials import identities, mint, subject
-from loadtest.crowd.pace import Loop
+from loadtest.crowd.pace import Pace
 from loadtest.crowd.schedule import Forgery, Kind, forgery_of, gather, people_for
 
 POOL, SECONDS = 20_000, 10.0
@@ -74,11 +74,11 @@ def test_a_closed_loop_brings_the_same_people_all_at_the_opening():
     """In the order of the real drop, double taps and bad passes among them as there; only nobody can be early."""
     at_once, drop = gather(POOL, 0, 7, 50), gather(POOL, 105, 7, 50)
     drop = drop.pick(drop.kinds != Kind.EARLY)
-    assert (at_once.loop, drop.loop) == (Loop.CLOSED, Loop.OPEN)
+    assert (at_once.pace, drop.pace) == (Pace.CLOSED, Pace.OPEN)
     assert np.array_equal(at_once.offsets, np.zeros(len(drop)))
     assert np.array_equal(at_once.persons, drop.persons)
     assert np.array_equal(at_once.kinds, drop.kinds)
-    assert [part.loop for part in (at_once.slice(0, 2), at_once.pick(at_once.kinds == Kind.BAD))] == [Loop.CLOSED] * 2
+    assert [part.pace for part in (at_once.slice(0, 2), at_once.pick(at_once.kinds == Kind.BAD))] == [Pace.CLOSED] * 2
 
 
 def test_a_seed_decides_everything(crowd):

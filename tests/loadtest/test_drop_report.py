@@ -21,7 +21,7 @@ CONTRACT = {
 
 def build(drop, seconds=3.9, processes=None, **fared):
     return report.build(
-        report.Drop(
+        report.DropResult(
             round_id=ROUND,
             pool=POOL,
             seconds=seconds,
