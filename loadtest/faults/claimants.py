@@ -164,14 +164,14 @@ class People:
 
     def _note(self, person: int, operation: Operation) -> None:
         self.operations.append(operation)
-        self.told[operation.told] += 1
-        if operation.told in UNKNOWN:
+        self.told[operation.answer] += 1
+        if operation.answer in UNKNOWN:
             self._in_doubt.add(person)
-        elif operation.told in (*HOLDING, *REFUSALS):
+        elif operation.answer in (*HOLDING, *REFUSALS):
             self._in_doubt.discard(person)
             self._served_at = operation.end
             self._served.set()
-        if operation.told in HOLDING:
+        if operation.answer in HOLDING:
             self._holding.add(person)
 
 

@@ -128,8 +128,8 @@ async def _set_clock(scene: Scene, server: Valkey, hours: int) -> None:
 async def _expect(people: People, told: Answer, hours: int) -> None:
     """Somebody new is told that."""
     operation = await people.ask_once(len(people.operations) + 1)
-    if operation.told is not told:
-        raise BrokenPromiseError(f"with the clock at {hours:+d} h: {operation.told.name}, not {told.name}")
+    if operation.answer is not told:
+        raise BrokenPromiseError(f"with the clock at {hours:+d} h: {operation.answer.name}, not {told.name}")
 
 
 def clock_file(folder: Path) -> Path:

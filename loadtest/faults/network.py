@@ -74,7 +74,7 @@ async def silence(scene: Scene, times: int) -> None:
 
 async def _grant(crowd: People, person: int) -> None:
     """One more person of a crowd claims until they are granted a pack."""
-    while (await crowd.ask_once(person)).told not in (Answer.GRANTED, Answer.REPLAYED):
+    while (await crowd.ask_once(person)).answer not in (Answer.GRANTED, Answer.REPLAYED):
         pass
 
 

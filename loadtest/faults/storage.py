@@ -164,7 +164,7 @@ async def _last_claims(scene: Scene, file: Path) -> list[_Acknowledged]:
     while len(told) < _LAST_CLAIMS:
         person += 1
         claim = await scene.people.ask_once(person)
-        if claim.told in HOLDING:
+        if claim.answer in HOLDING:
             told.append(_Acknowledged(claim, _size(file)))
     return told
 

@@ -1,1 +1,1 @@
-"""The history checker: what everybody was told, the export and the log of one round must fit together."""
+"""The history checker: compares the clients' answers, the export and the log of one round, and counts violations."""

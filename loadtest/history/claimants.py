@@ -1,4 +1,4 @@
-"""What each person was told, all their operations taken together: one number a person in every column."""
+"""All answers that one claimant received, combined: one number for each claimant in every column."""
 
 from dataclasses import dataclass
 
@@ -10,48 +10,49 @@ from loadtest.history.operations import Operations
 
 
 @dataclass(frozen=True, slots=True)
-class People:
-    """Person p of the operations is row p of every column."""
+class Claimants:
+    """Columns with one row for each of `Operations.identities`. Times are seconds of the operations' clock."""
 
     grants: Ints
-    """How often they were told 201."""
+    """How many 201 the claimant received."""
     replays: Ints
-    """How often they were told 200."""
+    """How many 200 the claimant received."""
     sold_out: Mask
-    """Whether they were ever told so."""
+    """Whether the claimant ever received `sold_out`."""
     in_doubt: Mask
-    """Whether one of their answers leaves it open if a claim was granted."""
+    """Whether any outcome is unknown, so that the claimant may hold a claim without an answer for it."""
     unsettled: Mask
-    """Who had such an answer and, asking nothing later that was answered, cannot know: the export must tell."""
+    """Whether an outcome is unknown and no later answer settled it: only the export shows it."""
     refused_from: Floats
-    """When the last operation that was refused began: until then they held nothing. -inf where none was."""
-    told_by: Floats
-    """When the first answer of a claim had come: from then on they held it. inf where none came."""
+    """Start of the last operation that was refused: the claimant held nothing before. -inf without one."""
+    acknowledged_by: Floats
+    """End of the first operation that returned a claim: the claimant held it from then on. inf without one."""
     granted_from: Floats
-    """The earliest a claim of theirs can have been granted; -inf where no operation can have been granted one."""
+    """Earliest moment at which the claim can have been granted; -inf where no operation can have been granted."""
 
     @classmethod
-    def of(cls, operations: Operations) -> "People":
-        """Take the operations together."""
-        number, person, told = len(operations.identities), operations.person, operations.told
+    def of(cls, operations: Operations) -> "Claimants":
+        """Combine the operations of each claimant."""
+        number, row, answer = len(operations.identities), operations.claimant, operations.answer
 
         def counted(which: Mask) -> Ints:
-            return np.bincount(person[which], minlength=number)
+            return np.bincount(row[which], minlength=number)
 
         def earliest(moments: Floats, which: Mask) -> Floats:
             found = np.full(number, np.inf)
-            np.minimum.at(found, person[which], moments[which])
+            np.minimum.at(found, row[which], moments[which])
             return found
 
         def latest(moments: Floats, which: Mask) -> Floats:
             return -earliest(-moments, which)
 
-        granted, replayed = told == Answer.GRANTED, told == Answer.REPLAYED
-        unknown, refused = is_one_of(told, UNKNOWN), is_one_of(told, REFUSALS)
-        told_by = earliest(operations.end, granted | replayed)
+        granted, replayed = answer == Answer.GRANTED, answer == Answer.REPLAYED
+        unknown, refused = is_one_of(answer, UNKNOWN), is_one_of(answer, REFUSALS)
+        acknowledged_by = earliest(operations.end, granted | replayed)
         refused_from = latest(operations.start, refused)
-        # A 201 was granted by that very request. Without one it was any that was told 200, as a gateway may have asked
-        # twice, or any of which nobody knows; never one that was refused, or that reached no batch.
+        # A 201 was granted by that very request. Without one the grant was made by any request that received 200, as a
+        # gateway may repeat its call, or by any with an unknown outcome; never by one that was refused or reached no
+        # batch.
         first_granted = earliest(operations.start, granted)
         first_possible = earliest(operations.start, replayed | unknown)
         granted_from = np.where(np.isinf(first_granted), first_possible, first_granted)
@@ -59,10 +60,10 @@ class People:
         return cls(
             grants=counted(granted),
             replays=counted(replayed),
-            sold_out=counted(told == Answer.SOLD_OUT) > 0,
+            sold_out=counted(answer == Answer.SOLD_OUT) > 0,
             in_doubt=counted(unknown) > 0,
-            unsettled=(latest(operations.start, unknown) > refused_from) & (counted(is_one_of(told, HOLDING)) == 0),
+            unsettled=(latest(operations.start, unknown) > refused_from) & (counted(is_one_of(answer, HOLDING)) == 0),
             refused_from=refused_from,
-            told_by=told_by,
+            acknowledged_by=acknowledged_by,
             granted_from=np.where(never, -np.inf, np.maximum(granted_from, refused_from)),
         )

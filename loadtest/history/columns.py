@@ -1,4 +1,4 @@
-"""Columns of millions of claims and operations: their types, and how rows of one are found in another."""
+"""Columns of millions of claims and operations: their types, and the search for rows of one column in another."""
 
 from typing import Any, TypeAlias
 
@@ -11,11 +11,11 @@ from loadtest.crowd.arrivals import Floats
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
-__all__ = ["Floats", "Ints", "Mask", "count", "find", "unpack_identities"]
+__all__ = ["Floats", "Ints", "Mask", "count_true", "find_rows", "unpack_identities"]
 
 
 def unpack_identities(packed: bytes) -> Identities:
-    """Digests of 16 bytes, one after the other, as a column. Raises ValueError where the last is cut short."""
+    """Split concatenated digests of IDENTITY_BYTES into a column. Raises ValueError if the last one is incomplete."""
     digests = np.frombuffer(packed, np.uint8).reshape(-1, IDENTITY_BYTES)
     ended = np.full((len(digests), IDENTITY.itemsize), IDENTITY_END[0], np.uint8)
     ended[:, :IDENTITY_BYTES] = digests
@@ -23,16 +23,16 @@ def unpack_identities(packed: bytes) -> Identities:
     return column
 
 
-def find(haystack: npt.NDArray[Any], needles: npt.NDArray[Any]) -> Ints:
-    """The index in `haystack` of each needle, -1 where there is none."""
+def find_rows(haystack: npt.NDArray[Any], needles: npt.NDArray[Any]) -> Ints:
+    """Return for each needle its row in `haystack`, or -1. Of several equal rows the first is returned."""
     if not len(haystack):
         return np.full(len(needles), -1, np.int64)
     order = np.argsort(haystack, kind="stable")
-    spot = np.minimum(np.searchsorted(haystack, needles, sorter=order), len(haystack) - 1)
-    at = order[spot]
-    return np.where(haystack[at] == needles, at, -1)
+    position = np.minimum(np.searchsorted(haystack, needles, sorter=order), len(haystack) - 1)
+    rows = order[position]
+    return np.where(haystack[rows] == needles, rows, -1)
 
 
-def count(mask: Mask) -> int:
-    """How many are true."""
+def count_true(mask: Mask) -> int:
+    """Return the number of true entries."""
     return int(np.count_nonzero(mask))

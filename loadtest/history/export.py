@@ -1,4 +1,4 @@
-"""The export of a round as columns: serial, identity and time of each claim, in the export's order."""
+"""The export of a round as columns: serial, identity and time of each claim."""
 
 from array import array
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _instant = lru_cache(maxsize=8192)(from_rfc3339)
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The claims of a round as exported, in the export's order. `malformed` counts lines that are not a claim of it."""
+    """The claims of a round in the export's order. `malformed` counts the lines that are not a claim of the round."""
 
     serials: Ints
     identities: Identities
@@ -30,7 +30,7 @@ class Export:
 
 
 def read_export(pieces: Iterable[bytes], round_id: str) -> Export:
-    """An NDJSON export, in pieces of any size. Never raises for what a line holds."""
+    """Read an NDJSON export that comes in pieces of any size. Never raises for the content of a line."""
     prefix = f"{claim_id_prefix(round_id)}-"
     serials, instants, packed, malformed = array("q"), array("q"), bytearray(), 0
     for line in _lines(pieces):

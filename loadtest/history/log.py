@@ -1,6 +1,6 @@
-"""A round's log, read raw from the server's stream: a reader of its own, so that no bug of the store's hides here.
+"""Reads a round's log raw from the server's stream, without claimd's reader: a bug of that one cannot hide itself.
 
-The one place of the checker that speaks to a server, and it asks claimd for nothing but the name of the key.
+The only part of the checker that connects to a server. From claimd it takes the name of the key and the entry types.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,25 +16,25 @@ from claimd.store.redis.keys import Partition, log_key
 if TYPE_CHECKING:
     from redis import Redis
 
-# An entry has up to 512 identities: some 8 KB each.
+# Entries for each call. An entry has up to 512 identities, about 8 KB.
 _PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The entries of one round in order; an edit's fields are strings, as stored. `malformed` counts those left out."""
+    """The entries of one round in order; fields of an edit are strings, as stored. `malformed` entries are left out."""
 
     entries: tuple[LogEntry, ...]
     malformed: int = 0
 
 
 def read_log(client: "Redis", round_id: str) -> Log:
-    """The log as it stands, 200 entries at a time. `client` must not decode; what it raises is raised."""
+    """Read the whole log, 200 entries at a time. `client` must return bytes. Raises what the client raises."""
     entries, malformed = [], 0
     for fields in _pages(client, log_key(Partition.of_round(round_id))):
         kind, about = next(iter(fields.items()))
         if about != round_id.encode():
-            continue  # Rounds that share limits will share a log.
+            continue  # Rounds that share limits will share one log.
         try:
             entries.append(_READERS[kind](fields))
         except (KeyError, ValueError, TypeError):

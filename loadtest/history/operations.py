@@ -1,6 +1,6 @@
-"""What every client asked and was told, as columns. Times are seconds of one monotonic clock.
+"""The requests and answers of all clients as columns. Times are seconds of one monotonic clock.
 
-Built from the rows of a drop, or from the operations of a run with faults. A request that never left is no operation.
+Built from the rows of a drop, or from the operations of a run with faults. A request that was never sent is left out.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from claimd.domain.claims import IDENTITY_BYTES
 from loadtest.client.answers import HOLDING, Answer, is_one_of
 from loadtest.client.credentials import Identities
 from loadtest.crowd.records import Rows
@@ -17,31 +18,32 @@ from loadtest.history.columns import Floats, Ints, unpack_identities
 
 
 class Operation(NamedTuple):
-    """One request for `identity` (16 bytes): sent at `start`, answered at `end`, which is NaN where no answer came.
+    """One request for `identity` (IDENTITY_BYTES): sent at `start`, answered at `end`, NaN without an answer.
 
-    A time-out may give the moment the client gave up, or NaN: what is unknown can come true at any time after `start`.
+    For a time-out `end` may be when the client gave up, or NaN: an unknown outcome can take effect at any time after
+    `start`. `serial` (from 1) and `claimed_at_ms` are 0 without a claim.
     """
 
     start: float
     end: float
     identity: bytes
-    told: Answer
+    answer: Answer
     serial: int = 0
     claimed_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """A row for each: `identities[person]` asked. No answer: `end` is infinite. `serial` and time where it holds.
+    """One row for each request: `identities[claimant]` sent it. `end` is infinite without an answer.
 
-    The last of `identities` is nobody's: it stands for all who have none.
+    `serial` and `claimed_at_ms` are 0 without a claim. The last of `identities` stands for requests without one.
     """
 
     identities: Identities
-    person: Ints
+    claimant: Ints
     start: Floats
     end: Floats
-    told: npt.NDArray[np.uint8]
+    answer: npt.NDArray[np.uint8]
     serial: Ints
     claimed_at_ms: Ints
 
@@ -50,46 +52,45 @@ class Operations:
 
     @classmethod
     def of(cls, operations: Iterable[Operation]) -> "Operations":
-        """From operations in any order. Raises ValueError where an identity is not 16 bytes."""
+        """Build from operations in any order. Raises ValueError if an identity is not IDENTITY_BYTES long."""
         columns = list(zip(*operations, strict=True)) or [()] * len(Operation._fields)
-        start, end, identities, told, serial, claimed_at_ms = columns
-        if any(len(identity) != 16 for identity in identities):
-            raise ValueError("an identity is 16 bytes")
-        return cls.of_columns(start, end, unpack_identities(b"".join(identities)), told, serial, claimed_at_ms)
+        start, end, identities, answer, serial, claimed_at_ms = columns
+        if any(len(identity) != IDENTITY_BYTES for identity in identities):
+            raise ValueError(f"an identity is {IDENTITY_BYTES} bytes")
+        return cls.of_columns(start, end, unpack_identities(b"".join(identities)), answer, serial, claimed_at_ms)
 
     @classmethod
     def of_columns(
-        cls, start: Any, end: Any, identities: Identities, told: Any, serial: Any, at_ms: Any
+        cls, start: Any, end: Any, identities: Identities, answer: Any, serial: Any, at_ms: Any
     ) -> "Operations":
-        """The same from anything numpy takes for a column; `identities` has one for each operation."""
-        everyone, person = np.unique(identities, return_inverse=True)
-        return cls._made(everyone, person, start, end, told, serial, at_ms)
+        """Build from anything that numpy takes for a column; `identities` has one for each operation."""
+        unique, claimant = np.unique(identities, return_inverse=True)
+        return cls._made(unique, claimant, start, end, answer, serial, at_ms)
 
     @classmethod
     def of_rows(cls, rows: Rows, identities: Identities) -> "Operations":
-        """From the rows of a drop. Person p is `identities[p]`; rows of bad passes have higher numbers."""
+        """Build from the rows of a drop. Person p is `identities[p]`; rows of bad passes have higher numbers."""
         people = len(identities)
-        # Whatever somebody without an identity was told says nothing, unless it is that he holds a claim.
-        heard = (rows["person"] < people) | is_one_of(rows["answer"], HOLDING)
-        rows = rows[heard]
-        person = np.minimum(rows["person"], people)
+        # An answer to a bad pass proves nothing, unless it returns a claim.
+        rows = rows[(rows["person"] < people) | is_one_of(rows["answer"], HOLDING)]
+        claimant = np.minimum(rows["person"], people)
         return cls._made(
-            identities, person, rows["sent"], rows["done"], rows["answer"], rows["serial"], rows["claimed_at_ms"]
+            identities, claimant, rows["sent"], rows["done"], rows["answer"], rows["serial"], rows["claimed_at_ms"]
         )
 
     @classmethod
-    def _made(cls, everyone: Identities, person: Any, start: Any, end: Any, *rest: Any) -> "Operations":
+    def _made(cls, unique: Identities, claimant: Any, start: Any, end: Any, *rest: Any) -> "Operations":
         start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
-        told, serial, claimed_at_ms = (
+        answer, serial, claimed_at_ms = (
             np.asarray(column, kind) for column, kind in zip(rest, (np.uint8, np.int64, np.int64), strict=True)
         )
-        left = ~np.isnan(start) | is_one_of(told, HOLDING)
+        sent = ~np.isnan(start) | is_one_of(answer, HOLDING)
         return cls(
-            np.append(everyone, np.array([b""], everyone.dtype)),
-            np.asarray(person, np.int64)[left],
-            np.nan_to_num(start[left], nan=-np.inf, posinf=np.inf, neginf=-np.inf),
-            np.nan_to_num(end[left], nan=np.inf, posinf=np.inf, neginf=-np.inf),
-            told[left],
-            serial[left],
-            claimed_at_ms[left],
+            np.append(unique, np.array([b""], unique.dtype)),
+            np.asarray(claimant, np.int64)[sent],
+            np.nan_to_num(start[sent], nan=-np.inf, posinf=np.inf, neginf=-np.inf),
+            np.nan_to_num(end[sent], nan=np.inf, posinf=np.inf, neginf=-np.inf),
+            answer[sent],
+            serial[sent],
+            claimed_at_ms[sent],
         )

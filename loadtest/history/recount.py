@@ -1,6 +1,6 @@
-"""What the checker counted: totals, and one count for each way of breaking a promise, 0 in a round that kept it.
+"""The checker's counts: totals, and one count for each kind of violation, all 0 in a round that kept its promises.
 
-The names are those of `report.json`. What could not be looked at, for want of a log, is None and left out there.
+The names are those of `report.json`. A count that needs a log is None without one, and is left out of the report.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -11,95 +11,95 @@ _TOTALS: Final = frozenset({"exported", "told_granted", "told_replayed", "unknow
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """Totals first; then violations, each with the promise it breaks; at last those that take a log to see."""
+    """Totals first; then violations; last the violations that only a log shows."""
 
     exported: int
-    """Lines of the export."""
+    """Claims in the export."""
     told_granted: int
-    """People who were told 201."""
+    """Answers 201."""
     told_replayed: int
-    """Answers of 200."""
+    """Answers 200."""
     unknown: int
-    """Exported claims that nobody was told of, but whose person had an answer that failed: nobody can know."""
+    """Exported claims without an answer whose claimant has a request with an unknown outcome: no violation."""
     unsettled: int
-    """People with an answer that failed who asked nothing later that was answered: only the export knows."""
+    """Claimants with an unknown outcome and no later answer that settles it: only the export shows it."""
     not_understood: int
-    """Answers that are none of the contract's."""
+    """Answers that the API does not define."""
     malformed: int
-    """Lines that are not a claim of this round."""
+    """Lines of the export that are not a claim of this round."""
     serials_missing: int
     """Gaps in 1 … exported."""
     serials_repeated: int
-    """Serials given out more than once."""
+    """Claims whose serial another claim has."""
     identities_repeated: int
-    """Identities with more than one claim."""
+    """Claims whose identity has another claim."""
     oversold: int
-    """Claims beyond the pool; of a log, beyond the total in force when they were granted."""
+    """Claims beyond the pool; with a log, beyond the total in force when they were granted."""
     time_goes_back: int
-    """Claims granted earlier than the one with the serial before."""
+    """Claims with an earlier time than the claim with the previous serial."""
     told_but_not_exported: int
-    """Claims somebody was told of that are not in the export."""
+    """Answers that returned a claim which is not in the export."""
     told_anothers: int
-    """Claims that the export gives to another identity than the one told."""
+    """Answers that returned a claim which the export has for another identity."""
     told_another_time: int
-    """Claims whose time in the export is not the one told."""
+    """Answers that returned a claim with another time than in the export."""
     exported_but_untold: int
-    """Claims in the export that nobody was told of, and nobody's answer failed: all were refused, or never asked."""
+    """Exported claims without an answer, whose claimant has no unknown outcome either."""
     strangers: int
-    """Claims of identities that are not in the crowd: nobody asked for them."""
+    """Exported claims of identities that sent no request."""
     replays_disagree: int
-    """People who were told more than one serial, or more than one time."""
+    """Claimants whose answers name more than one serial or time."""
     granted_twice: int
-    """People who were told 201 more than once."""
+    """Claimants that received 201 more than once."""
     never_granted: int | None
-    """People told 200 without anyone being told 201, though none of their answers failed.
+    """Claimants that received 200 but no 201, without an unknown outcome.
 
-    None where gateways may repeat a call whose reply was lost: then a 200 can be the first answer there is.
+    None where gateways may repeat a call whose reply was lost: then the first answer can be 200.
     """
     refused_and_granted: int | None
-    """People who were told "sold out" and hold a claim. None where the total rose: then it may well be."""
+    """Claimants that received `sold_out` and hold a claim. None where the total rose, which allows it."""
     refused_after_told: int
-    """People who were refused when they asked again after they had been told of their claim."""
+    """Claimants whose request was refused after their claim had been acknowledged."""
     out_of_order: int
-    """Claims told of before one with their serial or a lower can have been granted: in no order they fit real time."""
+    """Claims acknowledged before one of their own or a lower serial can have been granted: no order fits real time."""
     sold_out_too_early: int
-    """Answers of "sold out" that came when fewer claims can have been granted than there ever was stock."""
+    """Answers `sold_out` that arrived when fewer claims than the smallest total can have been granted."""
     audit_disagrees: int
     """Figures of claimd's own audit that differ from the recount."""
     log_malformed: int | None = None
-    """Entries of the log that cannot be read."""
+    """Log entries that cannot be read."""
     log_disagrees: int | None = None
-    """Claims of the export that are not in the log like that, and grants of the log that are not in the export."""
+    """Claims that only one of export and log has, or that they record differently."""
     log_serials_broken: int | None = None
-    """Entries of grants that do not go on where the one before ended."""
+    """Grant entries that do not continue where the previous one ended."""
     versions_broken: int | None = None
-    """Edits that are not the next version, counted from 1."""
+    """Edits whose version is not the previous one plus 1, from 1."""
     total_below_issued: int | None = None
-    """Edits after which the total was less than had been granted."""
+    """Edits after which the total was less than the claims granted."""
     granted_before_opening: int | None = None
-    """Grants before the opening, or before there was a round."""
+    """Grants before the opening, or before the round was created."""
     granted_while_closed: int | None = None
-    """Grants at or after the closing, or when the round had been closed."""
+    """Grants at or after the closing, or after the round was closed."""
     granted_while_paused: int | None = None
     """Grants between a pause and the resumption."""
     not_open_untruly: int | None = None
-    """Answers of "not open" though no opening ever lay ahead, or, by the server's clock, none did any more."""
+    """Answers `not_open` although no opening ever lay ahead or, by the server's clock, none did any longer."""
     paused_untruly: int | None = None
-    """Answers of "paused" though the round never was."""
+    """Answers `paused` although the round never was paused."""
     closed_untruly: int | None = None
-    """Answers of "closed" though nobody closed it and, by the server's clock, its time was not over."""
+    """Answers `closed` although the round never was closed and, by the server's clock, its window had not ended."""
 
     @property
     def ok(self) -> bool:
-        """Whether every promise was kept."""
+        """Whether there is no violation."""
         return not self.violations()
 
     def violations(self) -> dict[str, int]:
-        """What was broken, and how often."""
+        """Return the counts of the violations that are not 0, by name."""
         return {name: count for name, count in asdict(self).items() if name in VIOLATIONS and count}
 
     def as_dict(self) -> dict[str, Any]:
-        """For the report."""
+        """Return all counts but those that are None, and `ok`, as the report has them."""
         return {"ok": self.ok, **{name: count for name, count in asdict(self).items() if count is not None}}
 
 

@@ -1,6 +1,6 @@
-"""What became of a round, by its log, entry by entry: the state in force at each, and grants that it did not allow.
+"""The state of a round after each entry of its log, and the grants that the state in force did not allow.
 
-A loop over entries, not over grants: an entry is judged as a whole, which is how the script decided it.
+It loops over entries, not over grants: the script decides a batch as a whole, so an entry is judged as a whole.
 """
 
 from collections import Counter
@@ -18,8 +18,11 @@ NEVER_MS: Final = 2**62
 
 
 @dataclass(slots=True)
-class Course:
-    """The state after the last entry, what the round ever was, and `broken`: violations by the names of `Recount`."""
+class Timeline:
+    """The state after the last entry, and which states there ever were. Times are milliseconds of the server's clock.
+
+    `violations` counts by the names of `Recount`.
+    """
 
     total: int | None = None
     opens_at_ms: int = NEVER_MS
@@ -36,47 +39,47 @@ class Course:
     ever_closed: bool = False
     latest_opening_ms: int = 0
     earliest_closing_ms: int = NEVER_MS
-    broken: Counter[str] = field(default_factory=Counter)
+    violations: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def along(cls, log: Log) -> "Course":
-        """Go through the log."""
-        course = cls()
-        course.broken["log_malformed"] += log.malformed
+    def of(cls, log: Log) -> "Timeline":
+        """Apply the entries of a log in order."""
+        timeline = cls()
+        timeline.violations["log_malformed"] += log.malformed
         for entry in log.entries:
             if isinstance(entry, GrantsEntry):
-                course._grant(entry)
+                timeline._grant(entry)
             else:
-                course._edit(entry)
-        return course
+                timeline._edit(entry)
+        return timeline
 
     def _grant(self, entry: GrantsEntry) -> None:
-        number, broken = len(entry), self.broken
+        number, violations = len(entry), self.violations
         if entry.first_serial != self.issued + 1:
-            broken["log_serials_broken"] += 1
+            violations["log_serials_broken"] += 1
         before, self.issued = self.issued, self.issued + number
         if self.total is not None:
-            broken["oversold"] += max(0, self.issued - max(before, self.total))
-        # A grant has the time of the one before where the clock is behind that: then it says nothing of the window.
-        in_step = entry.at_ms != self.newest_ms
+            violations["oversold"] += max(0, self.issued - max(before, self.total))
+        # Where the clock is behind the previous grant, a grant repeats that time: it then proves nothing of the window.
+        clock_moved = entry.at_ms != self.newest_ms
         self.newest_ms = entry.at_ms
-        if in_step and entry.at_ms < self.opens_at_ms:
-            broken["granted_before_opening"] += number
-        if self.closed or (in_step and entry.at_ms >= self.closes_at_ms):
-            broken["granted_while_closed"] += number
+        if clock_moved and entry.at_ms < self.opens_at_ms:
+            violations["granted_before_opening"] += number
+        if self.closed or (clock_moved and entry.at_ms >= self.closes_at_ms):
+            violations["granted_while_closed"] += number
         if self.paused:
-            broken["granted_while_paused"] += number
+            violations["granted_while_paused"] += number
 
     def _edit(self, entry: EditEntry) -> None:
         if entry.version != self.version + 1:
-            self.broken["versions_broken"] += 1
+            self.violations["versions_broken"] += 1
         self.version = entry.version
         try:
             self._change(entry.fields)
         except (ValueError, TypeError):
-            self.broken["log_malformed"] += 1
+            self.violations["log_malformed"] += 1
         if self.total is not None and self.total < self.issued:
-            self.broken["total_below_issued"] += 1
+            self.violations["total_below_issued"] += 1
         self.ever_scheduled |= self.opens_at_ms > entry.at_ms
         self.ever_paused |= self.paused
         self.ever_closed |= self.closed
@@ -98,16 +101,16 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """The grants of a log, one by one, in its order."""
+class Grants:
+    """The grants of a log as columns, one row for each claim, in the log's order."""
 
     serials: Ints
     identities: Identities
     at_ms: Ints
 
     @classmethod
-    def of(cls, log: Log) -> "Granted":
-        """Spread the entries out."""
+    def of(cls, log: Log) -> "Grants":
+        """Expand the entries of a log, of up to 512 grants each, to one row for each grant."""
         entries = [entry for entry in log.entries if isinstance(entry, GrantsEntry)]
         sizes = np.array([len(entry) for entry in entries], np.int64)
         first = np.array([entry.first_serial for entry in entries], np.int64)

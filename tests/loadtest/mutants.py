@@ -4,30 +4,30 @@ from tests.mutation import Mutant
 
 MUTANTS = (
     Mutant(
-        "checker blind to real time",
+        "a checker that ignores real time",
         "loadtest/history/sequence.py",
-        "reached > told_by + skew",
-        "reached > told_by + 1e9",
+        "possible_by_serial > acknowledged_by + skew",
+        "possible_by_serial > acknowledged_by + 1e9",
         "tests/loadtest/test_history.py",
     ),
     Mutant(
-        "checker knows no doubt",
+        "a checker that ignores unknown outcomes",
         "loadtest/history/rules.py",
-        "(owners >= 0) & people.in_doubt[owners]",
+        "(owners >= 0) & claimants.in_doubt[owners]",
         "False",
         "tests/loadtest/test_history_model.py",
     ),
     Mutant(
-        "checker forgets a raise",
+        "a checker that forgets a raised total",
         "loadtest/history/timeline.py",
         "self.total_rose |= self.total is not None and total > self.total",
         "pass",
         "tests/loadtest/test_history_model.py",
     ),
     Mutant(
-        "checker reads no log",
+        "a checker that does not compare the log",
         "loadtest/history/consistency.py",
-        "count(~there) + count(~alike)",
+        "count_true(~logged) + count_true(~equal)",
         "0",
         "tests/loadtest/test_history.py",
     ),

@@ -1,21 +1,23 @@
-"""A correct round, decided one batch after the other, and the history its clients see of it: the checker's oracle.
+"""A correct model of a round that decides one batch at a time, and the history its clients see: the checker's oracle.
 
-Requests overlap, answers are lost, gateways ask twice, operators edit, the server's clock jumps. `bug` breaks one rule.
+Requests overlap, answers are lost, gateways repeat calls, operators edit, the server's clock jumps. A `bug` breaks it.
 """
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from histories import BASE_MS, CLOCK, columns, digest
 
-from claimd.domain.log import EditEntry, GrantsEntry
+from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
 from loadtest.client.answers import Answer
 from loadtest.history.checker import check
 from loadtest.history.log import Log
 from loadtest.history.operations import Operation, Operations
+from loadtest.history.recount import Recount
 
 SECONDS = 10.0
-TICKS = 200
 BUGS = {
     "sells one more": "oversold",
     "forgets a claim": "refused_after_told",
@@ -25,14 +27,17 @@ BUGS = {
     "grants before the opening": "granted_before_opening",
     "grants after the closing": "granted_while_closed",
     "sells one less": "sold_out_too_early",
-    "hands out serials by gateway": "out_of_order",
+    "assigns serials by gateway": "out_of_order",
     "goes back in time": "time_goes_back",
     "refuses a replay when closed": "refused_after_told",
     "logs only whole batches": "log_disagrees",
-    "tells the time of the replay": "told_another_time",
-    "says paused when sold out": "paused_untruly",
+    "answers a replay with its own time": "told_another_time",
+    "answers paused when sold out": "paused_untruly",
     "lowers the total too far": "total_below_issued",
 }
+
+# Answer, serial and time.
+Decision: TypeAlias = tuple[Answer, int, int]
 
 
 @dataclass
@@ -47,16 +52,16 @@ class Round:
     closed: bool = False
     version: int = 1
     last_ms: int = 0
-    held: dict[int, tuple[int, int]] = field(default_factory=dict)
+    claims: dict[int, tuple[int, int]] = field(default_factory=dict)
     exported: list[tuple[int, int, int]] = field(default_factory=list)
-    entries: list = field(default_factory=list)
+    entries: list[LogEntry] = field(default_factory=list)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         fields = {"total": self.total, "opens_at_ms": self.opens_at_ms, "closes_at_ms": self.closes_at_ms}
         self._log_edit(BASE_MS - 60_000, {name: str(value) for name, value in fields.items()})
 
-    def edit(self, now_ms, **changes):
-        """Change fields; a total below what was issued is refused."""
+    def edit(self, now_ms: int, **changes: int) -> None:
+        """Change fields; a total below what was issued is rejected."""
         if changes.get("total", self.total) < len(self.exported) and self.bug != "lowers the total too far":
             return
         for name, value in changes.items():
@@ -64,11 +69,11 @@ class Round:
         self.version += 1
         self._log_edit(now_ms, {name: str(int(value)) for name, value in changes.items()})
 
-    def _log_edit(self, now_ms, fields):
+    def _log_edit(self, now_ms: int, fields: dict[str, str]) -> None:
         self.entries.append(EditEntry(self.version, now_ms, "", fields))
 
-    def refusal(self, now_ms):
-        """Why nothing is granted, or None."""
+    def refusal(self, now_ms: int) -> Answer | None:
+        """Return the reason why nothing is granted, or None."""
         if self.closed or now_ms >= self.closes_at_ms:
             return None if self.bug == "grants after the closing" else Answer.CLOSED
         if now_ms < self.opens_at_ms:
@@ -77,52 +82,57 @@ class Round:
             return None if self.bug == "grants in a pause" else Answer.PAUSED
         return None
 
-    def decide(self, now_ms, people):
-        """(told, serial, at_ms) for each, in order."""
+    def decide(self, now_ms: int, claimants: Iterable[int]) -> list[Decision]:
+        """Decide one batch, in order."""
         if self.bug != "goes back in time":
             now_ms = max(now_ms, self.last_ms)
-        reason, first, decisions = self.refusal(now_ms), len(self.exported) + 1, []
+        reason, first = self.refusal(now_ms), len(self.exported) + 1
         stock = self.total + (self.bug == "sells one more") - (self.bug == "sells one less")
-        sold_out = Answer.PAUSED if self.bug == "says paused when sold out" else Answer.SOLD_OUT
-        for person in people:
-            held = self.held.get(person)
-            if held and not (self.bug == "refuses a replay when closed" and reason is Answer.CLOSED):
-                at_ms = now_ms if self.bug == "tells the time of the replay" else held[1]
-                decisions.append((Answer.REPLAYED, held[0], at_ms))
+        sold_out = Answer.PAUSED if self.bug == "answers paused when sold out" else Answer.SOLD_OUT
+        decisions: list[Decision] = []
+        for claimant in claimants:
+            claim = self.claims.get(claimant)
+            if claim and not (self.bug == "refuses a replay when closed" and reason is Answer.CLOSED):
+                at_ms = now_ms if self.bug == "answers a replay with its own time" else claim[1]
+                decisions.append((Answer.REPLAYED, claim[0], at_ms))
             elif reason is not None or len(self.exported) >= stock:
                 decisions.append((reason or sold_out, 0, 0))
             else:
-                self.held[person] = held = (len(self.exported) + 1, now_ms)
-                self.exported.append((held[0], person, now_ms))
-                decisions.append((Answer.GRANTED, *held))
+                serial = len(self.exported) + 1
+                self.claims[claimant] = serial, now_ms
+                self.exported.append((serial, claimant, now_ms))
+                decisions.append((Answer.GRANTED, serial, now_ms))
         fresh = self.exported[first - 1 :]
         if fresh and not (self.bug == "logs only whole batches" and len(fresh) == 1):
-            self.entries.append(GrantsEntry(first, now_ms, b"".join(digest(person) for _, person, _ in fresh)))
+            self.entries.append(GrantsEntry(first, now_ms, b"".join(digest(claimant) for _, claimant, _ in fresh)))
         self.last_ms = max(self.last_ms, now_ms) if fresh else self.last_ms
         return decisions
 
-    def misbehave(self, rng):
-        """What a bug does between two batches."""
-        if self.held and self.bug in {"forgets a claim", "grants again what it forgot"} and rng.random() < 0.1:
-            del self.held[rng.choice(list(self.held))]
+    def misbehave(self, rng: random.Random) -> None:
+        """Apply what a bug does between two batches."""
+        if self.claims and self.bug in {"forgets a claim", "grants again what it forgot"} and rng.random() < 0.1:
+            del self.claims[rng.choice(list(self.claims))]
         if self.exported and self.bug == "loses its last claim" and rng.random() < 0.05:
-            del self.held[self.exported.pop()[1]]
+            del self.claims[self.exported.pop()[1]]
 
 
 @dataclass
-class Asking:
-    """One request on its way: when the server decides it (twice, if a gateway asks again), and what the client sees."""
+class Request:
+    """One request: when the server decides it (twice if a gateway repeats its call), and what the client sees.
 
-    person: int
+    `lost` is the answer the client sees where it does not see the decision.
+    """
+
+    claimant: int
     start: float
     decided: list[float]
     end: float
     lost: Answer | None
-    decision: tuple = ()
+    decision: Decision | None = None
 
     @classmethod
-    def draw(cls, rng, people):
-        """Any fate a request can have."""
+    def draw(cls, rng: random.Random, claimants: int) -> "Request":
+        """Draw a request with any fate that requests can have."""
         start = rng.uniform(-1, SECONDS)
         decided = [start + rng.expovariate(4)]
         if rng.random() < 0.1:
@@ -135,94 +145,99 @@ class Asking:
             decided = rng.choice([[], decided, [decided[0] + rng.uniform(0, SECONDS)]])
         elif rng.random() < 0.05:
             lost, decided = rng.choice([Answer.RATE_LIMITED, Answer.UNAUTHENTICATED]), []
-        return cls(rng.randrange(people), start, decided, end, lost)
+        return cls(rng.randrange(claimants), start, decided, end, lost)
 
-    def operation(self):
-        """As the client notes it."""
-        told, serial, at_ms = (self.lost, 0, 0) if self.lost is not None else self.decision
-        return Operation(self.start, self.end, digest(self.person), told, serial, at_ms)
+    def operation(self) -> Operation:
+        """Return the operation that the client records."""
+        if self.lost is not None:
+            return Operation(self.start, self.end, digest(self.claimant), self.lost)
+        assert self.decision is not None, "what is not lost was decided"
+        return Operation(self.start, self.end, digest(self.claimant), *self.decision)
 
 
-def edit(rng, state, now_ms):
-    """Any edit an operator makes."""
+def edit(rng: random.Random, state: Round, now_ms: int) -> None:
+    """Apply any edit that an operator makes."""
     later = now_ms + rng.randrange(2000)
-    change = rng.choice([
+    changes: list[dict[str, int]] = [
         {"paused": not state.paused}, {"paused": False}, {"total": rng.randrange(1, 30)}, {"closed": True},
         {"opens_at_ms": later}, {"closes_at_ms": later + 3000}, {"total": len(state.exported)},
-    ])  # fmt: skip
-    state.edit(now_ms, **change)
+    ]  # fmt: skip
+    state.edit(now_ms, **rng.choice(changes))
 
 
 @dataclass
 class Played:
-    """A history, and what it takes to check it."""
+    """A history, and what the checker needs to know of it."""
 
     state: Round
-    asked: list[Operation]
+    operations: list[Operation]
     steady: bool
     edited: bool
-    asked_twice: bool
+    repeated: bool
 
-    def check(self, **how):
-        """With everything that may be known of it."""
-        how = {
+    def check(self, **options: Any) -> Recount:
+        """Check the history with all there is to know of it, unless `options` replace it."""
+        known: dict[str, Any] = {
             "log": Log(tuple(self.state.entries)),
             "clock": CLOCK if self.steady else None,
-            "gateways_repeat": self.asked_twice,
-        } | how
-        return check(columns(self.state.exported), Operations.of(self.asked), **how)
+            "gateways_repeat": self.repeated,
+        }
+        return check(columns(self.state.exported), Operations.of(self.operations), **known | options)
 
 
-def play(seed, bug=""):
-    """A round of a few seconds, from a seed."""
+def play(seed: int, bug: str = "") -> Played:
+    """Play a round of a few seconds from a seed."""
     rng = random.Random(seed)
-    people, steady, edits = rng.randrange(2, 40), rng.random() < 0.5, rng.choice([0, 0, 3, 8])
+    claimants, steady, edits = rng.randrange(2, 40), rng.random() < 0.5, rng.choice([0, 0, 3, 8])
     opens = rng.choice([-5.0, 0.0, 2.0])
     state = Round(rng.randrange(1, 25), at(opens), at(rng.choice([7.0, 60.0])), bug)
-    asked = [Asking.draw(rng, people) for _ in range(rng.randrange(1, 90))]
-    steps = [(moment, "decide", item) for item in asked for moment in item.decided]
-    steps += [(rng.uniform(-2, SECONDS), "edit", None) for _ in range(edits)]
+    requests = [Request.draw(rng, claimants) for _ in range(rng.randrange(1, 90))]
+    # (moment, the request that is decided then, or None for an edit)
+    steps: list[tuple[float, Request | None]] = [(moment, each) for each in requests for moment in each.decided]
+    steps += [(rng.uniform(-2, SECONDS), None) for _ in range(edits)]
     steps.sort(key=lambda step: step[0])
-    jump = 0
+    jump_ms = 0
     while steps:
-        moment, kind, item = steps[0]
+        moment, request = steps[0]
         if not steady:
-            jump = rng.choice([jump, jump, rng.randrange(-300, 300)])
-        now_ms = at(moment) + jump
-        if kind == "edit":
+            jump_ms = rng.choice([jump_ms, jump_ms, rng.randrange(-300, 300)])
+        now_ms = at(moment) + jump_ms
+        if request is None:
             edit(rng, state, now_ms)
             del steps[0]
             continue
         # A batch: neighbours in time that had all been sent when the first of them was decided.
-        size = 1
-        while size < min(len(steps), rng.randrange(1, 8)) and joins(steps[size], moment):
-            size += 1
-        batch = [step[2] for step in steps[:size]]
-        del steps[:size]
-        for item, decision in zip(batch, state.decide(now_ms, [item.person for item in batch]), strict=True):
-            item.decision = decision
+        batch = [request]
+        while len(batch) < min(len(steps), rng.randrange(1, 8)):
+            next_request = steps[len(batch)][1]
+            if next_request is None or not joins(steps[len(batch)][0], next_request, moment):
+                break
+            batch.append(next_request)
+        del steps[: len(batch)]
+        for each, decision in zip(batch, state.decide(now_ms, [each.claimant for each in batch]), strict=True):
+            each.decision = decision
         state.misbehave(rng)
-    operations = [item.operation() for item in asked]
-    if bug == "hands out serials by gateway":
+    operations = [each.operation() for each in requests]
+    if bug == "assigns serials by gateway":
         operations = by_gateway(state, operations)
     rng.shuffle(operations)
-    twice = any(len(item.decided) > 1 for item in asked)
-    return Played(state, operations, steady, bool(edits), twice)
+    repeated = any(len(each.decided) > 1 for each in requests)
+    return Played(state, operations, steady, bool(edits), repeated)
 
 
-def at(seconds):
-    """The server's milliseconds, cut as the script cuts them."""
+def at(seconds: float) -> int:
+    """Convert to milliseconds of the server's clock, truncated as the script truncates them."""
     return BASE_MS + int(seconds * 1000 // 1)
 
 
-def joins(step, moment):
-    """Whether a decision can be made in a batch at `moment`."""
-    return step[1] == "decide" and step[2].start <= moment and step[0] == step[2].decided[0]
+def joins(decided_at: float, request: Request, moment: float) -> bool:
+    """Return whether the decision that `request` has at `decided_at` can be part of a batch at `moment`."""
+    return request.start <= moment and decided_at == request.decided[0]
 
 
-def by_gateway(state, operations):
-    """Two gateways with a block of serials each: everything agrees, but the numbers do not follow time."""
+def by_gateway(state: Round, operations: list[Operation]) -> list[Operation]:
+    """Renumber as if two gateways had a block of serials each: everything agrees, but serials do not follow time."""
     half = (len(state.exported) + 1) // 2
     renamed = {serial: (serial * 2 - 1 if serial <= half else (serial - half) * 2) for serial, _, _ in state.exported}
-    state.exported = [(renamed[serial], person, at_ms) for serial, person, at_ms in state.exported]
-    return [item._replace(serial=renamed.get(item.serial, 0)) for item in operations]
+    state.exported = [(renamed[serial], claimant, at_ms) for serial, claimant, at_ms in state.exported]
+    return [each._replace(serial=renamed.get(each.serial, 0)) for each in operations]

@@ -1,4 +1,4 @@
-"""The log is read raw from a real server, and a round decided there by the real scripts keeps its promises."""
+"""The log reader on a real server, and the checker on a round that the real scripts decide there."""
 
 import asyncio
 import time
@@ -6,6 +6,7 @@ import time
 import orjson
 from histories import columns, digest
 
+from claimd.domain.claims import IDENTITY_BYTES
 from claimd.domain.log import EditEntry, GrantsEntry
 from claimd.domain.outcomes import Outcome
 from claimd.store.redis.keys import Partition, log_key
@@ -18,7 +19,7 @@ from loadtest.target.clock import read_valkey_clock
 from tests.rounds import definition, identities, now_ms
 from tests.servers import Server
 
-TOLD = {Outcome.GRANTED: Answer.GRANTED, Outcome.REPLAYED: Answer.REPLAYED, Outcome.SOLD_OUT: Answer.SOLD_OUT,
+ANSWERS = {Outcome.GRANTED: Answer.GRANTED, Outcome.REPLAYED: Answer.REPLAYED, Outcome.SOLD_OUT: Answer.SOLD_OUT,
         Outcome.PAUSED: Answer.PAUSED, Outcome.CLOSED: Answer.CLOSED}  # fmt: skip
 
 
@@ -45,13 +46,13 @@ async def test_a_log_of_many_pages_is_read_as_the_store_reads_it(store: RedisSto
 
 
 async def test_entries_that_cannot_be_read_are_counted(store: RedisStore, server: Server) -> None:
-    """Whatever is in them; those of another round in the same log are none of ours."""
+    """Entries of another round in the same log are skipped."""
     await store.rounds.round_create(definition(), "")
     strange = [
         {"grants": "r1", "first": 1, "at_ms": 5},
         {"grants": "r1", "first": 1, "at_ms": 5, "identities": b""},
         {"grants": "r1", "first": 1, "at_ms": 5, "identities": b"short"},
-        {"grants": "r1", "first": "x", "at_ms": 5, "identities": bytes(16)},
+        {"grants": "r1", "first": "x", "at_ms": 5, "identities": bytes(IDENTITY_BYTES)},
         {"edit": "r1", "version": 2, "at_ms": 5, "reason": "", "fields": "["},
         {"edit": "r1", "version": 2, "at_ms": 5, "reason": "", "fields": orjson.dumps([])},
         {"something": "r1"},
@@ -65,32 +66,32 @@ async def test_entries_that_cannot_be_read_are_counted(store: RedisStore, server
     assert read(server, "nowhere") == Log(())
 
 
-async def test_a_round_decided_by_the_scripts_keeps_its_promises(store: RedisStore, server: Server) -> None:
-    """Many at once, a pause, more stock, and the close; by the log that the scripts wrote, and the server's clock."""
-    asked: list[Operation] = []
+async def test_a_round_decided_by_the_scripts_has_no_violations(store: RedisStore, server: Server) -> None:
+    """With concurrent batches, a pause, more stock and the close; by the log of the scripts and the server's clock."""
+    operations: list[Operation] = []
 
-    async def ask(*people: int) -> None:
+    async def claim(*claimants: int) -> None:
         start = time.monotonic()
-        decisions = await store.claims.claim("r1", [digest(person) for person in people])
+        decisions = await store.claims.claim("r1", [digest(claimant) for claimant in claimants])
         end = time.monotonic()
-        for person, decision in zip(people, decisions, strict=True):
-            told = TOLD[decision.outcome]
-            asked.append(Operation(start, end, digest(person), told, decision.serial, decision.claimed_at_ms))
+        for claimant, decision in zip(claimants, decisions, strict=True):
+            answer, identity = ANSWERS[decision.outcome], digest(claimant)
+            operations.append(Operation(start, end, identity, answer, decision.serial, decision.claimed_at_ms))
 
     await store.rounds.round_create(definition(total=60, opens_at_ms=now_ms() - 1000), "")
-    await asyncio.gather(*(ask(*range(first, first + 20)) for first in range(0, 100, 10)))
+    await asyncio.gather(*(claim(*range(first, first + 20)) for first in range(0, 100, 10)))
     await store.rounds.round_edit("r1", {"total": 80}, "more")
     await store.rounds.round_edit("r1", {"paused": True}, "a breath")
-    await ask(5, 200)
+    await claim(5, 200)
     await store.rounds.round_edit("r1", {"paused": False}, "go on")
-    await asyncio.gather(*(ask(person) for person in range(110)))
+    await asyncio.gather(*(claim(claimant) for claimant in range(110)))
     await store.rounds.round_edit("r1", {"closed": True}, "enough")
-    await ask(5, 201)
+    await claim(5, 201)
     with server.client() as client:
         log, clock = read_log(client, "r1"), read_valkey_clock(client)
-    export = columns([(c.serial, int.from_bytes(person[:4], "little"), c.claimed_at_ms)
-                      async for person, c in store.log_reader.claims("r1")])  # fmt: skip
-    counted = check(export, Operations.of(asked), log=log, clock=clock)
+    export = columns([(claim.serial, int.from_bytes(identity[:4], "little"), claim.claimed_at_ms)
+                      async for identity, claim in store.log_reader.claims("r1")])  # fmt: skip
+    counted = check(export, Operations.of(operations), log=log, clock=clock)
     assert counted.violations() == {}
     assert counted.exported == counted.told_granted == 80
-    assert {item.told for item in asked} == set(TOLD.values())
+    assert {each.answer for each in operations} == set(ANSWERS.values())
