@@ -1,1 +1,1 @@
-"""Breaks a running claimd in every way, under load, and has the history checker judge what people were told."""
+"""Injects faults into a running claimd under load, and has the history checker judge the clients' answers."""

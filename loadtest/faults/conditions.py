@@ -1,140 +1,137 @@
-"""What goes on around a server that works: scripts forgotten, memory and files that run out, orders, the clock."""
+"""Faults around a server that works: scripts flushed, memory and open files used up, operators, a wrong clock."""
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Any, Final
 
+from claimd.domain.claims import IDENTITY_BYTES
 from claimd.domain.times import to_rfc3339
 from claimd.store.redis import keys
 from loadtest.client.answers import Answer
-from loadtest.faults.claimants import People
-from loadtest.faults.scenario import ROUND, Scene
-from loadtest.faults.strangers import Strangers
-from loadtest.faults.waiting import BrokenPromiseError, until
+from loadtest.faults.claimants import Claimants
+from loadtest.faults.environment import FEW_FILES, clock_file, require
+from loadtest.faults.idle_clients import IdleClients
+from loadtest.faults.scenario import Scenario
+from loadtest.faults.waiting import ViolationError, until
 from loadtest.target.valkey import Valkey
 
 _HOUR_MS: Final = 3_600_000
 _LATER: Final = "later"
-_LITTLE_BYTES: Final = 200_000
-# Nearly as many as there may be files, see `scene.with_few_files`.
-_STRANGERS: Final = 290
+# What may still be allocated until memory is full.
+_HEADROOM_BYTES: Final = 200_000
+# Nearly as many as a gateway may have open files.
+_IDLE_CLIENTS: Final = FEW_FILES - 10
 
 
-async def forget_scripts(scene: Scene, times: int) -> None:
-    """SCRIPT FLUSH, again and again."""
-    server = _own(scene)
+async def forget_scripts(scenario: Scenario, times: int) -> None:
+    """SCRIPT FLUSH."""
+    server = require(scenario.environment.server)
     with server.client() as redis:
         for _ in range(times):
-            await scene.some_time(0.05)
+            await scenario.under_load(0.05)
             redis.script_flush()
-            await scene.recovered(time.monotonic())
-            scene.done_once()
+            await scenario.recovered(time.monotonic())
+            scenario.count_injection()
 
 
-async def run_out_of_memory(scene: Scene, times: int) -> None:
-    """`maxmemory` is reached: 503, nothing half-written, and all is well when there is room again."""
-    server = _own(scene)
+async def run_out_of_memory(scenario: Scenario, times: int) -> None:
+    """`maxmemory` is reached: claims are answered 503, none is written in part, and they go on once there is room."""
+    server = require(scenario.environment.server)
     with server.client() as redis:
         for _ in range(times):
-            await scene.some_time(0.3)
+            await scenario.under_load(0.3)
             used: Any = redis.info("memory")
-            redis.config_set("maxmemory", used["used_memory"] + _LITTLE_BYTES)
-            await until(lambda: scene.readiness.newest == 503, "readiness says that it is full")
-            await scene.told_from_now(Answer.UNAVAILABLE, Answer.OVERLOADED)
-            _nothing_half_written(redis)
+            redis.config_set("maxmemory", used["used_memory"] + _HEADROOM_BYTES)
+            await until(lambda: scenario.readiness.latest_status == 503, "readiness 503")
+            await scenario.next_answer(Answer.UNAVAILABLE, Answer.OVERLOADED)
+            _check_atomicity(scenario, redis)
             redis.config_set("maxmemory", 0)
-            await scene.recovered(time.monotonic())
-            scene.done_once()
+            await scenario.recovered(time.monotonic())
+            scenario.count_injection()
 
 
-async def run_out_of_files(scene: Scene, times: int) -> None:
-    """Strangers take every connection, the server goes away and comes back: those who were in time are served again."""
-    server = _own(scene)
-    async with Strangers(scene.world.claimd.port, _STRANGERS) as strangers:
-        await until(lambda: strangers.closed, "some find no place")
+async def run_out_of_files(scenario: Scenario, times: int) -> None:
+    """Idle clients take every connection while the server restarts: clients connected before are served again."""
+    server = require(scenario.environment.server)
+    async with IdleClients(scenario.environment.claimd.port, _IDLE_CLIENTS) as idle:
+        await until(lambda: idle.closed, "a connection is rejected")
         for _ in range(times):
-            await scene.some_time(0.3)
+            await scenario.under_load(0.3)
             server.kill()
-            # They take what its connections have left, too.
-            await scene.some_time(1.0)
+            # The idle clients also take the files that the gateway's connections to the server have freed.
+            await scenario.under_load(1.0)
             await asyncio.to_thread(server.start)
-            await scene.recovered(time.monotonic())
-            scene.done_once()
-    await until(lambda: scene.readiness.newest == 200, "readiness says so, once there is a place")
+            await scenario.recovered(time.monotonic())
+            scenario.count_injection()
+    await until(lambda: scenario.readiness.latest_status == 200, "readiness 200, once there are connections")
 
 
-async def give_orders(scene: Scene, times: int) -> None:
-    """The total, the window and the title are edited, the round is paused and resumed, and at last it is closed."""
+async def edit_and_command(scenario: Scenario, times: int) -> None:
+    """Operators edit total, window and title, pause and resume the round, and at the end close it."""
     now_ms = int(time.time() * 1000)
     soon = to_rfc3339(now_ms + _HOUR_MS)
     open_again = to_rfc3339(now_ms - _HOUR_MS)
-    operators = scene.operators
-    orders = (
-        lambda: operators.order("pause"),
-        lambda: operators.order("resume"),
+    operators = scenario.operators
+    actions = (
+        lambda: operators.command("pause"),
+        lambda: operators.command("resume"),
         lambda: operators.edit({"opens_at": soon}),
         lambda: operators.edit({"opens_at": open_again}),
-        lambda: operators.edit({"title": f"The {scene.tried}th title"}),
+        lambda: operators.edit({"title": f"The {scenario.injections}th title"}),
         operators.change_total,
     )
     for number in range(times):
-        # Each one that stops the round is followed by the one that goes on, so that people claim most of the time.
-        await orders[number % len(orders)]()
-        await scene.some_time(0.02)
-        scene.done_once()
-    await operators.order("close")
+        # An action that stops the round is followed by the one that resumes it, so that most claims are granted.
+        await actions[number % len(actions)]()
+        await scenario.under_load(0.02)
+        scenario.count_injection()
+    await operators.command("close")
 
 
-async def set_clock_back(scene: Scene, times: int) -> None:
-    """The server's clock goes an hour ahead, and back: what has opened stays open, what has not opens by it.
+async def set_clock_back(scenario: Scenario, times: int) -> None:
+    """The server's clock is set an hour ahead and back: an open round stays open, others open by the clock.
 
     Two hours back are no correction: then, and after an edit of the window, a round follows the clock again.
     """
-    server, claimd = _own(scene), scene.world.claimd
+    server, claimd = require(scenario.environment.server), scenario.environment.claimd
     now_ms = int(time.time() * 1000)
     opens_at_ms = now_ms + _HOUR_MS // 2
     long_ago = to_rfc3339(now_ms - 3 * _HOUR_MS)
-    scene.console.edit_round(ROUND, {"opens_at": long_ago, "reason": "open whatever the clock says"})
-    scene.console.create_round(_LATER, 1_000_000, opens_at_ms, opens_at_ms + 100 * _HOUR_MS)
-    later = People(claimd.port, claimd.keys, _LATER)
-    # Before the first grant a round follows the clock wherever it goes.
-    for hours, told in ((-1, Answer.NOT_OPEN), (0, Answer.NOT_OPEN), (1, Answer.GRANTED)):
-        await _set_clock(scene, server, hours)
-        await _expect(later, told, hours)
+    scenario.console.edit_round(scenario.round_id, {"opens_at": long_ago, "reason": "open at any time of the clock"})
+    scenario.console.create_round(_LATER, 1_000_000, opens_at_ms, opens_at_ms + 100 * _HOUR_MS)
+    later = Claimants(claimd.port, claimd.keys, _LATER)
+    # Before the first grant a round follows the clock.
+    for hours, expected in ((-1, Answer.NOT_OPEN), (0, Answer.NOT_OPEN), (1, Answer.GRANTED)):
+        await _set_clock(scenario, server, hours)
+        await _expect(later, expected, hours)
     for _ in range(times):
         for hours in (0, 1):
-            await _set_clock(scene, server, hours)
+            await _set_clock(scenario, server, hours)
             await _expect(later, Answer.GRANTED, hours)
-            await scene.some_time(0.2)
-        scene.done_once()
-    await _set_clock(scene, server, -1)
+            await scenario.under_load(0.2)
+        scenario.count_injection()
+    await _set_clock(scenario, server, -1)
     await _expect(later, Answer.NOT_OPEN, -1)
-    for opens_at, told in ((long_ago, Answer.GRANTED), (to_rfc3339(opens_at_ms), Answer.NOT_OPEN)):
-        scene.console.edit_round(_LATER, {"opens_at": opens_at, "reason": "an edit counts"})
-        await _expect(later, told, -1)
-    await _set_clock(scene, server, 0)
-    if scene.people.told[Answer.NOT_OPEN]:
-        raise BrokenPromiseError(f"an open round told NOT_OPEN {scene.people.told[Answer.NOT_OPEN]} times")
+    for opens_at, expected in ((long_ago, Answer.GRANTED), (to_rfc3339(opens_at_ms), Answer.NOT_OPEN)):
+        scenario.console.edit_round(_LATER, {"opens_at": opens_at, "reason": "an edit of the window"})
+        await _expect(later, expected, -1)
+    await _set_clock(scenario, server, 0)
+    if early := scenario.claimants.answers[Answer.NOT_OPEN]:
+        raise ViolationError(f"an open round answered not_open {early} times")
 
 
-async def _set_clock(scene: Scene, server: Valkey, hours: int) -> None:
+async def _set_clock(scenario: Scenario, server: Valkey, hours: int) -> None:
     clock_file(server.folder).write_text(f"{hours * 3600:+d}\n")
     with server.client() as redis:
-        await until(lambda: abs(_seconds(redis) - time.time() - hours * 3600) < 60, "the server has the new time")
-    await scene.recovered(time.monotonic())
+        await until(lambda: abs(_seconds(redis) - time.time() - hours * 3600) < 60, "the server's clock is set")
+    await scenario.recovered(time.monotonic())
 
 
-async def _expect(people: People, told: Answer, hours: int) -> None:
-    """Somebody new is told that."""
-    operation = await people.ask_once(len(people.operations) + 1)
-    if operation.answer is not told:
-        raise BrokenPromiseError(f"with the clock at {hours:+d} h: {operation.answer.name}, not {told.name}")
-
-
-def clock_file(folder: Path) -> Path:
-    """Where libfaketime reads by how much the server's clock is wrong."""
-    return folder.with_name("clock")
+async def _expect(claimants: Claimants, expected: Answer, hours: int) -> None:
+    """Raise ViolationError unless a new claimant gets this answer. `hours` is the offset of the clock."""
+    operation = await claimants.claim_once(len(claimants.operations) + 1)
+    if operation.answer is not expected:
+        raise ViolationError(f"with the clock at {hours:+d} h: {operation.answer.name}, not {expected.name}")
 
 
 def _seconds(redis: Any) -> float:
@@ -142,20 +139,15 @@ def _seconds(redis: Any) -> float:
     return float(seconds) + float(microseconds) / 1e6
 
 
-def _own(scene: Scene) -> Valkey:
-    if scene.world.server is None:
-        raise RuntimeError("this is about somebody's own server")
-    return scene.world.server
-
-
-def _nothing_half_written(redis: Any) -> None:
-    """The counter, the claims and the log agree: read in one transaction, while it goes on."""
+def _check_atomicity(scenario: Scenario, redis: Any) -> None:
+    """Raise ViolationError unless counter, claims and log agree, read in one transaction under load."""
     pipeline = redis.pipeline(transaction=True)
-    pipeline.hget(keys.of_round(ROUND).round, "issued")
-    pipeline.hlen(keys.of_round(ROUND).claims)
-    pipeline.xrevrange(keys.of_round(ROUND).log, count=50)
-    issued, held, entries = pipeline.execute()
+    of_round = keys.of_round(scenario.round_id)
+    pipeline.hget(of_round.round, "issued")
+    pipeline.hlen(of_round.claims)
+    pipeline.xrevrange(of_round.log, count=50)
+    issued, claims, entries = pipeline.execute()
     newest = next((fields for _, fields in entries if b"grants" in fields), None)
-    logged = int(issued) if newest is None else int(newest[b"first"]) - 1 + len(newest[b"identities"]) // 16
-    if not int(issued) == held == logged:
-        raise BrokenPromiseError(f"half written: issued {int(issued)}, held {held}, logged {logged}")
+    logged = int(issued) if newest is None else int(newest[b"first"]) - 1 + len(newest[b"identities"]) // IDENTITY_BYTES
+    if not int(issued) == claims == logged:
+        raise ViolationError(f"written in part: issued {int(issued)}, claims {claims}, logged {logged}")

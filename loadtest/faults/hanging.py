@@ -1,175 +1,97 @@
-"""What hangs for good, and has to be noticed: a gateway, the server, all of it during a stop, the reader of the log."""
+"""Faults that last until they are noticed: a hung gateway or server, a stop while all children hang, an unread log."""
 
 import asyncio
 import os
-import select
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
-import psutil
-
-from loadtest.faults.scenario import Scene, World
-from loadtest.faults.waiting import BrokenPromiseError, until
-from loadtest.target import claimd_up
+from loadtest.faults.environment import require
+from loadtest.faults.scenario import Scenario
+from loadtest.faults.waiting import ViolationError, is_alive, until, until_gone
 from loadtest.target.valkey import answers
 
-# By chance, of two workers, all of them to the one that answers: once in 16 million.
-_IN_A_ROW: Final = 24
-_PATIENCE_SECONDS: Final = 1.0
-# In all, whatever hangs.
+# Of two gateways the healthy one gets all of these connections by chance once in 16 million.
+_CONNECTIONS_IN_A_ROW: Final = 24
+_CONNECTION_SECONDS: Final = 1.0
+# The longest stop, whatever hangs.
 _STOP_SECONDS: Final = 15.0
 _CHILDREN: Final = ("gateway-0", "gateway-1", "console", "valkey")
 
 
-async def hang_gateway(scene: Scene, times: int) -> None:
-    """One of two gateways hangs: soon new connections go to the other, and then another process has its place."""
-    claimd = scene.world.claimd
+async def hang_gateway(scenario: Scenario, times: int) -> None:
+    """One of two gateways hangs: new connections soon go to the other one, then the hung one is replaced."""
+    claimd = scenario.environment.claimd
     for _ in range(times):
-        await scene.some_time(1.0)
-        name = f"gateway-{scene.chance.randrange(scene.world.workers)}"
+        await scenario.under_load(1.0)
+        name = f"gateway-{scenario.random.randrange(scenario.environment.workers)}"
         hung, hung_at = claimd.pid(name), time.monotonic()
         os.kill(hung, signal.SIGSTOP)
-        while not await _served_in_a_row(claimd.port):
+        while not await _all_connections_are_served(claimd.port):
             pass
-        scene.recoveries.append(time.monotonic() - hung_at)
-        await until(lambda name=name, hung=hung: claimd.pid(name) != hung, f"{name} again")  # type: ignore[misc]
-        await _heard_from(scene, name)
-        scene.done_once()
+        scenario.recoveries.append(time.monotonic() - hung_at)
+        await scenario.replaced(name, hung)
+        scenario.count_injection()
 
 
-async def hang_server(scene: Scene, times: int) -> None:
-    """The embedded server hangs, with claims on their way: it is started again, with all that was acknowledged."""
-    claimd = scene.world.claimd
+async def hang_server(scenario: Scenario, times: int) -> None:
+    """The embedded server hangs, with claims in flight: it is replaced, with every acknowledged claim."""
     for _ in range(times):
-        await scene.some_time(1.5)
-        hung = claimd.pid("valkey")
+        await scenario.under_load(1.5)
+        hung = scenario.environment.claimd.pid("valkey")
         os.kill(hung, signal.SIGSTOP)
-        await until(lambda hung=hung: claimd.pid("valkey") != hung, "another server")  # type: ignore[misc]
-        await until(lambda: answers(scene.world.server_socket), "the server answers again")
-        await scene.recovered(time.monotonic())
-        scene.done_once()
+        await scenario.new_process("valkey", hung)
+        await until(lambda: answers(scenario.environment.server_socket), "the server answers again")
+        await scenario.recovered(time.monotonic())
+        scenario.count_injection()
 
 
-async def stop_hung(scene: Scene, times: int) -> None:
-    """Everything but the supervisor hangs when it is asked to stop: it is over in time, and nothing is left or lost."""
-    claimd = scene.world.claimd
+async def stop_while_hung(scenario: Scenario, times: int) -> None:
+    """SIGTERM while all children hang: the stop is over in time, and leaves no process and loses no claim."""
+    environment = scenario.environment
     for _ in range(times):
-        await scene.some_time(0.5)
-        supervisor = psutil.Process(claimd.pid("supervisor"))
-        children = [psutil.Process(claimd.pid(name)) for name in _CHILDREN]
+        await scenario.under_load(0.5)
+        supervisor = environment.process("supervisor")
+        children = [environment.process(name) for name in _CHILDREN]
         for child in children:
             child.suspend()
         asked_at = time.monotonic()
         supervisor.terminate()
-        await until(lambda s=supervisor: not _lives(s), "it has stopped")  # type: ignore[misc]
+        await until_gone([supervisor], "the stop is over")
         if time.monotonic() - asked_at > _STOP_SECONDS:
-            raise BrokenPromiseError(f"the stop took {time.monotonic() - asked_at:.1f} s")
-        if any(map(_lives, children)):
-            raise BrokenPromiseError("a child outlived the stop")
-        again = claimd_up.started(claimd, scene.world.workers)
-        await asyncio.to_thread(scene.world.stack.enter_context, again)
-        await scene.recovered(time.monotonic())
-        scene.done_once()
+            raise ViolationError(f"the stop took {time.monotonic() - asked_at:.1f} s")
+        if any(map(is_alive, children)):
+            raise ViolationError("a child outlived the stop")
+        await asyncio.to_thread(environment.restart)
+        await scenario.recovered(time.monotonic())
+        scenario.count_injection()
 
 
-async def unread_log(scene: Scene, times: int) -> None:
-    """The log is a pipe, and full: a gateway and the server die, and all goes on; then what was said is read."""
-    claimd, reader = scene.world.claimd, scene.world.log_reader
-    if reader is None:
-        raise RuntimeError("this takes a log that is a pipe")
+async def unread_log(scenario: Scenario, times: int) -> None:
+    """The log is a full pipe while a gateway and the server die: claims go on, and later the log has every line."""
+    claimd, reader = scenario.environment.claimd, require(scenario.environment.log_reader)
     for number in range(times):
-        await scene.some_time(0.5)
+        await scenario.under_load(0.5)
         reader.stop_reading()
-        name = f"gateway-{number % scene.world.workers}"
+        name = f"gateway-{number % scenario.environment.workers}"
         dead = {each: claimd.pid(each) for each in (name, "valkey")}
         for pid in dead.values():
             os.kill(pid, signal.SIGKILL)
         for each, pid in dead.items():
-            await until(lambda each=each, pid=pid: claimd.pid(each) != pid, f"{each} again")  # type: ignore[misc]
-        await until(lambda: answers(scene.world.server_socket), "the server answers again")
-        await scene.recovered(time.monotonic())
-        reader.go_on()
+            await scenario.new_process(each, pid)
+        await until(lambda: answers(scenario.environment.server_socket), "the server answers again")
+        await scenario.recovered(time.monotonic())
+        reader.resume_reading()
         for each in dead:
-            await _heard_from(scene, each)
-        scene.done_once()
+            await scenario.logged_as_back(each)
+        scenario.count_injection()
 
 
-class LogReader:
-    """Reads a named pipe into a file, and stops reading on request. Use `running`."""
-
-    def __init__(self, pipe: Path, log: Path) -> None:
-        self._pipe = pipe
-        # For both directions, or opening would wait for a writer. The flag is for this opening alone.
-        self._fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
-        self._log = log.open("wb", buffering=0)
-        self._reading = threading.Event()
-        self._reading.set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._read_on, name="log reader", daemon=True)
-
-    @classmethod
-    @contextmanager
-    def running(cls, pipe: Path, log: Path) -> Iterator[Self]:
-        """One for a pipe that it makes."""
-        os.mkfifo(pipe)
-        reader = cls(pipe, log)
-        reader._thread.start()
+async def _all_connections_are_served(port: int) -> bool:
+    """Return whether 24 new connections in a row are served, each within a second."""
+    for _ in range(_CONNECTIONS_IN_A_ROW):
         try:
-            yield reader
-        finally:
-            reader._over.set()
-            reader._reading.set()
-            reader._thread.join()
-            reader._log.close()
-            os.close(reader._fd)
-
-    def stop_reading(self) -> None:
-        """Leave the pipe full, so that a plain write to it would block from now on."""
-        self._reading.clear()
-        with suppress(BlockingIOError):
-            while not self._reading.is_set():
-                os.write(self._fd, b"\n")
-
-    def go_on(self) -> None:
-        """Read again."""
-        self._reading.set()
-
-    def _read_on(self) -> None:
-        while not self._over.is_set():
-            self._reading.wait()
-            if select.select([self._fd], [], [], 0.05)[0] and self._reading.is_set():
-                with suppress(BlockingIOError):
-                    self._log.write(os.read(self._fd, 65536))
-
-
-@contextmanager
-def with_a_log_reader(home: Path) -> Iterator[World]:
-    """`claimd up` with two gateways, whose log is a pipe."""
-    claimd = claimd_up.prepare(home, home / "claimd.log")
-    with ExitStack() as stack:
-        reader = stack.enter_context(LogReader.running(home / "pipe", claimd.log))
-        stack.enter_context(claimd_up.started(claimd, 2, output=home / "pipe"))
-        # A gateway that waits for its log could not be stopped either.
-        stack.callback(reader.go_on)
-        yield World(claimd, stack, workers=2, log_reader=reader)
-
-
-async def _heard_from(scene: Scene, name: str) -> None:
-    claimd = scene.world.claimd
-    line = f"{name} is back (pid {claimd.pid(name)})"
-    await until(lambda: line in claimd.log.read_text(errors="replace"), line)
-
-
-async def _served_in_a_row(port: int) -> bool:
-    """Whether so many new connections are all served, each within a second."""
-    for _ in range(_IN_A_ROW):
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_CONNECTION_SECONDS):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 try:
                     writer.write(b"GET /healthz HTTP/1.1\r\nHost: claimd\r\nConnection: close\r\n\r\n")
@@ -179,9 +101,3 @@ async def _served_in_a_row(port: int) -> bool:
         except (OSError, EOFError, TimeoutError):
             return False
     return True
-
-
-def _lives(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False

@@ -1,4 +1,4 @@
-"""Operators who keep changing the stock while people claim: what is left is always about to run out."""
+"""Operators that keep changing the stock under load, so that the round is always close to sold out."""
 
 import asyncio
 import random
@@ -7,35 +7,35 @@ from typing import Any, Final
 
 from loadtest.target.console_client import ApiError, ConsoleClient
 
-_EVERY_SECONDS: Final = 0.1
+_INTERVAL_SECONDS: Final = 0.1
 _MOST_LEFT: Final = 2_000
+_REASON: Final = "fault injection"
 
 
 class Operators:
-    """Of one round. What they try may fail while things are broken; the log says what was done."""
+    """The operators of one round. An edit may fail while a fault is active; the log records which ones were made."""
 
     def __init__(self, console: ConsoleClient, round_id: str, seed: int = 1) -> None:
         self._console = console
         self._round_id = round_id
         self._random = random.Random(seed)
 
-    async def keep_changing(self) -> None:
-        """Set the total to what was issued and a little more, again and again, until cancelled."""
+    async def keep_changing_total(self) -> None:
+        """Call `change_total` about ten times a second until cancelled."""
         while True:
             await self.change_total()
-            await asyncio.sleep(_EVERY_SECONDS * self._random.random() * 2)
+            await asyncio.sleep(_INTERVAL_SECONDS * self._random.random() * 2)
 
     async def change_total(self) -> None:
-        """Set the total to what was issued, and 0 to 2,000 more."""
+        """Set the total to the claims issued plus 0 to 2,000. Never raises ApiError."""
         with suppress(ApiError):
             state = await asyncio.to_thread(self._console.round, self._round_id)
-            total = state["issued"] + self._random.randint(0, _MOST_LEFT)
-            await self.edit({"total": total})
+            await self.edit({"total": state["issued"] + self._random.randint(0, _MOST_LEFT)})
 
     async def edit(self, changes: dict[str, Any]) -> None:
-        """One edit. Raises ApiError."""
-        await asyncio.to_thread(self._console.edit_round, self._round_id, changes | {"reason": "in the middle of it"})
+        """Edit the round once. Raises ApiError."""
+        await asyncio.to_thread(self._console.edit_round, self._round_id, changes | {"reason": _REASON})
 
-    async def order(self, verb: str) -> None:
-        """`pause`, `resume` or `close`. Raises ApiError."""
-        await asyncio.to_thread(self._console.command_round, self._round_id, verb, "in the middle of it")
+    async def command(self, action: str) -> None:
+        """Run `pause`, `resume` or `close`. Raises ApiError."""
+        await asyncio.to_thread(self._console.command_round, self._round_id, action, _REASON)

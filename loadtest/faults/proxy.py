@@ -1,6 +1,6 @@
-"""Stands between the gateway and its server, and loses, holds up, cuts or repeats what the server says.
+"""A proxy between gateway and server that drops, delays, cuts or repeats the server's replies.
 
-It runs in a thread of its own: claimd is started, and stopped, while it serves.
+It runs in a thread with an event loop of its own: claimd is started, and stopped, while it serves.
 """
 
 import asyncio
@@ -12,87 +12,89 @@ from pathlib import Path
 from typing import Final, Self
 
 _CHUNK_BYTES: Final = 1 << 20
-_LATE_SECONDS: Final = (0.01, 3.0)
-_AGAIN_SECONDS: Final = (0.0, 0.005)
+_DELAY_SECONDS: Final = (0.01, 3.0)
+_REPEAT_SECONDS: Final = (0.0, 0.005)
 
 
 class Wires(tuple[asyncio.StreamWriter, asyncio.StreamWriter]):
-    """Both ends of one connection: to the client, and to the server."""
+    """The writers of one connection: to the gateway, and to the server."""
 
     __slots__ = ()
 
     def cut(self) -> None:
-        """Hang up on both."""
+        """Reset both."""
         for writer in self:
             writer.transport.abort()
 
 
-# What is done with a piece of a reply instead of handing it on.
-Fault = Callable[[Wires, bytes], Awaitable[None]]
+# What happens to a piece of a reply instead of being passed on.
+ReplyFault = Callable[[Wires, bytes], Awaitable[None]]
 
 
-async def lose(wires: Wires, reply: bytes) -> None:  # noqa: ARG001 - a fault's shape
-    """What was asked is done, and nobody hears of it."""
+async def lose(wires: Wires, reply: bytes) -> None:  # noqa: ARG001 - the signature of a fault
+    """Drop the reply and close the connection: the call was executed, but the gateway does not know."""
     wires.cut()
 
 
-async def hold_up(wires: Wires, reply: bytes) -> None:
-    """It comes late, perhaps when nobody waits for it any more."""
-    await asyncio.sleep(random.uniform(*_LATE_SECONDS))
+async def delay(wires: Wires, reply: bytes) -> None:
+    """Delay the reply by up to 3 s, past the gateway's timeout."""
+    await asyncio.sleep(random.uniform(*_DELAY_SECONDS))
     wires[0].write(reply)
 
 
-async def cut_short(wires: Wires, reply: bytes) -> None:
-    """Half of it comes, then the end of the connection."""
+async def cut(wires: Wires, reply: bytes) -> None:
+    """Send half of the reply, then close the connection."""
     wires[0].write(reply[: len(reply) // 2])
     with suppress(OSError):
         await wires[0].drain()
     wires.cut()
 
 
-async def swallow(wires: Wires, reply: bytes) -> None:  # noqa: ARG001 - a fault's shape
-    """Neither an answer nor an end: the connection is a black hole from here on."""
+async def swallow(wires: Wires, reply: bytes) -> None:  # noqa: ARG001 - the signature of a fault
+    """Drop the reply and everything after it, and keep the connection open."""
     await asyncio.Event().wait()
 
 
 async def repeat(wires: Wires, reply: bytes) -> None:
-    """It comes twice, the second time when something else may have been asked already."""
+    """Send the reply twice, the second time when the next call may be in flight already."""
     wires[0].write(reply)
-    await asyncio.sleep(random.uniform(*_AGAIN_SECONDS))
+    await asyncio.sleep(random.uniform(*_REPEAT_SECONDS))
     wires[0].write(reply)
 
 
 class Proxy:
-    """From one unix socket to another. `fault` meets each piece of a reply with a chance of `share`."""
+    """Forwards one unix socket to another. `fault` is applied to each piece of a reply with a chance of `share`."""
 
     def __init__(self, listen: Path, server: Path) -> None:
         self.server = server
-        self.fault: Fault | None = None
+        self.fault: ReplyFault | None = None
         self.share = 0.1
         self.applied = 0
+        """How often a fault was applied so far."""
         self.accepted = 0
-        # Connections that were accepted before this many were: what comes on them is dropped, in both directions.
+        """How many connections were accepted so far."""
+        # The first so many accepted connections are silent: data is dropped in both directions.
         self._silent_before = 0
         self.listen = listen
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._stopping = asyncio.Event()
-        # The loop itself keeps none of its tasks alive, and what waits in a black hole is wanted by nobody.
+        # Strong references: the event loop has none to its tasks, and one that swallows replies is awaited by no other.
         self._open: set[asyncio.Task[None]] = set()
 
     def silence(self) -> None:
-        """Drop whatever comes on the connections there are, without an end or a reset; new ones work."""
+        """Drop all data of the open connections without closing them; new ones work."""
         self._silent_before = self.accepted
 
     @property
     def connected(self) -> int:
-        """How many connections are open, silent ones included."""
+        """The number of open connections, silent ones included."""
         return len(self._open)
 
     @classmethod
     @contextmanager
     def running(cls, listen: Path, server: Path) -> Iterator[Self]:
-        """One that serves until it is left."""
+        """Serve until the context is left."""
         proxy = cls(listen, server)
         thread = threading.Thread(target=proxy._loop.run_until_complete, args=(proxy._serve(),), name="proxy")
         thread.start()
@@ -129,15 +131,15 @@ class Proxy:
             writer.transport.abort()
             return
         wires = Wires((writer, to_server))
-        asking = asyncio.create_task(_hand_on(reader, to_server, is_silent))
+        forwarding = asyncio.create_task(_forward(reader, to_server, is_silent))
         try:
             with suppress(OSError):
-                await self._answer(from_server, wires, is_silent)
+                await self._reply(from_server, wires, is_silent)
         finally:
-            asking.cancel()
+            forwarding.cancel()
             wires.cut()
 
-    async def _answer(self, server: asyncio.StreamReader, wires: Wires, is_silent: Callable[[], bool]) -> None:
+    async def _reply(self, server: asyncio.StreamReader, wires: Wires, is_silent: Callable[[], bool]) -> None:
         while reply := await server.read(_CHUNK_BYTES):
             fault = self.fault
             if is_silent():
@@ -150,7 +152,7 @@ class Proxy:
             await wires[0].drain()
 
 
-async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_silent: Callable[[], bool]) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_silent: Callable[[], bool]) -> None:
     with suppress(OSError):
         while piece := await reader.read(_CHUNK_BYTES):
             if is_silent():

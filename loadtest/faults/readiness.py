@@ -1,53 +1,58 @@
-"""A load balancer's view: asks `/readyz` all the time, and keeps what it was told and when."""
+"""The view of a load balancer: polls `/readyz` 50 times a second and records each status."""
 
 import asyncio
 import time
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-_EVERY_SECONDS: Final = 0.02
-_ANSWER_SECONDS: Final = 5.0
+_INTERVAL_SECONDS: Final = 0.02
+_TIMEOUT_SECONDS: Final = 5.0
+
+
+class _Sample(NamedTuple):
+    """One request: monotonic times in seconds, and the status, 0 without an answer."""
+
+    sent_at: float
+    answered_at: float
+    status: int
 
 
 class Readiness:
-    """Of the gateways on a port; use it with `async with`.
-
-    `told` has a triple for each question: asked at, answered at, status, which is 0 for no answer.
-    """
+    """Polls the gateways on a port. Use it with `async with`; leaving it stops the polling."""
 
     def __init__(self, port: int) -> None:
-        self.told: list[tuple[float, float, int]] = []
         self._port = port
-        self._asking: asyncio.Task[None] | None = None
+        self._samples: list[_Sample] = []
+        self._polling: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._asking = asyncio.create_task(self._ask_on())
+        self._polling = asyncio.create_task(self._poll_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
 
     @property
-    def newest(self) -> int:
-        """The newest status, 0 while nothing was told."""
-        return self.told[-1][2] if self.told else 0
+    def latest_status(self) -> int:
+        """The status of the latest sample; 0 without an answer, or before the first sample."""
+        return self._samples[-1].status if self._samples else 0
 
-    def between(self, begin: float, end: float) -> set[int]:
-        """The statuses of questions that were asked and answered between these moments."""
-        return {status for asked, answered, status in self.told if begin <= asked and answered <= end}
+    def statuses_between(self, begin: float, end: float) -> set[int]:
+        """Return the statuses of the requests that were sent and answered between two monotonic times."""
+        return {sample.status for sample in self._samples if begin <= sample.sent_at and sample.answered_at <= end}
 
-    async def _ask_on(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
-            asked = time.monotonic()
-            status = await self._ask()
-            self.told.append((asked, time.monotonic(), status))
-            await asyncio.sleep(_EVERY_SECONDS)
+            sent_at = time.monotonic()
+            status = await self._poll()
+            self._samples.append(_Sample(sent_at, time.monotonic(), status))
+            await asyncio.sleep(_INTERVAL_SECONDS)
 
-    async def _ask(self) -> int:
+    async def _poll(self) -> int:
         with suppress(OSError, EOFError, ValueError, TimeoutError):
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 try:
                     writer.write(b"GET /readyz HTTP/1.1\r\nHost: claimd\r\nConnection: close\r\n\r\n")

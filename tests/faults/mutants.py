@@ -2,46 +2,46 @@
 
 from tests.mutation import Mutant
 
-_FAULTS = "tests/faults/test_faults.py::test_promises_are_kept"
+_FAULTS = "tests/faults/test_faults.py::test_no_promise_is_broken"
 
 MUTANTS = (
     Mutant(
-        "nothing on disk",
+        "no append-only file",
         "claimd/embedded/valkey.py",
         "appendonly yes",
         "appendonly no",
         f"{_FAULTS}[kill-server]",
     ),
     Mutant(
-        "whoever is given up is told: sold out",
+        "an abandoned claim is answered sold_out",
         "claimd/engine/batcher.py",
         "self._decided(late, [_UNAVAILABLE] * len(late))",
         "self._decided(late, [Decision(Outcome.SOLD_OUT)] * len(late))",
         f"{_FAULTS}[stop-server]",
     ),
     Mutant(
-        "granted again when asked again",
+        "a second claim granted on a retry",
         "lua/claim.lua",
         "local holds = held[i] or fresh[identity]",
         "local holds = false",
         f"{_FAULTS}[lose-replies]",
     ),
     Mutant(
-        "another call's reply believed",
+        "the reply of another call is accepted",
         "claimd/store/redis/script_calls.py",
         "or reply[0] != call_id:",
         "or not call_id:",
         f"{_FAULTS}[double-replies]",
     ),
     Mutant(
-        "a pause that is not kept",
+        "a pause that is ignored",
         "lua/claim.lua",
         "elseif round.paused == '1' then",
         "elseif false then",
-        f"{_FAULTS}[orders]",
+        f"{_FAULTS}[operators]",
     ),
     Mutant(
-        "an hour back closes a round",
+        "a clock set back an hour closes a round",
         "lua/includes/window.lua",
         "return round_time_ms(now_ms, last_grant_ms)",
         "return now_ms",
@@ -55,28 +55,28 @@ MUTANTS = (
         f"{_FAULTS}[kill-supervisor]",
     ),
     Mutant(
-        "a replica that is not waited for",
+        "a claim acknowledged without its replica",
         "claimd/store/redis/acknowledgement.py",
         "return ReplicaAck(clock) if durability is Durability.REPLICA else LocalAck()",
         "return LocalAck()",
         f"{_FAULTS}[fail-over]",
     ),
     Mutant(
-        "half a claim when memory runs out",
+        "a claim written in part when memory runs out",
         "lua/claim.lua",
         "#!lua\n",
         "#!lua flags=allow-oom\n",
         f"{_FAULTS}[out-of-memory]",
     ),
     Mutant(
-        "a supervisor that stood still takes all for hung",
+        "a supervisor that was suspended takes all children for hung",
         "claimd/supervisor/watch.py",
         "self._silent_seconds += min(seconds, 2 * _TICK_SECONDS)",
         "self._silent_seconds += seconds",
         f"{_FAULTS}[stop-supervisor]",
     ),
     Mutant(
-        "a child that hangs is left alone",
+        "a hung child is not replaced",
         "claimd/supervisor/supervisor.py",
         'killing it")\n        child.signal(signal.SIGKILL)',
         'killing it")',
