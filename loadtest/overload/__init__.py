@@ -1,1 +1,1 @@
-"""`python -m loadtest.overload`: what becomes of the grants when five times as many ask as can be served."""
+"""`python -m loadtest.overload`: measures grants and rejections when more is offered than claimd can decide."""

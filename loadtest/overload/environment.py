@@ -1,4 +1,4 @@
-"""What is measured: a fresh `claimd up` with one gateway, on its own server or on a slow one; stopped at the end."""
+"""The environment that is measured: a fresh `claimd up` with one gateway, on its own server or on a slow one."""
 
 import sys
 from collections.abc import Iterator
@@ -15,33 +15,33 @@ from loadtest.target.console_client import ConsoleClient
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """`books` is a console for the audit: beside a slow server it has a fast way to the same data."""
+class Environment:
+    """A running claimd. `console` is for rounds and audit: with a slow server it has a fast connection to the data."""
 
     claimd: Claimd
-    books: ConsoleClient
+    console: ConsoleClient
     gateway: psutil.Process
     server: psutil.Process
 
 
 @contextmanager
-def running(home: Path, delay_ms: float) -> Iterator[Stage]:
-    """In the folder `home`, with a server whose replies are late by `delay_ms`. Raises children.TargetError.
+def running(home: Path, delay_ms: float) -> Iterator[Environment]:
+    """Run claimd in the folder `home`, on a server that delays its replies by `delay_ms`. Raises TargetError.
 
-    A slow server is that of a `claimd up` of its own, whose gateway has nothing to do and whose console audits.
+    With a delay a second `claimd up`, the backend, provides the server and the console; its gateway is idle.
     """
     with ExitStack() as stack:
-        keeper = stack.enter_context(_up(home, "keeper"))
-        claimd = keeper
+        backend = stack.enter_context(_up(home, "backend"))
+        claimd = backend
         if delay_ms:
-            url = stack.enter_context(_slow(keeper, delay_ms))
-            secret_file = keeper.data_dir / "secret"
+            url = stack.enter_context(_slow_server(backend, delay_ms))
+            secret_file = backend.data_dir / "secret"
             claimd = stack.enter_context(_up(home, "gateway", f"--redis-url={url}", secret_file=secret_file))
-        yield Stage(
+        yield Environment(
             claimd,
-            ConsoleClient(keeper.console_url, keeper.admin_token),
+            ConsoleClient(backend.console_url, backend.admin_token),
             psutil.Process(claimd.pid("gateway-0")),
-            psutil.Process(keeper.pid("valkey")),
+            psutil.Process(backend.pid("valkey")),
         )
 
 
@@ -55,10 +55,10 @@ def _up(home: Path, name: str, *flags: str, secret_file: Path | None = None) -> 
 
 
 @contextmanager
-def _slow(keeper: Claimd, delay_ms: float) -> Iterator[str]:
+def _slow_server(backend: Claimd, delay_ms: float) -> Iterator[str]:
     (port,) = claimd_up.free_ports(1)
-    log = keeper.log.with_name("slow_server.log")
-    path = unquote(urlsplit(keeper.redis_url).path)
+    log = backend.log.with_name("slow_server.log")
+    path = unquote(urlsplit(backend.redis_url).path)
     command = [sys.executable, "-m", "loadtest.overload.slow_server", str(port), path, str(delay_ms)]
     with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT) as child:
         claimd_up.await_listening(port, child, log)

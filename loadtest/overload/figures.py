@@ -1,4 +1,4 @@
-"""What one round says of claims: grants, refusals, lateness, and how soon all was as before."""
+"""The figures of one round: grants, rejections, lateness, and the time until an ordinary load is served as before."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -13,7 +13,7 @@ from loadtest.overload import observed
 from loadtest.overload.measuring import SETTLE_SECONDS, Load, Round, per_second
 
 STEP_SECONDS: Final = 0.1
-# What a busy machine makes of an ordinary load's median, from one tenth of a second to the next.
+# By this factor the median latency of an ordinary load varies on a busy machine, from one step to the next.
 _AS_BEFORE: Final = 2.0
 
 Mask = npt.NDArray[np.bool_]
@@ -21,7 +21,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Of some answers, in ms; zeros where there are none."""
+    """Latencies of some answers in ms; zeros without any."""
 
     p50_ms: float
     p99_ms: float
@@ -30,11 +30,13 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one round. Rates leave out the overload's first second, in which the queue fills.
+    """The figures of one round. Rates leave out the first second of the overload, in which the queue fills.
 
-    `late` and `starved` are shares of what was due in the overload: sent more than 10 ms late, and sent so late as no
-    connection was free. `longest_gap_ms` passed without a grant. `recovery_seconds`: from the overload's end until the
-    claims of an ordinary load were all granted, and as soon as before; None where that was not seen. CPU is in cores.
+    `refused_per_second` counts `503 overloaded`, `unavailable` is a number of `503 unavailable`, `wrong` of all other
+    answers but 201. `late` and `starved` are shares of the requests due in the overload: sent more than 10 ms late, and
+    late for want of a free connection. `longest_gap_ms` passed without a grant. `recovery_seconds` is from the end of
+    the overload until all claims of an ordinary load were granted, as fast as before; None if that was not reached.
+    CPU is in cores.
     """
 
     capacity_per_second: float
@@ -62,50 +64,50 @@ class Figures:
     refused_each_step: list[int]
 
     def as_dict(self) -> dict[str, Any]:
-        """For the file of figures."""
+        """Return the figures as `overload.json` has them."""
         return asdict(self)
 
 
 def figures(measured: Round) -> Figures:
-    """Of a round."""
-    load, answers = measured.load, measured.overload.answers
+    """Compute the figures of a round."""
+    load, rows = measured.load, measured.overload.rows
     begin, end = load.begins + SETTLE_SECONDS, load.ends
-    overload = (answers.due >= load.begins) & (answers.due < load.ends)
-    granted, refused = answers.answer == Answer.GRANTED, answers.answer == Answer.OVERLOADED
-    since_due, since_sent = answers.answered - answers.due, answers.answered - answers.sent
-    late = answers.sent - answers.due > LATE_SECONDS
-    took = float(answers.answered.max(initial=1.0))
-    granted_per_second = per_second(answers, begin, end)
+    overload = (rows.due >= load.begins) & (rows.due < load.ends)
+    granted, refused = rows.answer == Answer.GRANTED, rows.answer == Answer.OVERLOADED
+    since_due, since_sent = rows.answered - rows.due, rows.answered - rows.sent
+    late = rows.sent - rows.due > LATE_SECONDS
+    took = float(rows.answered.max(initial=1.0))
+    granted_per_second = per_second(rows, begin, end)
     return Figures(
         capacity_per_second=measured.capacity_per_second,
         offered_per_second=load.offered,
-        sent_per_second=_rate(answers.sent, begin, end),
+        sent_per_second=_rate(rows.sent, begin, end),
         granted_per_second=granted_per_second,
         share_of_capacity=granted_per_second / max(measured.capacity_per_second, 1.0),
-        refused_per_second=_rate(answers.answered[refused], begin, end),
-        unavailable=int(np.count_nonzero(answers.answer == Answer.UNAVAILABLE)),
-        wrong=_wrong(answers) + _wrong(measured.capacity.answers),
+        refused_per_second=_rate(rows.answered[refused], begin, end),
+        unavailable=int(np.count_nonzero(rows.answer == Answer.UNAVAILABLE)),
+        wrong=_wrong(rows) + _wrong(measured.capacity.rows),
         grants=_latency(since_due[overload & granted]),
-        ordinary_grants=_latency(since_due[granted & (answers.due < load.begins)]),
+        ordinary_grants=_latency(since_due[granted & (rows.due < load.begins)]),
         refusals=_latency(since_due[overload & refused]),
         refusals_since_sent=_latency(since_sent[overload & refused]),
-        longest_gap_ms=_longest_gap_ms(answers, begin, end),
+        longest_gap_ms=_longest_gap_ms(rows, begin, end),
         late=_share(late, overload),
-        starved=_share(late & (answers.starved > 0), overload),
-        generator_cpu=answers.cpu_fraction,
+        starved=_share(late & (rows.starved > 0), overload),
+        generator_cpu=rows.cpu_fraction,
         gateway_cpu=measured.overload.cpu["gateway"] / took,
         server_cpu=measured.overload.cpu["server"] / took,
         probes=observed.probed(measured),
         memory=observed.memory(measured),
-        recovery_seconds=_recovery_seconds(answers, load),
-        granted_each_step=_each_step(answers.answered[granted]),
-        refused_each_step=_each_step(answers.answered[refused]),
+        recovery_seconds=_recovery_seconds(rows, load),
+        granted_each_step=_each_step(rows.answered[granted]),
+        refused_each_step=_each_step(rows.answered[refused]),
     )
 
 
-def _wrong(answers: LoadRows) -> int:
-    """What was answered neither "yours" nor "ask again"."""
-    return int(np.count_nonzero(~is_one_of(answers.answer, (Answer.GRANTED, Answer.OVERLOADED, Answer.UNAVAILABLE))))
+def _wrong(rows: LoadRows) -> int:
+    """Count the answers that an overload may not cause: other than 201 and 503."""
+    return int(np.count_nonzero(~is_one_of(rows.answer, (Answer.GRANTED, Answer.OVERLOADED, Answer.UNAVAILABLE))))
 
 
 def _latency(seconds: Floats) -> Latency:
@@ -122,8 +124,8 @@ def _share(mask: Mask, among: Mask) -> float:
     return float(np.mean(mask[among])) if among.any() else 0.0
 
 
-def _longest_gap_ms(answers: LoadRows, begin: float, end: float) -> float:
-    granted = answers.granted_at()
+def _longest_gap_ms(rows: LoadRows, begin: float, end: float) -> float:
+    granted = rows.granted_at()
     within = granted[(granted >= begin) & (granted < end)]
     return float(np.diff(within, prepend=begin, append=end).max() * 1000)
 
@@ -133,15 +135,18 @@ def _each_step(moments: Floats) -> list[int]:
     return [int(count) for count in np.bincount(steps)]
 
 
-def _recovery_seconds(answers: LoadRows, load: Load) -> float | None:
-    """Step by step of when claims were due, after the overload: the end of the last step that was not as before."""
-    since_due, granted = answers.answered - answers.due, answers.answer == Answer.GRANTED
-    ordinary = since_due[granted & (answers.due < load.begins)]
+def _recovery_seconds(rows: LoadRows, load: Load) -> float | None:
+    """Return when the last step after the overload ended that was not served as before; None if it was the last one.
+
+    Steps are tenths of a second of the moments at which claims were due.
+    """
+    since_due, granted = rows.answered - rows.due, rows.answer == Answer.GRANTED
+    ordinary = since_due[granted & (rows.due < load.begins)]
     if not len(ordinary):
         return None
     quick = float(np.median(ordinary)) * _AS_BEFORE
-    after = answers.due >= load.ends
-    steps = ((answers.due[after] - load.ends) / STEP_SECONDS).astype(np.int64)
+    after = rows.due >= load.ends
+    steps = ((rows.due[after] - load.ends) / STEP_SECONDS).astype(np.int64)
     recovered = 0
     for step in range(int(steps.max(initial=-1)) + 1):
         here = steps == step

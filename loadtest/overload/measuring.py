@@ -1,4 +1,4 @@
-"""One round of measuring: the capacity; then an ordinary load, several times the capacity, the ordinary load again."""
+"""One round of the measurement: the capacity; then an ordinary load, the overload, and the ordinary load again."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +9,17 @@ import psutil
 
 from loadtest.client.flood import Floats, Flood, LoadRows
 from loadtest.overload import probes
-from loadtest.overload.claimants import People
-from loadtest.overload.environment import Stage
-from loadtest.overload.probes import Seen
+from loadtest.overload.claimants import Claimants
+from loadtest.overload.environment import Environment
+from loadtest.overload.probes import ProbeLog
 
-# Three full batches: two on their way, and always one that waits.
+# Three full batches: two in flight and one that waits.
 CAPACITY_CONNECTIONS: Final = 1536
-# New connections to a slow server, and its first scripts, take several of its replies.
+# New connections to a slow server, and loading the scripts, take several of its late replies.
 _WARM_UP_SECONDS: Final = 3.0
-# Until the connections are in step with the server, and while the queue fills.
+# Left out of rates: the connections get in step with the server, the queue fills.
 SETTLE_SECONDS: Final = 1.0
-# More than a core can ask for, so that the measurement ends by the clock.
+# More requests than a core can send, so that the measurement ends by the clock.
 _MOST_PER_SECOND: Final = 100_000
 ORDINARY_FRACTION: Final = 0.25
 _BEFORE_SECONDS: Final = 2.0
@@ -28,7 +28,7 @@ _AFTER_SECONDS: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a round is measured: offered is `times` the capacity, for `seconds`."""
+    """The overload offers `times` the capacity for `seconds`, over so many `connections`."""
 
     times: float
     seconds: float
@@ -37,7 +37,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The moments of the second part, in seconds since it began: overload from `begins` to `ends`."""
+    """The second part of a round. The overload lasts from `begins` to `ends`, in seconds since this part began.
+
+    `offered` is its rate, `ordinary` the rate before and after, in claims a second.
+    """
 
     begins: float
     ends: float
@@ -46,12 +49,12 @@ class Load:
 
     @classmethod
     def of(cls, capacity: float, plan: Plan) -> "Load":
-        """For a capacity in claims a second."""
+        """Return the load for a capacity in claims a second."""
         ends = _BEFORE_SECONDS + plan.seconds
         return cls(_BEFORE_SECONDS, ends, capacity * plan.times, capacity * ORDINARY_FRACTION)
 
     def due(self) -> Floats:
-        """When each request is due."""
+        """Return when each request is due, in seconds, ascending."""
         return np.concatenate(
             [
                 _evenly(0.0, self.begins, self.ordinary),
@@ -62,80 +65,80 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One load, and the number of the first person who asked; `cpu` is each process's processor time in seconds."""
+class LoadResult:
+    """One load, with the number of its first claimant. `cpu` is the CPU time of `gateway` and `server` in seconds."""
 
-    answers: LoadRows
-    first_person: int
+    rows: LoadRows
+    first_claimant: int
     cpu: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """All there is of one round. `quiet_rss` is the gateway's memory before the connections were made, in bytes."""
+    """The measurements of one round. `quiet_rss` is the gateway's memory before the connections were made, in bytes."""
 
     capacity_per_second: float
-    capacity: Asked
-    overload: Asked
+    capacity: LoadResult
+    overload: LoadResult
     load: Load
-    seen: Seen
+    probes: ProbeLog
     quiet_rss: int
 
 
 class Measuring:
-    """One stage, and its connections."""
+    """Measures one environment, over connections that it keeps for all rounds."""
 
-    def __init__(self, stage: Stage, round_id: str, plan: Plan) -> None:
-        """Connects. Raises LoadError."""
-        self._stage, self._round_id, self._plan = stage, round_id, plan
-        self._people = People(stage.claimd.keys, round_id)
-        self._quiet_rss = stage.gateway.memory_info().rss
-        self._flood = Flood(stage.claimd.port, plan.connections, round_id)
+    def __init__(self, environment: Environment, round_id: str, plan: Plan) -> None:
+        """Connect. Raises LoadError."""
+        self._environment, self._round_id, self._plan = environment, round_id, plan
+        self._claimants = Claimants(environment.claimd.keys, round_id)
+        self._quiet_rss = environment.gateway.memory_info().rss
+        self._flood = Flood(environment.claimd.port, plan.connections, round_id)
 
     @property
-    def people(self) -> People:
-        """Who asked."""
-        return self._people
+    def claimants(self) -> Claimants:
+        """The claimants of all loads."""
+        return self._claimants
 
     def close(self) -> None:
         """Close the connections."""
         self._flood.close()
 
-    def warm_up(self) -> Asked:
-        """Ask for a while without measuring. Raises LoadError."""
-        return self._ask_all_the_time(_WARM_UP_SECONDS)
+    def warm_up(self) -> LoadResult:
+        """Claim for 3 s without measuring. Raises LoadError."""
+        return self._claim_without_pause(_WARM_UP_SECONDS)
 
     def round(self, log: Path) -> Round:
-        """Measure once; the probes write to `log`. Raises LoadError, TargetError."""
-        # As long as the overload: grants come in batches, and one more or less must matter as little here as there.
+        """Measure one round; the probes write to `log`. Raises LoadError, TargetError."""
+        # As long as the overload: grants come in batches, and one batch must weigh the same in both rates.
         seconds = SETTLE_SECONDS + self._plan.seconds
-        capacity = self._ask_all_the_time(seconds)
-        capacity_per_second = per_second(capacity.answers, SETTLE_SECONDS, seconds)
+        capacity = self._claim_without_pause(seconds)
+        capacity_per_second = per_second(capacity.rows, SETTLE_SECONDS, seconds)
         load = Load.of(capacity_per_second, self._plan)
         due = load.due()
-        self._people.passes(len(due))
-        with probes.looking(self._stage, self._round_id, log) as seen:
-            overload = self._ask(due, np.inf, None)
-        return Round(capacity_per_second, capacity, overload, load, seen, self._quiet_rss)
+        self._claimants.passes(len(due))
+        with probes.running(self._environment, self._round_id, log) as probe_log:
+            overload = self._claim(due, np.inf, None)
+        return Round(capacity_per_second, capacity, overload, load, probe_log, self._quiet_rss)
 
-    def _ask_all_the_time(self, seconds: float) -> Asked:
+    def _claim_without_pause(self, seconds: float) -> LoadResult:
         connections = min(CAPACITY_CONNECTIONS, self._plan.connections)
-        return self._ask(np.zeros(int(_MOST_PER_SECOND * seconds)), seconds, connections)
+        return self._claim(np.zeros(int(_MOST_PER_SECOND * seconds)), seconds, connections)
 
-    def _ask(self, due: Floats, seconds: float, connections: int | None) -> Asked:
-        passes = self._people.passes(len(due))
+    def _claim(self, due: Floats, seconds: float, connections: int | None) -> LoadResult:
+        passes = self._claimants.passes(len(due))
         before = self._cpu_seconds()
-        answers = self._flood.run(due, passes, seconds, connections)
+        rows = self._flood.run(due, passes, seconds, connections)
         after = self._cpu_seconds()
-        return Asked(answers, self._people.came(len(answers)), {name: after[name] - before[name] for name in after})
+        return LoadResult(rows, self._claimants.use(len(rows)), {name: after[name] - before[name] for name in after})
 
     def _cpu_seconds(self) -> dict[str, float]:
-        return {"gateway": _cpu_seconds(self._stage.gateway), "server": _cpu_seconds(self._stage.server)}
+        return {"gateway": _cpu_seconds(self._environment.gateway), "server": _cpu_seconds(self._environment.server)}
 
 
-def per_second(answers: LoadRows, begin: float, end: float) -> float:
-    """Grants a second between two moments of a load."""
-    granted = answers.granted_at()
+def per_second(rows: LoadRows, begin: float, end: float) -> float:
+    """Return the grants a second between two moments of a load."""
+    granted = rows.granted_at()
     return float(np.count_nonzero((granted >= begin) & (granted < end)) / (end - begin))
 
 

@@ -1,4 +1,4 @@
-"""What the probes saw in the overload: how soon claimd's other addresses answered, and the gateway's memory."""
+"""The probes' measurements in the overload: the latency of claimd's other addresses, and the gateway's memory."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ _OK: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """Of one address: how many looks, how long they took, how many were not answered 200."""
+    """One address: the number of probe requests, their latency, and how many were not answered 200."""
 
     looks: int
     p50_ms: float
@@ -23,10 +23,10 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of the gateway, in MiB.
+    """The gateway's resident memory in MiB.
 
-    Before there were connections; with all of them, at an ordinary load; at most in the first and in the second half of
-    the overload; and at the end of the watch.
+    `quiet` is before there were connections, `connected` the most at the first ordinary load, `first_half` and
+    `second_half` the most in the halves of the overload, `after` the last sample.
     """
 
     quiet: float
@@ -37,11 +37,11 @@ class Memory:
 
 
 def probed(measured: Round) -> dict[str, Probed]:
-    """Of each address, the looks that began in the overload."""
-    begins, ends = (measured.overload.answers.began_at + at for at in (measured.load.begins, measured.load.ends))
+    """Return the figures of each address, from the probe requests that were sent in the overload."""
+    begins, ends = (measured.overload.rows.began_at + at for at in (measured.load.begins, measured.load.ends))
     found = {}
-    for name, looks in measured.seen.looks.items():
-        during = [(seconds, status) for at, seconds, status in looks if begins <= at < ends]
+    for name, samples in measured.probes.samples.items():
+        during = [(seconds, status) for at, seconds, status in samples if begins <= at < ends]
         p50, p99 = np.percentile([seconds * 1000 for seconds, _ in during] or [0.0], (50, 99))
         failed = sum(status != _OK for _, status in during)
         found[name] = Probed(len(during), float(p50), float(p99), failed)
@@ -49,9 +49,9 @@ def probed(measured: Round) -> dict[str, Probed]:
 
 
 def memory(measured: Round) -> Memory:
-    """Of the gateway."""
-    load, began = measured.load, measured.overload.answers.began_at
-    samples = [(at - began, rss / _MIB) for at, rss in measured.seen.rss]
+    """Return the memory of the gateway."""
+    load, began = measured.load, measured.overload.rows.began_at
+    samples = [(at - began, rss / _MIB) for at, rss in measured.probes.rss]
     middle = (load.begins + load.ends) / 2
 
     def most(begin: float, end: float) -> float:

@@ -1,7 +1,7 @@
-"""Looks at claimd as its operators do, and at the gateway's memory, ten times a second, in a process of its own.
+"""Probes claimd's health and console, and the gateway's memory, ten times a second, in a process of its own.
 
-`python -m loadtest.overload.probes` reads its orders, a JSON object, from the variable PROBES, and writes a line for
-each look until it is stopped. Each look is a connection of its own, as a balancer's is.
+`python -m loadtest.overload.probes` reads its plan, a JSON object, from the variable PROBES, and writes a line for each
+probe until it is stopped. Each request has a connection of its own, as a load balancer's check has.
 """
 
 import http.client
@@ -18,13 +18,13 @@ from typing import Final
 
 import psutil
 
-from loadtest.overload.environment import Stage
+from loadtest.overload.environment import Environment
 from loadtest.target import children, claimd_up
 
 READYZ, CONSOLE_READYZ, CONSOLE_ROUND = "/readyz", "console /readyz", "console round"
-# A balancer's patience is a second or so; this is what tells slow from dead.
+# Longer than a load balancer waits, so that a slow answer is measured and not taken for none.
 _TIMEOUT_SECONDS: Final = 10.0
-_EVERY_SECONDS: Final = 0.1
+_INTERVAL_SECONDS: Final = 0.1
 _MEMORY: Final = "memory"
 _VARIABLE: Final = "PROBES"
 
@@ -32,49 +32,52 @@ _writing = threading.Lock()
 
 
 @dataclass(slots=True)
-class Seen:
-    """What the probes saw. `looks`: name → (when it began, seconds, status; 0 for no answer); `rss`: (when, bytes)."""
+class ProbeLog:
+    """The samples of the probes, at monotonic times in seconds.
 
-    looks: dict[str, list[tuple[float, float, int]]] = field(default_factory=dict)
+    `samples`: name → (sent at, seconds, status, which is 0 without an answer). `rss`: (at, bytes) of the gateway.
+    """
+
+    samples: dict[str, list[tuple[float, float, int]]] = field(default_factory=dict)
     rss: list[tuple[float, int]] = field(default_factory=list)
 
     def add(self, line: str) -> None:
-        """One line of a probe's."""
+        """Add one line that a probe wrote."""
         name, at, *rest = json.loads(line)
         if name == _MEMORY:
             self.rss.append((at, rest[0]))
         else:
-            self.looks.setdefault(name, []).append((at, *rest))
+            self.samples.setdefault(name, []).append((at, *rest))
 
 
 @contextmanager
-def looking(stage: Stage, round_id: str, log: Path) -> Iterator[Seen]:
-    """Probe until it is left; what was seen is there from then on."""
-    claimd, seen = stage.claimd, Seen()
-    shown = {"Authorization": f"Bearer {claimd.admin_token}"}
-    orders = {
-        "gateway": stage.gateway.pid,
-        "looks": [
+def running(environment: Environment, round_id: str, log: Path) -> Iterator[ProbeLog]:
+    """Probe until the context is left; the probe log is filled from then on. Raises TargetError."""
+    claimd, probe_log = environment.claimd, ProbeLog()
+    bearer = {"Authorization": f"Bearer {claimd.admin_token}"}
+    plan = {
+        "gateway": environment.gateway.pid,
+        "requests": [
             (READYZ, claimd.port, "/readyz", {}),
             (CONSOLE_READYZ, claimd.console_port, "/readyz", {}),
-            (CONSOLE_ROUND, claimd.console_port, f"/admin/v1/rounds/{round_id}", shown),
+            (CONSOLE_ROUND, claimd.console_port, f"/admin/v1/rounds/{round_id}", bearer),
         ],
     }
-    environment = claimd_up.inherited_environment() | {_VARIABLE: json.dumps(orders)}
+    variables = claimd_up.inherited_environment() | {_VARIABLE: json.dumps(plan)}
     command = [sys.executable, "-m", "loadtest.overload.probes"]
-    with children.running(command, environment, log, cwd=claimd_up.ROOT) as child:
-        yield seen
+    with children.running(command, variables, log, cwd=claimd_up.ROOT) as child:
+        yield probe_log
         if child.poll() is not None:
-            raise children.TargetError(f"the probes ended by themselves\n{children.tail(log)}")
-    # A last line may be cut off by the stop.
+            raise children.TargetError(f"the probes ended early\n{children.tail(log)}")
+    # The stop may have cut off the last line.
     for line in log.read_text().splitlines(keepends=True):
         if line.endswith("\n"):
-            seen.add(line)
+            probe_log.add(line)
 
 
-def _look(name: str, port: int, path: str, headers: Mapping[str, str]) -> None:
+def _probe(name: str, port: int, path: str, headers: Mapping[str, str]) -> None:
     while True:
-        began, status = time.monotonic(), 0
+        sent_at, status = time.monotonic(), 0
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
         try:
             connection.request("GET", path, headers=dict(headers))
@@ -85,8 +88,8 @@ def _look(name: str, port: int, path: str, headers: Mapping[str, str]) -> None:
             status = 0
         finally:
             connection.close()
-        _write(name, began, time.monotonic() - began, status)
-        time.sleep(max(0.0, began + _EVERY_SECONDS - time.monotonic()))
+        _write(name, sent_at, time.monotonic() - sent_at, status)
+        time.sleep(max(0.0, sent_at + _INTERVAL_SECONDS - time.monotonic()))
 
 
 def _write(*values: object) -> None:
@@ -95,14 +98,14 @@ def _write(*values: object) -> None:
 
 
 def main() -> None:
-    """Probe for ever."""
-    orders = json.loads(os.environ[_VARIABLE])
-    for look in orders["looks"]:
-        threading.Thread(target=_look, args=look, daemon=True).start()
-    gateway = psutil.Process(orders["gateway"])
+    """Probe until killed."""
+    plan = json.loads(os.environ[_VARIABLE])
+    for request in plan["requests"]:
+        threading.Thread(target=_probe, args=request, daemon=True).start()
+    gateway = psutil.Process(plan["gateway"])
     while True:
         _write(_MEMORY, time.monotonic(), gateway.memory_info().rss)
-        time.sleep(_EVERY_SECONDS)
+        time.sleep(_INTERVAL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A slow disk: stands before a server and passes on each reply a fixed time after it came, as a slow fsync would.
+"""A proxy that passes on each reply of a server a fixed time after it came, as a server with a slow fsync would.
 
-`python -m loadtest.overload.slow_server PORT SOCKET DELAY_MS` listens on 127.0.0.1 and speaks to the server's unix
-socket, until it is stopped. Requests are passed on at once, so calls that are in flight together are late together.
+`python -m loadtest.overload.slow_server PORT SOCKET DELAY_MS` listens on 127.0.0.1 and connects to the server's unix
+socket, until it is stopped. Requests are passed on at once: calls in flight at the same time are late by the same time.
 """
 
 import asyncio
@@ -15,30 +15,30 @@ _BACKLOG: Final = 512
 
 
 class _Server(asyncio.Protocol):
-    """The server's side of one connection."""
+    """The connection to the server."""
 
     def __init__(self, client: asyncio.Transport, delay_seconds: float) -> None:
         self._client = client
         self._delay_seconds = delay_seconds
         self._loop = asyncio.get_running_loop()
-        # Two timers of the same moment may fire in either order, so they do not say what to pass on.
-        self._held: deque[bytes] = deque()
+        # Replies in order: two timers of the same moment may fire in either order.
+        self._replies: deque[bytes] = deque()
 
     def data_received(self, data: bytes) -> None:
-        """A reply, or a part of one."""
-        self._held.append(data)
+        """Pass on a reply, or a part of one, after the delay."""
+        self._replies.append(data)
         self._loop.call_later(self._delay_seconds, self._pass_on)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a protocol's shape
-        """The server hung up."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Close the connection to claimd."""
         self._client.close()
 
     def _pass_on(self) -> None:
-        self._client.write(self._held.popleft())
+        self._client.write(self._replies.popleft())
 
 
 class _Client(asyncio.Protocol):
-    """claimd's side of one connection."""
+    """The connection from claimd."""
 
     def __init__(self, path: str, delay_seconds: float) -> None:
         self._path = path
@@ -48,18 +48,18 @@ class _Client(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted."""
+        """Connect to the server."""
         self._connecting = asyncio.ensure_future(self._connect(cast(asyncio.Transport, transport)))
 
     def data_received(self, data: bytes) -> None:
-        """A request, or a part of one."""
+        """Pass on a request, or a part of one, at once."""
         if self._server is None:
             self._early.append(data)
         else:
             self._server.write(data)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a protocol's shape
-        """claimd hung up."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Close the connection to the server."""
         if self._connecting is not None:
             self._connecting.cancel()
         if self._server is not None:

@@ -1,4 +1,4 @@
-"""The figures in the terminal: a line for each, a column for each round."""
+"""The figures as a table for the terminal: a line for each figure, a column for each round."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -13,7 +13,7 @@ def _latency(latency: Latency) -> str:
 
 
 def _recovery(figures: Figures) -> str:
-    return "not seen" if figures.recovery_seconds is None else f"{figures.recovery_seconds:.1f}"
+    return "not reached" if figures.recovery_seconds is None else f"{figures.recovery_seconds:.1f}"
 
 
 _LINES: Final[tuple[tuple[str, Callable[[Figures], str]], ...]] = (
@@ -23,18 +23,18 @@ _LINES: Final[tuple[tuple[str, Callable[[Figures], str]], ...]] = (
     ("granted/s", lambda each: f"{each.granted_per_second:,.0f}"),
     ("  of the capacity", lambda each: f"{each.share_of_capacity:.1%}"),
     ("  longest gap between grants, ms", lambda each: f"{each.longest_gap_ms:,.0f}"),
-    ("503/s", lambda each: f"{each.refused_per_second:,.0f}"),
+    ("503 overloaded/s", lambda each: f"{each.refused_per_second:,.0f}"),
     ("503 since due: p50 / p99 / max ms", lambda each: _latency(each.refusals)),
     ("503 since sent", lambda each: _latency(each.refusals_since_sent)),
     ("201 since due", lambda each: _latency(each.grants)),
     ("  at an ordinary load", lambda each: _latency(each.ordinary_grants)),
     ("sent late", lambda each: f"{each.late:.2%}"),
-    ("  as no connection was free", lambda each: f"{each.starved:.2%}"),
+    ("  for want of a connection", lambda each: f"{each.starved:.2%}"),
     ("cores: gateway, server, generator", lambda each: _cores(each)),
     ("gateway MiB: quiet, connected", lambda each: f"{each.memory.quiet:.0f}, {each.memory.connected:.0f}"),
     ("  overload's halves, after", lambda each: _halves(each)),
-    ("seconds until all was as before", _recovery),
-    ("503 of a lost server; wrong", lambda each: f"{each.unavailable:,}; {each.wrong:,}"),
+    ("seconds until served as before", _recovery),
+    ("503 unavailable; neither 201 nor 503", lambda each: f"{each.unavailable:,}; {each.wrong:,}"),
 )
 
 
@@ -47,7 +47,7 @@ def _halves(each: Figures) -> str:
 
 
 def terminal(rounds: Sequence[Figures]) -> Table:
-    """For people."""
+    """Return the table."""
     table = Table(title="overload", title_justify="left")
     table.add_column("")
     for number in range(len(rounds)):
@@ -55,9 +55,9 @@ def terminal(rounds: Sequence[Figures]) -> Table:
     for name, of in _LINES:
         table.add_row(name, *map(of, rounds))
     for name in rounds[0].probes:
-        seen = [each.probes[name] for each in rounds]
+        probed = [each.probes[name] for each in rounds]
         table.add_row(
             f"{name}: p50 / p99 ms; not 200",
-            *(f"{each.p50_ms:,.1f} / {each.p99_ms:,.1f}; {each.failed} of {each.looks}" for each in seen),
+            *(f"{each.p50_ms:,.1f} / {each.p99_ms:,.1f}; {each.failed} of {each.looks}" for each in probed),
         )
     return table
