@@ -1,1 +1,1 @@
-"""`python -m loadtest.bench`: claimd and the usual ways of writing it, side by side, interleaved, in one run."""
+"""`python -m loadtest.bench`: measures claimd and common ways of writing it side by side, interleaved, in one run."""

@@ -1,4 +1,4 @@
-"""Who runs: claimd by both its doors, the peers and the floor, all in front of one embedded Valkey, one at a time."""
+"""The contenders: claimd by its lane and by aiohttp, the peers and the floor, all on one embedded Valkey."""
 
 import sys
 from collections.abc import Iterator
@@ -21,13 +21,16 @@ AIOHTTP: Final = "aiohttp + redis-py"
 FASTAPI: Final = "FastAPI/uvicorn + redis-py"
 CONSTANT: Final = "floor: httptools, a constant"
 
-# Whatever else a request says, the lane leaves to aiohttp; this says nothing that anybody minds.
+# A field that no handler uses: the lane leaves every request with an unusual field to aiohttp.
 _NOT_FOR_THE_LANE: Final = b"TE: trailers\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way of answering claims. `header` is what its requests say beside the usual."""
+    """One way of deciding claims. `header` has more header lines of its requests, each with CRLF.
+
+    `decides` is False for one that answers every claim with a constant.
+    """
 
     name: str
     port: int
@@ -38,10 +41,10 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """All contenders, and the server they share."""
+class Contenders:
+    """All contenders, running, and the server they share."""
 
-    contenders: list[Contender]
+    all: list[Contender]
     server: psutil.Process
     redis: "Redis"
     redis_url: str
@@ -49,8 +52,8 @@ class Field:
 
 
 @contextmanager
-def field(home: Path) -> Iterator[Field]:
-    """Start everything in the folder `home`; stop it at the end. Raises children.TargetError."""
+def started(home: Path) -> Iterator[Contenders]:
+    """Start all contenders in the folder `home`; stop them at the end. Raises TargetError."""
     with ExitStack() as stack:
         claimd = stack.enter_context(claimd_up.running(home, home / "claimd.log", workers=1))
         redis = stack.enter_context(Redis.from_url(claimd.redis_url))
@@ -75,4 +78,4 @@ def field(home: Path) -> Iterator[Field]:
             process = psutil.Process(child.pid)
             contenders.append(Contender(name, port, process, rounds, decides=not isinstance(rounds, NoRounds)))
         server = psutil.Process(claimd.pid("valkey"))
-        yield Field(contenders, server, redis, claimd.redis_url, claimd.keys)
+        yield Contenders(contenders, server, redis, claimd.redis_url, claimd.keys)

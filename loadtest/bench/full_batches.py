@@ -1,6 +1,6 @@
-"""Floor: the batch script alone, always 512 claims at a time, as durable as everything else: what the server must do.
+"""Floor: the batch script alone, always 512 claims at a time, as durable as the contenders: the server's least cost.
 
-The one place of the harness that speaks to claimd's store instead of its HTTP.
+The one module of the harness that uses claimd's store instead of its HTTP.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from claimd.domain.outcomes import Outcome
 from claimd.identity.keys import identity_digest
 from claimd.store.ports import MAX_BATCH
 from claimd.store.redis.store import RedisStore
-from loadtest.bench.contenders import Field
+from loadtest.bench.contenders import Contenders
 from loadtest.bench.measuring import Measured, Reading
 from loadtest.bench.rounds import AuditError, Rounds
 
@@ -21,21 +21,21 @@ NAME = "floor: the script, 512 at a time"
 _TOTAL = 2**31
 
 
-def measure(field: Field, rounds: Rounds, turn: int, seconds: float) -> Measured:
-    """Grant as many as one connection can for `seconds`, in a round of its own. Raises AuditError."""
+def measure(contenders: Contenders, rounds: Rounds, turn: int, seconds: float) -> Measured:
+    """Grant claims over one connection for `seconds`, in a round of its own. Raises AuditError."""
     round_id = f"bench-{turn}-full-batches"
     rounds.create(round_id, _TOTAL)
-    measured = asyncio.run(_grant(field, round_id, seconds))
+    measured = asyncio.run(_grant(contenders, round_id, seconds))
     rounds.audit(round_id, measured.answers)
     return measured
 
 
-async def _grant(field: Field, round_id: str, seconds: float) -> Measured:
-    store = RedisStore.connect(field.redis_url)
+async def _grant(contenders: Contenders, round_id: str, seconds: float) -> Measured:
+    store = RedisStore.connect(contenders.redis_url)
     try:
-        latencies, before = [], Reading.take(None, field.server, field.redis)
+        latencies, before = [], Reading.take(None, contenders.server, contenders.redis)
         until = time.perf_counter() + seconds
-        for batch in _batches(field.keys.identity_key):
+        for batch in _batches(contenders.keys.identity_key):
             sent_at = time.perf_counter()
             if sent_at >= until:
                 break
@@ -43,14 +43,16 @@ async def _grant(field: Field, round_id: str, seconds: float) -> Measured:
             latencies.append(time.perf_counter() - sent_at)
             if any(decision.outcome is not Outcome.GRANTED for decision in decisions):
                 raise AuditError(f"{round_id}: a fresh identity was not granted a claim")
-        return before.until(Reading.take(None, field.server, field.redis), len(latencies) * MAX_BATCH, latencies)
+        return before.until(
+            Reading.take(None, contenders.server, contenders.redis), len(latencies) * MAX_BATCH, latencies
+        )
     finally:
         with suppress(Exception):
             await store.close()
 
 
 def _batches(key: bytes) -> Iterator[list[bytes]]:
-    """Identities nobody has seen, a batch at a time."""
+    """Yield batches of fresh identities."""
     number = 0
     while True:
         yield [identity_digest(key, str(number + index)) for index in range(MAX_BATCH)]

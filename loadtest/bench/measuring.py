@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from time import perf_counter
 from zlib import crc32
 
@@ -9,22 +10,29 @@ import numpy as np
 import psutil
 from redis import Redis
 
-from loadtest.bench.contenders import Contender, Field
-from loadtest.bench.rounds import AuditError, Rounds, serial_told
+from loadtest.bench.contenders import Contender, Contenders
+from loadtest.bench.peers.replies import CONSTANT_ROUND
+from loadtest.bench.rounds import AuditError, Rounds
+from loadtest.client.answers import Answer, Finding, Reader
 from loadtest.client.closed_loop import ClosedLoop
 from loadtest.client.credentials import mint
 from loadtest.client.requests import claim_requests
 
-WIN, REPLAY, SOLD_OUT = "win", "replay", "sold_out"
-WORKLOADS = (WIN, REPLAY, SOLD_OUT)
-
 # Far more than any contender answers, so that a measurement ends by the clock.
 _MOST_PER_SECOND = 60_000
 _WARM_UP = 2_000
-_TOO_LATE = 20_000
-# claimd takes no more than ten requests of one identity a second.
+_LATE_CLAIMANTS = 20_000
+# Requests of one identity: claimd accepts ten a second.
 _TIMES = 8
 _TOTAL = 2**31
+
+
+class Workload(StrEnum):
+    """What every claim of a measurement meets. They build on each other, in this order."""
+
+    WIN = "win"
+    REPLAY = "replay"
+    SOLD_OUT = "sold_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,74 +49,90 @@ class Measured:
 
 
 class Visit:
-    """One contender's turn: a round of its own, which wins, then replays, then is sold out; then audited."""
+    """One contender's turn in a round of its own: all win, all replay, all find it sold out; then the audit."""
 
-    def __init__(self, field: Field, contender: Contender, turn: int, seconds: float, connections: int) -> None:
-        """Makes the round, and a pass for each who might come."""
-        self._field, self._contender, self._seconds = field, contender, seconds
+    def __init__(
+        self, contenders: Contenders, contender: Contender, turn: int, seconds: float, connections: int
+    ) -> None:
+        """Create the round, and a request for each claimant that there may be."""
+        self._contenders, self._contender, self._seconds = contenders, contender, seconds
         self._connections = connections
         self._round_id = f"bench-{turn}-{contender.port}-{contender.name.split()[-1].strip('()').lower()}"
         contender.rounds.create(self._round_id, _TOTAL)
-        come = int(seconds * _MOST_PER_SECOND) + _WARM_UP
-        people = come + _TOO_LATE
-        # Other people for each: claimd counts what one identity asks, whatever round or door it is for.
+        fresh = int(seconds * _MOST_PER_SECOND) + _WARM_UP
+        claimants = fresh + _LATE_CLAIMANTS
+        # Other identities for each round: claimd's rate limit counts the requests of an identity in all rounds.
         seed = crc32(self._round_id.encode())
-        packed = mint(field.keys, self._round_id, seed, np.arange(people, dtype=np.int32), people)
+        packed = mint(contenders.keys, self._round_id, seed, np.arange(claimants, dtype=np.int32), claimants)
         requests = claim_requests(self._round_id, f"127.0.0.1:{contender.port}", packed, contender.header)
-        self._fresh, self._late = requests[:come], requests[come:]
-        self._held: dict[bytes, int] = {}
+        self._fresh, self._late = requests[:fresh], requests[fresh:]
+        self._serials: dict[bytes, int] = {}
 
     @property
     def name(self) -> str:
-        """The contender's."""
+        """The name of the contender."""
         return self._contender.name
 
     @property
     def rounds(self) -> Rounds:
-        """Where its rounds are."""
+        """The rounds of the contender."""
         return self._contender.rounds
 
     @property
-    def workloads(self) -> tuple[str, ...]:
-        """Those that mean something for this contender: a constant always wins."""
-        return WORKLOADS if self._contender.decides else (WIN,)
+    def workloads(self) -> tuple[Workload, ...]:
+        """The workloads of this contender: WIN alone if it answers a constant."""
+        return tuple(Workload) if self._contender.decides else (Workload.WIN,)
 
-    def measure(self, workload: str) -> Measured:
-        """Measure a workload; they build on each other, so in the order of WORKLOADS. Raises AuditError, LoadError."""
-        return {WIN: self._win, REPLAY: self._replay, SOLD_OUT: self._sold_out}[workload]()
+    def measure(self, workload: Workload) -> Measured:
+        """Measure a workload; call it in the order of `workloads`. Raises AuditError, LoadError."""
+        measures = {Workload.WIN: self._win, Workload.REPLAY: self._replay, Workload.SOLD_OUT: self._sold_out}
+        return measures[workload]()
 
     def audit(self) -> None:
-        """Raises AuditError where not each grant that was told is there, once."""
-        serials = sorted(self._held.values())
+        """Raise AuditError unless each acknowledged grant is stored, once."""
+        serials = sorted(self._serials.values())
         if serials != list(range(1, len(serials) + 1)):
-            raise AuditError(f"{self._contender.name}: the serials told are not 1 to {len(serials)}")
+            raise AuditError(f"{self._contender.name}: the serials acknowledged are not 1 to {len(serials)}")
         self._contender.rounds.audit(self._round_id, len(serials))
 
     def _win(self) -> Measured:
         def check(requests: list[bytes], load: ClosedLoop) -> None:
-            _expect(load, b"201")
-            told = {requests[row]: serial_told(body) for row, body in zip(load.asked, load.bodies, strict=True)}
-            self._held.update(told if self._contender.decides else {})
+            findings = self._findings(load, Answer.GRANTED)
+            if self._contender.decides:
+                acknowledged = zip(load.asked, findings, strict=True)
+                self._serials.update({requests[row]: finding.serial for row, finding in acknowledged})
 
-        return self._load(self._fresh, check)
+        return self._measure(self._fresh, check)
 
     def _replay(self) -> Measured:
         def check(requests: list[bytes], load: ClosedLoop) -> None:
-            _expect(load, b"200")
-            for row, body in zip(load.asked, load.bodies, strict=True):
-                if serial_told(body) != self._held[requests[row]]:
-                    raise AuditError(f"{self._contender.name}: a replay told another serial than the grant")
+            for row, finding in zip(load.asked, self._findings(load, Answer.REPLAYED), strict=True):
+                if finding.serial != self._serials[requests[row]]:
+                    raise AuditError(f"{self._contender.name}: a replay has another serial than the grant")
 
-        return self._load(list(self._held) * _TIMES, check)
+        return self._measure(list(self._serials) * _TIMES, check)
 
     def _sold_out(self) -> Measured:
-        self._contender.rounds.sell_out(self._round_id, len(self._held))
-        return self._load(self._late * _TIMES, lambda _, load: _expect(load, b"409"))
+        def check(_: list[bytes], load: ClosedLoop) -> None:
+            self._findings(load, Answer.SOLD_OUT)
 
-    def _load(self, requests: list[bytes], check: Callable[[list[bytes], ClosedLoop], None]) -> Measured:
+        self._contender.rounds.sell_out(self._round_id, len(self._serials))
+        return self._measure(self._late * _TIMES, check)
+
+    def _findings(self, load: ClosedLoop, expected: Answer) -> list[Finding]:
+        """Read the answers of a load. Raises AuditError if one is not `expected`."""
+        read = Reader(self._round_id if self._contender.decides else CONSTANT_ROUND).read
+        findings = [read(status, body) for status, body in zip(load.statuses, load.bodies, strict=True)]
+        for finding in findings:
+            if finding.answer is not expected:
+                error = finding.error or finding.answer.name
+                raise AuditError(f"{self._contender.name}: {expected.name} was expected, not {error}")
+        return findings
+
+    def _measure(self, requests: list[bytes], check: Callable[[list[bytes], ClosedLoop], None]) -> Measured:
         load = ClosedLoop(self._contender.port, self._connections)
         try:
-            # On a machine that did little there is little to repeat, and nobody may be asked for more than _TIMES.
+            # On a slow machine there are few claims to repeat, and no identity may send more than _TIMES requests.
             first = min(_WARM_UP, len(requests) // _TIMES)
             warm_up, rest = requests[:first], requests[first:]
             load.run(warm_up, self._seconds)
@@ -123,12 +147,12 @@ class Visit:
         return before.until(after, len(load), load.latencies)
 
     def _read(self) -> "Reading":
-        return Reading.take(self._contender.gateway, self._field.server, self._field.redis)
+        return Reading.take(self._contender.gateway, self._contenders.server, self._contenders.redis)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How processor time and script calls stand at one moment, in seconds."""
+    """CPU time and time in seconds, and the number of script calls, at one moment."""
 
     at: float
     gateway: float
@@ -137,12 +161,12 @@ class Reading:
 
     @classmethod
     def take(cls, gateway: psutil.Process | None, server: psutil.Process, redis: "Redis") -> "Reading":
-        """Read them now; `gateway` None where there is none."""
+        """Read them now. Without a gateway its CPU time is 0."""
         calls = redis.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
         return cls(perf_counter(), _cpu_seconds(gateway) if gateway else 0.0, _cpu_seconds(server), int(calls))
 
     def until(self, after: "Reading", answers: int, latencies: list[float]) -> Measured:
-        """What happened between two readings, for each of `answers`."""
+        """Return the figures of the `answers` between this reading and a later one. `latencies` are seconds."""
         calls = after.calls - self.calls
         p50, p99 = np.percentile(latencies, [50, 99]) * 1000
         return Measured(
@@ -157,12 +181,6 @@ class Reading:
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
-    """Processor time a process has taken so far, in user and kernel mode."""
+    """Return the CPU time of a process so far, in user and kernel mode."""
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _expect(load: ClosedLoop, status: bytes) -> None:
-    for told, body in zip(load.statuses, load.bodies, strict=True):
-        if told != status:
-            raise AuditError(f"{status.decode()} was expected, not {told.decode()} {body[:200]!r}")

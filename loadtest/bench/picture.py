@@ -1,4 +1,4 @@
-"""The picture for the docs: what a granted claim costs, gateway and server stacked, one bar for each contender."""
+"""The picture for the docs: the CPU time of a granted claim, gateway and server stacked."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +10,8 @@ _INCHES_PER_BAR: Final = 0.5
 
 
 def draw(contenders: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Write an SVG."""
-    # Imported here: it takes half a second, and only a finished bench needs it.
+    """Draw the CPU time of gateway and server for WIN, one bar for each contender, and write it as SVG to `path`."""
+    # Imported here: the import takes half a second, and only a finished bench draws.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -28,6 +28,6 @@ def draw(contenders: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
-    # Text as text, and the same figures give the same file.
+    # Keep text as text, and write equal files for equal figures.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "claimd"}):
         figure.savefig(path, format="svg", metadata={"Date": None})

@@ -1,6 +1,5 @@
-"""Rounds as each contender keeps them: made, sold out, and audited against every answer that was given."""
+"""The rounds of each contender: how to create, sell out and audit them."""
 
-import re
 import time
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
@@ -11,29 +10,28 @@ from loadtest.bench.peers import keys
 from loadtest.target.console_client import ConsoleClient
 
 _LASTS_MS: Final = 24 * 3600 * 1000
-_SERIAL: Final = re.compile(rb'"serial":([1-9][0-9]*)')
 
 
 class AuditError(Exception):
-    """What was told and what is kept differ; the message says how."""
+    """The claims that were acknowledged and those that are stored differ; the message names the difference."""
 
 
 class Rounds(Protocol):
-    """Where the rounds of a contender are."""
+    """The rounds of a contender."""
 
     def create(self, round_id: str, total: int) -> None:
-        """A round that is open now."""
+        """Create a round that is open for a day."""
 
     def sell_out(self, round_id: str, issued: int) -> None:
-        """Lower the total to what was issued."""
+        """Lower the total to the claims issued."""
 
     def audit(self, round_id: str, issued: int) -> None:
-        """Raises AuditError where `issued` claims with serials 1 to `issued` are not all there is."""
+        """Raise AuditError unless the stored claims are exactly those with serials 1 to `issued`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimdRounds:
-    """Through claimd's console, and its own audit: of the claims and the log, not of the counters."""
+    """Rounds of claimd, by its console. Its audit recounts claims and log, not the counters."""
 
     console: ConsoleClient
 
@@ -44,18 +42,18 @@ class ClaimdRounds:
 
     def sell_out(self, round_id: str, issued: int) -> None:
         """See `Rounds.sell_out`."""
-        self.console.edit_round(round_id, {"total": issued, "reason": "bench: nothing is left"})
+        self.console.edit_round(round_id, {"total": issued, "reason": "bench: sell out"})
 
     def audit(self, round_id: str, issued: int) -> None:
         """See `Rounds.audit`."""
         audit = self.console.audit(round_id)
         if not audit["ok"] or audit["claims"] != issued:
-            raise AuditError(f"{round_id}: {issued} claims were told, the audit says {audit}")
+            raise AuditError(f"{round_id}: {issued} claims were acknowledged, the audit found {audit}")
 
 
 @dataclass(frozen=True, slots=True)
 class PeerRounds:
-    """In the server itself: the peers have nothing that makes rounds."""
+    """Rounds of a peer, directly in the server: the peers have no console."""
 
     redis: "Redis"
 
@@ -72,28 +70,20 @@ class PeerRounds:
 
     def audit(self, round_id: str, issued: int) -> None:
         """See `Rounds.audit`."""
-        kept = cast("list[bytes]", self.redis.hvals(keys.claims_key(round_id)))
-        serials = sorted(int(held.partition(b":")[0]) for held in kept)
+        stored = cast("list[bytes]", self.redis.hvals(keys.claims_key(round_id)))
+        serials = sorted(int(claim.partition(b":")[0]) for claim in stored)
         if serials != list(range(1, issued + 1)):
-            raise AuditError(f"{round_id}: {issued} claims were told, {len(serials)} are kept")
+            raise AuditError(f"{round_id}: {issued} claims were acknowledged, {len(serials)} are stored")
 
 
 class NoRounds:
-    """For what answers a constant."""
+    """No rounds: for a contender that answers a constant."""
 
     def create(self, round_id: str, total: int) -> None:
-        """Nothing to make."""
+        """Do nothing."""
 
     def sell_out(self, round_id: str, issued: int) -> None:
-        """Nothing to change."""
+        """Do nothing."""
 
     def audit(self, round_id: str, issued: int) -> None:
-        """Nothing to audit."""
-
-
-def serial_told(body: bytes) -> int:
-    """The serial in the body of a granted or replayed claim. Raises AuditError."""
-    found = _SERIAL.search(body)
-    if found is None:
-        raise AuditError(f"a claim was answered with {body[:200]!r}")
-    return int(found[1])
+        """Do nothing."""

@@ -1,18 +1,18 @@
-"""The bench's result as tables: in the terminal, and as Markdown for the docs."""
+"""The figures of the bench as tables: for the terminal, and in Markdown for the docs."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.table import Table
 
-from loadtest.bench.measuring import REPLAY, SOLD_OUT, WIN
+from loadtest.bench.measuring import Workload
 
-_TITLES: Final = {WIN: "all win", REPLAY: "all replays", SOLD_OUT: "all sold out"}
+_TITLES: Final = {Workload.WIN: "all win", Workload.REPLAY: "all replays", Workload.SOLD_OUT: "all sold out"}
 _COLUMNS: Final = ("", "gateway µs", "server µs", "claims/s", "p50 ms", "p99 ms", "batch")
 
 
-def rows(contenders: Mapping[str, Mapping[str, Any]], workload: str) -> list[list[str]]:
-    """A row for each contender: medians, and of the CPU times the spread."""
+def rows(contenders: Mapping[str, Mapping[str, Any]], workload: Workload) -> list[list[str]]:
+    """Return a row for each contender: medians, and the spread of the CPU times."""
     return [
         [
             name,
@@ -28,8 +28,8 @@ def rows(contenders: Mapping[str, Mapping[str, Any]], workload: str) -> list[lis
     ]
 
 
-def terminal(contenders: Mapping[str, Mapping[str, Any]], workload: str) -> Table:
-    """For people."""
+def terminal(contenders: Mapping[str, Mapping[str, Any]], workload: Workload) -> Table:
+    """Return the table of a workload for the terminal."""
     table = Table(title=_TITLES[workload], title_justify="left")
     for index, column in enumerate(_COLUMNS):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
@@ -39,7 +39,7 @@ def terminal(contenders: Mapping[str, Mapping[str, Any]], workload: str) -> Tabl
 
 
 def markdown(contenders: Mapping[str, Mapping[str, Any]]) -> str:
-    """For the docs: a table for each workload."""
+    """Return a Markdown table for each workload, for the docs."""
     parts = []
     for workload, title in _TITLES.items():
         lines = [("", *_COLUMNS[1:]), ("---", *["---:"] * (len(_COLUMNS) - 1)), *rows(contenders, workload)]

@@ -1,4 +1,4 @@
-"""The bench: everybody runs, every round is audited, and who answers wrongly is not measured but refused."""
+"""The bench measures every contender and audits every round; wrong answers end it with an error."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.http.replies import granted, problem_of
 from loadtest.bench import contenders, figures, full_batches
-from loadtest.bench.measuring import REPLAY, SOLD_OUT, WIN, Measured, Visit
+from loadtest.bench.measuring import Measured, Visit, Workload
 from loadtest.bench.peers import keys, replies
 from loadtest.bench.rounds import AuditError, PeerRounds
 from tests.servers import Server
@@ -22,8 +22,8 @@ DECIDING = (contenders.LANE, contenders.DOOR, contenders.AIOHTTP, contenders.FAS
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def test_everybody_runs_and_leaves_figures(tmp_path: Path) -> None:
-    """A bench of the shortest kind leaves what the contract names for each contender, tables and a picture."""
+def test_a_short_bench_writes_figures_of_every_contender(tmp_path: Path) -> None:
+    """And tables and a picture."""
     out = tmp_path / "bench.json"
     command = [sys.executable, "-m", "loadtest.bench", "--rounds=1", "--seconds=0.2", "--connections=8", f"--out={out}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
@@ -35,8 +35,8 @@ def test_everybody_runs_and_leaves_figures(tmp_path: Path) -> None:
         assert entry["p99_ms"] > 0, name
         assert (entry["gateway_us_per_claim"] > 0) is (name != full_batches.NAME), name
         assert entry["server_us_per_claim"] >= 0, name
-        assert set(entry["workloads"]) == ({WIN, REPLAY, SOLD_OUT} if name in DECIDING else {WIN}), name
-    # Among the calls that are counted is one now and then by which claimd's gateway saves what it has counted.
+        assert set(entry["workloads"]) == (set(Workload) if name in DECIDING else {Workload.WIN}), name
+    # Now and then one of the calls counted is that by which claimd's gateway saves its counts.
     assert report["contenders"][contenders.AIOHTTP]["mean_batch"] == pytest.approx(1, rel=0.02)
     assert report["contenders"][full_batches.NAME]["mean_batch"] == pytest.approx(512, rel=0.1)
     assert report["ratios"] == figures.ratios(report["contenders"])
@@ -45,8 +45,8 @@ def test_everybody_runs_and_leaves_figures(tmp_path: Path) -> None:
     assert out.with_suffix(".svg").read_text().lstrip().startswith("<?xml")
 
 
-def test_the_ratios_are_those_of_processor_time_where_all_win() -> None:
-    """claimd's gateway and server over the peer's, and over the constant's gateway and the script's server."""
+def test_the_ratios_compare_cpu_time_where_all_win() -> None:
+    """claimd's gateway and server divided by the peer's, and by the constant's gateway and the script's server."""
     measured = Measured(1000.0, 0.0, 0.0, 1.0, 2.0, 40.0, 1000)
     cost = {
         contenders.LANE: (10.0, 5.0),
@@ -55,53 +55,53 @@ def test_the_ratios_are_those_of_processor_time_where_all_win() -> None:
         full_batches.NAME: (0.0, 2.0),
     }
     measurements = {
-        (name, WIN): [
+        (name, Workload.WIN): [
             replace(measured, gateway_us_per_claim=gateway + off, server_us_per_claim=server) for off in (0, -3, 9)
         ]
         for name, (gateway, server) in cost.items()
     }
     summary = figures.summary(measurements)
     assert figures.ratios(summary) == {"of_aiohttp_redis": 0.15, "of_floors": 2.5}
-    assert summary[contenders.LANE]["workloads"][WIN]["spread"]["gateway_us_per_claim"] == [7.0, 19.0]
+    assert summary[contenders.LANE]["workloads"][Workload.WIN]["spread"]["gateway_us_per_claim"] == [7.0, 19.0]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.GRANTED, Outcome.REPLAYED])
-def test_peers_answer_claims_as_long_as_claimd_does(outcome: Outcome) -> None:
-    """The same bytes, in fact: nobody is faster for writing less."""
+def test_peers_answer_claims_with_the_same_bytes_as_claimd(outcome: Outcome) -> None:
+    """No contender is faster for writing less."""
     status, body = granted("night", Decision(outcome, 12_345, 1_587_384_000_000)) or (0, b"")
     assert replies.answer("night", outcome.encode(), b"12345:1587384000000") == (status, replies.JSON, body)
 
 
-def test_peers_refuse_as_long_as_claimd_does() -> None:
-    """The same bytes here too."""
+def test_peers_refuse_claims_with_the_same_bytes_as_claimd() -> None:
+    """No contender is faster for writing less."""
     problem = problem_of(Decision(Outcome.SOLD_OUT))
     assert replies.answer("night", b"sold_out", b"") == (problem.status, replies.PROBLEM, problem.body())
 
 
 @pytest.mark.parametrize(
-    "kept", [{"a": "1:5"}, {"a": "1:5", "b": "1:5"}, {"a": "1:5", "b": "3:5"}, {"a": "1:5", "b": "2:5", "c": "3:5"}]
+    "stored", [{"a": "1:5"}, {"a": "1:5", "b": "1:5"}, {"a": "1:5", "b": "3:5"}, {"a": "1:5", "b": "2:5", "c": "3:5"}]
 )
-def test_a_peer_that_keeps_other_claims_than_it_told_is_found(valkey: Server, kept: dict[str, str]) -> None:
-    """Lost, doubled, skipped or invented ones."""
+def test_a_peer_that_stores_other_claims_than_it_acknowledged_is_found(valkey: Server, stored: dict[str, str]) -> None:
+    """Claims that are lost, doubled, skipped or invented."""
     with valkey.client() as client:
         rounds = PeerRounds(client)
         rounds.create("night", 10)
-        for identity, held in kept.items():
-            client.hset(keys.claims_key("night"), identity, held)
+        for identity, claim in stored.items():
+            client.hset(keys.claims_key("night"), identity, claim)
         with pytest.raises(AuditError):
             rounds.audit("night", 2)
         client.delete(keys.claims_key("night"))
-        for identity, held in {"a": "2:5", "b": "1:5"}.items():
-            client.hset(keys.claims_key("night"), identity, held)
+        for identity, claim in {"a": "2:5", "b": "1:5"}.items():
+            client.hset(keys.claims_key("night"), identity, claim)
         rounds.audit("night", 2)
 
 
 @pytest.mark.parametrize("serials", [[1, 1], [1, 3], [2, 3]])
-def test_serials_that_were_told_twice_or_skipped_are_found(serials: list[int]) -> None:
-    """By what the clients heard, whatever the server says."""
+def test_acknowledged_serials_that_are_repeated_or_skipped_are_found(serials: list[int]) -> None:
+    """By the clients' answers, whatever the server has."""
     visit: Any = object.__new__(Visit)
-    visit._contender = SimpleNamespace(name="a liar", rounds=SimpleNamespace(audit=lambda *_: None))
-    visit._held = dict(zip((b"a", b"b"), serials, strict=True))
+    visit._contender = SimpleNamespace(name="a faulty contender", rounds=SimpleNamespace(audit=lambda *_: None))
+    visit._serials = dict(zip((b"a", b"b"), serials, strict=True))
     visit._round_id = "night"
     with pytest.raises(AuditError):
         visit.audit()

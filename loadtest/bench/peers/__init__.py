@@ -1,1 +1,1 @@
-"""What claimd is measured against: the usual ways of writing it, and the floor under any way of it in Python."""
+"""The programs that claimd is compared with: common ways of writing it, and the floor of any Python gateway."""

@@ -1,4 +1,4 @@
-"""Peer: aiohttp and redis-py, one EVALSHA for each claim, on uvloop, with orjson. Believes every identity it is shown.
+"""Peer: aiohttp and redis-py, one EVALSHA for each claim, on uvloop, with orjson. Trusts every identity.
 
 python -m loadtest.bench.peers.aiohttp_redis PORT REDIS_URL
 """
@@ -13,14 +13,14 @@ from loadtest.bench.peers import keys, replies
 
 
 async def create_app(redis_url: str) -> web.Application:
-    """The one route, and its connection pool."""
+    """Build the app: one route, one connection pool."""
     redis = Redis.from_url(redis_url)
     sha = await redis.script_load(keys.SCRIPT)
 
     async def claim(request: web.Request) -> web.Response:
         round_id, identity = request.match_info["round_id"], request.headers["Authorization"]
-        outcome, held = await redis.evalsha(sha, 2, keys.round_key(round_id), keys.claims_key(round_id), identity)
-        status, content_type, body = replies.answer(round_id, outcome, held)
+        outcome, stored = await redis.evalsha(sha, 2, keys.round_key(round_id), keys.claims_key(round_id), identity)
+        status, content_type, body = replies.answer(round_id, outcome, stored)
         return web.Response(status=status, body=body, content_type=content_type)
 
     app = web.Application()

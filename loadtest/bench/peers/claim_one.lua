@@ -1,16 +1,16 @@
 #!lua
--- Decides one claim, as most services that give something away on Redis do: a peer for the bench, not part of claimd.
+-- Decides one claim, as common Redis services do it: a peer for the bench, not part of claimd.
 --
 -- KEYS  round      hash    total, issued, opens_at_ms, closes_at_ms, paused, closed
 -- KEYS  claims     hash    identity -> serial:claimed_at_ms
--- ARGV  identity   bytes   whoever claims
+-- ARGV  identity   bytes   the identity that claims
 -- REPLY {outcome, serial:claimed_at_ms}: outcome is granted, replayed, or the reason of a refusal
 -- COST  O(1)
 local round, claims, identity = KEYS[1], KEYS[2], ARGV[1]
 
-local held = redis.call('HGET', claims, identity)
-if held then
-  return { 'replayed', held }
+local stored = redis.call('HGET', claims, identity)
+if stored then
+  return { 'replayed', stored }
 end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

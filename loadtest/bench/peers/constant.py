@@ -1,4 +1,4 @@
-"""Floor: the least a Python gateway can do. asyncio.Protocol and httptools on uvloop, answering a constant.
+"""Floor: the least that a Python gateway does. asyncio.Protocol and httptools on uvloop, answering a constant.
 
 python -m loadtest.bench.peers.constant PORT
 """
@@ -15,29 +15,29 @@ from loadtest.bench.peers import replies
 
 
 def _constant() -> bytes:
-    """A granted claim, as long as claimd's own answer to one."""
-    status, content_type, body = replies.answer("bench-0-claimd-lane", b"granted", b"12345:1587384000000")
+    """Return the answer to a granted claim, as long as claimd's."""
+    status, content_type, body = replies.answer(replies.CONSTANT_ROUND, b"granted", b"12345:1587384000000")
     head = f"HTTP/1.1 {status} Created\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + f"Date: {formatdate(usegmt=True)}\r\n\r\n".encode() + body
 
 
 class Constant(asyncio.Protocol):
-    """Parses each request to its end and answers."""
+    """Parses each request to its end and sends the constant."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
         self._parser = httptools.HttpRequestParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted."""
+        """Keep the transport's `write`."""
         self._write = cast(asyncio.Transport, transport).write
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of requests."""
+        """Parse bytes of requests."""
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        """For the parser: one request is whole."""
+        """Answer a complete request; the parser calls this."""
         self._write(self._answer)
 
 

@@ -1,4 +1,4 @@
-"""Peer: FastAPI on uvicorn (uvloop, httptools) and redis-py, one EVALSHA for each claim. Believes every identity.
+"""Peer: FastAPI on uvicorn (uvloop, httptools) and redis-py, one EVALSHA for each claim. Trusts every identity.
 
 python -m loadtest.bench.peers.fastapi_redis PORT REDIS_URL
 """
@@ -16,7 +16,7 @@ from loadtest.bench.peers import keys, replies
 
 
 def create_app(redis_url: str) -> FastAPI:
-    """The one route, and its connection pool."""
+    """Build the app: one route, one connection pool."""
     redis = Redis.from_url(redis_url)
     sha = ""
 
@@ -32,8 +32,10 @@ def create_app(redis_url: str) -> FastAPI:
 
     @app.post("/v1/rounds/{round_id}/claims")
     async def claim(round_id: str, authorization: Annotated[str, Header()]) -> Response:
-        outcome, held = await redis.evalsha(sha, 2, keys.round_key(round_id), keys.claims_key(round_id), authorization)
-        status, content_type, body = replies.answer(round_id, outcome, held)
+        outcome, stored = await redis.evalsha(
+            sha, 2, keys.round_key(round_id), keys.claims_key(round_id), authorization
+        )
+        status, content_type, body = replies.answer(round_id, outcome, stored)
         return Response(body, status, media_type=content_type)
 
     return app

@@ -1,4 +1,4 @@
-"""What the peers answer: byte for byte as long as claimd's answers, so that no contender writes less than another."""
+"""The answers of the peers: equal to claimd's byte for byte, so that no contender writes less than another."""
 
 import orjson
 
@@ -7,13 +7,15 @@ from claimd.domain.times import to_rfc3339
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+# The round that the constant answers for, with an id as long as those of the contenders.
+CONSTANT_ROUND = "bench-0-claimd-lane"
 _STATUS = {b"granted": 201, b"replayed": 200, b"round_not_found": 404}
 _CONFLICT = 409
 _TITLE = "Every pack of this round has been claimed."
 
 
 def answer(round_id: str, outcome: bytes, claim: bytes) -> tuple[int, str, bytes]:
-    """Status, content type and body for a reply of `claim_one.lua`."""
+    """Return status, content type and body for a reply of `claim_one.lua`."""
     status = _STATUS.get(outcome, _CONFLICT)
     if not claim:
         code = outcome.decode()
