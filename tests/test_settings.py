@@ -251,8 +251,8 @@ def test_an_invalid_value_is_rejected_by_name(name: str, values: list[object]) -
 
 def test_every_setting_is_a_flag_of_claimd_up() -> None:
     """`claimd up` runs all roles: each variable is also a flag of the same name."""
-    # This flag is about one start, and is no setting.
-    assert set(inspect.signature(_up).parameters) - {"accept_lost_claims"} == set(Settings.model_fields)
+    # These flags are for one start, or for trying claimd out, and are no settings.
+    assert set(inspect.signature(_up).parameters) - {"accept_lost_claims", "dev_tokens"} == set(Settings.model_fields)
 
 
 def test_an_operators_command_reads_the_token_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,7 @@ _MODULES = {
     "export": "export",
     "watch": "watch",
     "doctor": "doctor",
+    "dev": "dev",
 }
 
 

@@ -17,6 +17,7 @@ from claimd.embedded.process_file import ProcessFile, read_process_file
 from claimd.settings import Settings, SettingsError
 from claimd.store.redis.acknowledgement import Durability
 from claimd.supervisor.open_files import few_files_warning, raise_open_files
+from claimd.up.development_key import accept_development_tokens
 from claimd.up.local_deployment import LocalDeployment
 from claimd.up.sockets import Sockets
 
@@ -24,7 +25,13 @@ from claimd.up.sockets import Sockets
 _GRACE_SECONDS = 3.0
 
 
-async def up(settings: Settings, print_line: Callable[[str], None], *, accept_lost_claims: bool = False) -> None:
+async def up(
+    settings: Settings,
+    print_line: Callable[[str], None],
+    *,
+    accept_lost_claims: bool = False,
+    dev_tokens: bool | None = None,
+) -> None:
     """Run until SIGTERM or SIGINT.
 
     Raises SettingsError, or StartError once everything is stopped again, where it cannot start.
@@ -50,6 +57,7 @@ async def up(settings: Settings, print_line: Callable[[str], None], *, accept_lo
         await sockets.open(settings, grace_seconds)
         with usable(data_dir.path):
             settings = _with_admin_token(settings, data_dir)
+            settings = await accept_development_tokens(settings, data_dir, process_file, print_line, wanted=dev_tokens)
         deployment = LocalDeployment(
             settings, data_dir, sockets, process_file, print_line, accept_lost_claims=accept_lost_claims
         )

@@ -59,4 +59,25 @@ MUTANTS = (
         "            count = self._missing.pop(fd)\n            return\n",
         "tests/cli/test_outlet.py",
     ),
+    Mutant(
+        "development tokens from other machines",
+        "claimd/up/development_key.py",
+        "is_local = settings.redis_url is None and is_loopback(settings.host)",
+        "is_local = True",
+        "tests/cli/test_dev_token.py::test_development_tokens_beyond_this_machine_are_asked_for",
+    ),
+    Mutant(
+        "a gateway alone takes the development key",
+        "claimd/cli/commands/roles.py",
+        "        asyncio.run(refuse_development_jwks(settings))\n",
+        "",
+        "tests/cli/test_dev_token.py::test_a_role_alone_refuses_the_development_key",
+    ),
+    Mutant(
+        "tokens of any issuer by the development key",
+        "claimd/up/development_key.py",
+        '"jwt_issuer": ISSUER, ',
+        "",
+        "tests/cli/test_dev_token.py::test_a_token_of_another_issuer_is_rejected",
+    ),
 )

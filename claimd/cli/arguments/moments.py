@@ -6,7 +6,10 @@ from claimd.cli.errors import WrongUsage
 from claimd.domain.times import MAX_TIME_MS, from_rfc3339
 
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _FROM_NOW = re.compile(r"\+(\d{1,9})([smhd])", re.ASCII)
+
+_MAX_DURATION_MS = 30 * _UNIT_MS["d"]
 
 HELP = "RFC 3339, or by the server's clock: now, +30s, +5m, +2h, +1d."
 CLOSING_HELP = "RFC 3339, now, or counted from the opening: +2h, +2d."
@@ -33,6 +36,15 @@ def parse_closing(text: str, now_ms: int, opens_at_ms: int) -> int:
 def is_counted(text: str) -> bool:
     """Whether an instant is counted from another one, as `+30s` is."""
     return _FROM_NOW.fullmatch(text) is not None
+
+
+def parse_duration_ms(text: str, flag: str) -> int:
+    """The milliseconds of a duration such as `90s` or `8h`, from 1 s to 30 days. Raises WrongUsage."""
+    found = _DURATION.fullmatch(text)
+    duration_ms = int(found[1]) * _UNIT_MS[found[2]] if found else 0
+    if not 1 <= duration_ms <= _MAX_DURATION_MS:
+        raise WrongUsage(f"{flag} {text!r} must be a duration from 1s to 30d, such as 90s, 15m, 8h or 2d")
+    return duration_ms
 
 
 def within_rfc3339(time_ms: int, name: str) -> int:

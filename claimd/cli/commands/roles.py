@@ -60,6 +60,7 @@ def _gateway(
     Needs CLAIMD_REDIS_URL and CLAIMD_SECRET. With more than one worker it watches them, and starts again one that dies.
     """
     from claimd.compose import run_gateway
+    from claimd.up.development_key import refuse_development_jwks
     from claimd.up.gateways import supervise_gateways
 
     write_without_waiting()
@@ -82,6 +83,7 @@ def _gateway(
     url = settings.require_redis_url()
     installation = installation_of(settings)
     if listen_fd is None:
+        asyncio.run(refuse_development_jwks(settings))
         _look_at_the_server(url, settings.durability, installation)
         report_findings([*check_variables(), *asyncio.run(check_tokens(settings))], say)
     if listen_fd is None and settings.workers > 1:

@@ -35,6 +35,14 @@ def _up(
     admin_token: options.AdminToken = None,
     admin_token_file: options.AdminTokenFile = None,
     idle_seconds: options.IdleSeconds = None,
+    dev_tokens: Annotated[
+        bool | None,
+        typer.Option(
+            "--dev-tokens/--no-dev-tokens",
+            help="Accept the tokens that `claimd dev token` makes; never beside a JWKS.",
+            show_default="only on a loopback --host, without --redis-url and --jwks",
+        ),
+    ] = None,
     accept_lost_claims: Annotated[
         bool,
         typer.Option(
@@ -72,4 +80,4 @@ def _up(
         admin_token_file=admin_token_file,
         idle_seconds=idle_seconds,
     )
-    asyncio.run(up(settings, say, accept_lost_claims=accept_lost_claims))
+    asyncio.run(up(settings, say, accept_lost_claims=accept_lost_claims, dev_tokens=dev_tokens))
