@@ -1,5 +1,5 @@
-"""Deterministic simulation: the engine as it ships, the model of the store, and a network, a clock and a
-crowd from one seed.
+"""Deterministic simulation: the production engine on the model of the store, with a network, a clock and clients from
+one seed.
 
-`python -m tests.simulation` runs it; `run.py` is one seed from beginning to end. Only virtual time passes.
+`python -m tests.simulation` runs it; `run.py` runs one seed. Time is virtual.
 """

@@ -17,7 +17,10 @@ _LAST_EVENTS = 60
 
 
 def tried(seeds: range) -> tuple[int, int | None, Counter[str], Counter[str]]:
-    """Run seeds until one fails: how many, which, how often each thing was met, and in how many runs."""
+    """Run seeds until one fails.
+
+    Returns the number of runs, the seed that failed or None, how often each thing was met, and in how many runs.
+    """
     times: Counter[str] = Counter()
     runs: Counter[str] = Counter()
     for number, seed in enumerate(seeds, 1):
@@ -30,7 +33,7 @@ def tried(seeds: range) -> tuple[int, int | None, Counter[str], Counter[str]]:
 
 
 def story(run: Run, last: int = _LAST_EVENTS) -> str:
-    """A run for people: what was drawn, the last events, the violation, and how to see it again."""
+    """A run as text: scenario, last events, events of the accused claim, violation, and the command to repeat it."""
     accused = re.search(r"#(\d+)", run.violation or "")
     about = f"of #{accused[1]} alone:\n{run.history.trace_of(int(accused[1]))}\n" if accused else ""
     verdict = f"VIOLATION {run.violation}" if run.violation else "no violation"
@@ -42,17 +45,17 @@ def story(run: Run, last: int = _LAST_EVENTS) -> str:
 
 
 def summary(count: int, times: Counter[str], runs: Counter[str]) -> Iterator[str]:
-    """How often each fault, outcome and meeting of them was met: whatever is missing here was not tried."""
+    """A table of how often each fault, outcome and combination was met: what is missing in it was not tested."""
     yield f"{'met':54} {'times':>10} {'of runs':>8}"
     for name in sorted(times):
         yield f"{name:54} {times[name]:>10,} {runs[name] / count:>8.1%}"
 
 
 def try_many(seeds: range, processes: int) -> int | None:
-    """Run them all, or until one fails; say how it goes. Returns the seed that failed."""
+    """Run all seeds, or until one fails, and print progress and a summary. Returns the seed that failed, or None."""
     times: Counter[str] = Counter()
     runs: Counter[str] = Counter()
-    done, begun, said = 0, time.monotonic(), 0.0
+    done, begun, printed = 0, time.monotonic(), 0.0
     failed: int | None = None
     chunks = [seeds[start : start + _SEEDS_AT_ONCE] for start in range(0, len(seeds), _SEEDS_AT_ONCE)]
     with multiprocessing.Pool(processes) as pool:
@@ -61,8 +64,8 @@ def try_many(seeds: range, processes: int) -> int | None:
             times.update(of_times)
             runs.update(of_runs)
             seconds = time.monotonic() - begun
-            if failing is not None or seconds - said > _PROGRESS_SECONDS:
-                said = seconds
+            if failing is not None or seconds - printed > _PROGRESS_SECONDS:
+                printed = seconds
                 print(f"{done:,} of {len(seeds):,} seeds, {done / seconds:.0f} a second", file=sys.stderr, flush=True)
             if failing is not None:
                 failed = failing
@@ -75,7 +78,7 @@ def try_many(seeds: range, processes: int) -> int | None:
 
 
 def main() -> None:
-    """Read the arguments, run, and say what was found."""
+    """Read the arguments, run the seeds, and exit with 1 if one fails."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many (default 1000)")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first of them (default 0)")

@@ -1,4 +1,4 @@
-"""How often a run met each thing that it is there to meet: silence must never be mistaken for coverage."""
+"""Counts how often a run met each fault, outcome and combination, so that a test can require them all."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from tests.simulation.history import REFUSED, Submission
 
 
 def coverage(evidence: Evidence, freezes: int) -> Counter[str]:
-    """Faults and outcomes by name, and the rare meetings of them that the promises are about."""
+    """The number of each fault and outcome by name, and of the rare combinations that the promises are about."""
     history = evidence.history
     met = Counter(history.met)
     met["the loop froze"] = freezes
     met["claims"] = len(history.submissions)
     met["calls"] = len(history.calls)
     for submission in history.submissions:
-        met[f"told {submission.outcome.value}"] += 1
+        met[f"answered {submission.outcome.value}"] += 1
         met.update(_of_submission(evidence, submission))
     for attempts in history.attempts:
         met["a batch asked again"] += len(attempts) > 1
@@ -32,10 +32,10 @@ def coverage(evidence: Evidence, freezes: int) -> Counter[str]:
 
 
 def _of_submission(evidence: Evidence, submission: Submission) -> Iterator[str]:
-    told = submission.told[0].at.position
+    answered_at = submission.answers[0].at.position
     batch = evidence.batch_of.get(submission.number)
-    if not submission.let_in:
-        yield f"at the door: {submission.outcome.value}"
+    if not submission.admitted:
+        yield f"not admitted: {submission.outcome.value}"
         return
     if batch is None:
         yield "dropped at its deadline, never sent"
@@ -47,10 +47,10 @@ def _of_submission(evidence: Evidence, submission: Submission) -> Iterator[str]:
         if submission.identity in call.identities
     ]
     if submission.outcome is Outcome.UNAVAILABLE:
-        yield "sent, and told unavailable"
-        if any(position > told and decision.outcome is Outcome.GRANTED for position, decision in first):
-            yield "granted after it was told unavailable"
-            if any(position < told and decision.outcome in REFUSED for position, decision in first):
+        yield "sent, and answered unavailable"
+        if any(position > answered_at and decision.outcome is Outcome.GRANTED for position, decision in first):
+            yield "granted after it was answered unavailable"
+            if any(position < answered_at and decision.outcome in REFUSED for position, decision in first):
                 yield "granted by a late call after a later one refused it"
     if submission.outcome in REFUSED and any(
         duplicate and decision.serial for duplicate, decision in evidence.decisions[batch, submission.identity]

@@ -1,4 +1,4 @@
-"""What the oracle judges a run by, once it is over: the history, and the store's two records of every grant."""
+"""The input of the oracle after a run: the history, and the two records of every grant in the store."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -10,15 +10,16 @@ from claimd.domain.outcomes import Decision, Outcome
 from tests.simulation.history import CLAIMED, Call, History, Submission
 from tests.simulation.scenario import Scenario
 
-# A gateway and a round: what has a queue of its own.
+# A gateway and a round: each such pair has a queue of its own.
 Lane = tuple[int, str]
 
 
 @dataclass
 class Evidence:
-    """`calm_from` is the position from which on nothing is wrong with the server, and nothing is on its way to it.
+    """Everything that is known of a finished run.
 
-    `counted` is what the gateways' own metrics say of claims, by round and outcome.
+    From the position `calm_from` on there are no faults and no call is under way. `logs` and `held` are the log and the
+    claims of each round. `counted` is the metric of claims of all gateways, by round and outcome.
     """
 
     scenario: Scenario
@@ -30,7 +31,7 @@ class Evidence:
 
     @cached_property
     def batch_of(self) -> dict[int, int]:
-        """The batch that each submission was sent in, as far as arrival order tells; see `batching.in_order`."""
+        """The batch that each submission was sent in, derived from the order of arrival; see `batching.in_order`."""
         found: dict[int, int] = {}
         for lane, submissions in self.sent_by_lane.items():
             calls = self.first_calls_by_lane.get(lane, [])
@@ -40,10 +41,10 @@ class Evidence:
 
     @cached_property
     def sent_by_lane(self) -> dict[Lane, list[Submission]]:
-        """Who must have been sent, in order of arrival: those let in and not told that nothing was done."""
+        """The submissions that must have been sent, in order of arrival: admitted and not answered OVERLOADED."""
         lanes: dict[Lane, list[Submission]] = defaultdict(list)
         for submission in self.history.submissions:
-            if submission.let_in and submission.outcome is not Outcome.OVERLOADED:
+            if submission.admitted and submission.outcome is not Outcome.OVERLOADED:
                 lanes[submission.gateway, submission.round_id].append(submission)
         return lanes
 
@@ -58,7 +59,7 @@ class Evidence:
 
     @cached_property
     def decisions(self) -> dict[tuple[int, bytes], list[tuple[bool, Decision]]]:
-        """By batch and identity, all that the server ever decided; with it, whether a duplicate of a call did."""
+        """All decisions of the server by batch and identity; each with whether a duplicate of a call made it."""
         found: dict[tuple[int, bytes], list[tuple[bool, Decision]]] = defaultdict(list)
         for call in self.history.calls:
             for time, (_, decisions) in enumerate(call.decided):
@@ -68,11 +69,11 @@ class Evidence:
 
     @cached_property
     def claimed_from(self) -> dict[tuple[str, bytes], int]:
-        """The position at which each person was first told that they have a claim."""
+        """The position at which each identity was first answered with a claim, by round and identity."""
         first: dict[tuple[str, bytes], int] = {}
         for submission in self.history.submissions:
-            for at, decision in submission.told:
+            for at, decision in submission.answers:
                 if decision.outcome in CLAIMED:
-                    who = submission.round_id, submission.identity
-                    first[who] = min(first.get(who, at.position), at.position)
+                    claimant = submission.round_id, submission.identity
+                    first[claimant] = min(first.get(claimant, at.position), at.position)
         return first

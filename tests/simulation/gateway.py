@@ -1,4 +1,4 @@
-"""A gateway of the simulation: the engine as it ships. Only `submit` is looked at, by which every claim comes in."""
+"""A gateway of the simulation: the production engine, with `submit`, the entry of every claim, recorded."""
 
 from typing import cast
 
@@ -13,7 +13,7 @@ from tests.simulation.server import Connection, Server
 
 
 class Gateway(ClaimEngine):
-    """On the loop's clock, which is the engine's own choice: here that is the simulated one."""
+    """The engine on the clock of the event loop, which is the simulated one."""
 
     def __init__(self, number: int, server: Server, history: History, limits: BatchLimits) -> None:
         self.number = number
@@ -22,15 +22,15 @@ class Gateway(ClaimEngine):
         super().__init__(cast(ClaimStore, Connection(server, number)), self.counts, limits)
 
     def submit(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
-        """As the engine's; who asks and what is told is written down, before anybody else learns of it."""
-        submission = self._history.asks(self.number, round_id, identity)
+        """See `ClaimEngine.submit`. Records the claim before it is handled and the answer before it is delivered."""
+        submission = self._history.record_claim(self.number, round_id, identity)
 
-        def told(decision: Decision) -> None:
-            self._history.tells(submission, decision)
+        def record_and_deliver(decision: Decision) -> None:
+            self._history.record_answer(submission, decision)
             deliver(decision)
 
-        super().submit(round_id, identity, told, epoch)
-        # Who is told at once was not let in.
-        submission.let_in = not submission.told
+        super().submit(round_id, identity, record_and_deliver, epoch)
+        # A claim that is answered at once was not admitted.
+        submission.admitted = not submission.answers
         waiting = len(self._batchers.get((round_id, epoch), ()))
         self._history.deepest_queue = max(self._history.deepest_queue, waiting)

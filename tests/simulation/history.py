@@ -1,4 +1,4 @@
-"""What happened in one run, in order: written down by whoever saw it, judged by `oracle.py` once all is over.
+"""The events of one run, in order: recorded by the parts of the simulation, judged by `oracle.py` after the run.
 
 A position is a place in the order of events of the whole run, which is also its real-time order.
 """
@@ -19,20 +19,20 @@ REFUSED = frozenset(
 UNKNOWN = frozenset({Outcome.OVERLOADED, Outcome.UNAVAILABLE})
 
 
-# When, what, and the details: the first of them is the number or the round that it is about.
+# Seconds, kind, and details: the first detail is the number or the round that the event is about.
 _Event = tuple[float, str, tuple[Any, ...]]
 
 
 class Moment(NamedTuple):
-    """When something happened; `lag_seconds` is how late the loop's timers had been until then, all together."""
+    """When an event happened; `lag_seconds` is the sum of the delays of all timers until then."""
 
     position: int
     seconds: float
     lag_seconds: float
 
 
-class Telling(NamedTuple):
-    """Somebody was told a decision."""
+class Answer(NamedTuple):
+    """The decision that was delivered for a submission."""
 
     at: Moment
     decision: Decision
@@ -40,27 +40,27 @@ class Telling(NamedTuple):
 
 @dataclass(slots=True)
 class Submission:
-    """One claim, from the door of a gateway to what was told: once, if all is well."""
+    """One claim, from its arrival at a gateway to its answers, of which there must be exactly one."""
 
     number: int
     gateway: int
     round_id: str
     identity: bytes
     at: Moment
-    told: list[Telling] = field(default_factory=list)
-    let_in: bool = False
+    answers: list[Answer] = field(default_factory=list)
+    admitted: bool = False
 
     @property
     def outcome(self) -> Outcome:
-        """What was told, of a submission that was told something."""
-        return self.told[0].decision.outcome
+        """The outcome of the first answer. Raises IndexError where there is none."""
+        return self.answers[0].decision.outcome
 
 
 @dataclass(slots=True)
 class Call:
-    """One call to the store. `batch` is the task that made it: those of one batch are its attempts, in order.
+    """One call to the store. The calls of one `batch` are its attempts, in order.
 
-    `decided` has the decisions each time that the server decided it: none if it never arrived, two if it came twice.
+    `decided` has one entry for each time that the server decided it: none if it never arrived, two if it came twice.
     """
 
     number: int
@@ -78,13 +78,13 @@ class Call:
 
 
 class History:
-    """Everything that was seen, and how often each thing worth counting was met."""
+    """All recorded events, and the number of each fault and special case that was met."""
 
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
         self._batches: dict[Any, int] = {}
         self._events: list[_Event] = []
-        self._tellings = 0
+        self._answered = 0
         self.submissions: list[Submission] = []
         self.calls: list[Call] = []
         self.attempts: list[list[Call]] = []
@@ -93,28 +93,28 @@ class History:
         self.met: Counter[str] = Counter()
 
     def note(self, kind: str, *details: Any) -> None:
-        """Write one event down."""
+        """Record one event."""
         self._events.append((self._loop.time(), kind, details))
 
     def now(self) -> Moment:
-        """This moment."""
+        """The present moment."""
         return Moment(len(self._events), self._loop.time(), self._loop.lag_seconds)
 
-    def asks(self, gateway: int, round_id: str, identity: bytes) -> Submission:
-        """A claim comes to the door."""
+    def record_claim(self, gateway: int, round_id: str, identity: bytes) -> Submission:
+        """Record the arrival of a claim at a gateway."""
         submission = Submission(len(self.submissions), gateway, round_id, identity, self.now())
         self.submissions.append(submission)
-        self.note("asks", submission.number, gateway, round_id, person(identity))
+        self.note("claims", submission.number, gateway, round_id, person(identity))
         return submission
 
-    def tells(self, submission: Submission, decision: Decision) -> None:
-        """It is told what became of it."""
-        submission.told.append(Telling(self.now(), decision))
-        self._tellings += 1
-        self.note("is told", submission.number, decision.outcome.value, decision.serial)
+    def record_answer(self, submission: Submission, decision: Decision) -> None:
+        """Record the answer to a submission."""
+        submission.answers.append(Answer(self.now(), decision))
+        self._answered += 1
+        self.note("responds", submission.number, decision.outcome.value, decision.serial)
 
-    def calls_store(self, gateway: int, round_id: str, task: Any, identities: Sequence[bytes], in_flight: int) -> Call:
-        """A batch asks the store. A task is a batch: whoever asks again does so from the same one."""
+    def record_call(self, gateway: int, round_id: str, task: Any, identities: Sequence[bytes], in_flight: int) -> Call:
+        """Record a call to the store. A task is a batch: its retries are made by the same task."""
         batch = self._batches.setdefault(task, len(self._batches))
         if batch == len(self.attempts):
             self.attempts.append([])
@@ -127,33 +127,33 @@ class History:
         self.note("calls", call.number, gateway, round_id, f"batch {batch}, attempt {call.attempt}", len(identities))
         return call
 
-    def decides(self, call: Call, decisions: list[Decision]) -> None:
-        """The server has decided a call."""
+    def record_decisions(self, call: Call, decisions: list[Decision]) -> None:
+        """Record that the server decided a call."""
         call.decided.append((self.now(), decisions))
         outcomes = Counter(decision.outcome.value for decision in decisions)
         self.note("decides", call.number, ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items()))
 
-    def error(self, error: BaseException | None) -> None:
-        """Something raised where nobody was there to catch it."""
+    def record_error(self, error: BaseException | None) -> None:
+        """Record an exception that nothing caught."""
         if error is not None:
             self.errors.append(error)
 
     def undecided(self) -> int:
-        """Claims that nobody has been told about."""
-        return len(self.submissions) - self._tellings
+        """The number of claims without an answer."""
+        return len(self.submissions) - self._answered
 
     def digest(self) -> str:
-        """The same for two runs exactly if the same happened at the same times in the same order."""
+        """A hash of all events: equal for two runs with the same events at the same times in the same order."""
         return hashlib.blake2b(repr(self._events).encode(), digest_size=16).hexdigest()
 
     def trace(self, last: int) -> str:
-        """The last events, one a line, for people."""
+        """The last events, one a line."""
         left_out = max(0, len(self._events) - last)
         lines = [f"  … {left_out} events before"] if left_out else []
         return "\n".join([*lines, *map(_line, self._events[left_out:])])
 
     def trace_of(self, number: int) -> str:
-        """The events of one submission, of the calls that asked for its person, and of the operator, one a line."""
+        """The events of one submission, of the calls with its identity, and of the operator, one a line."""
         submission = self.submissions[number]
         calls = {
             call.number
@@ -163,7 +163,7 @@ class History:
         of_round, of_submission = {submission.round_id}, {number}
         wanted: dict[str, set[Any]] = {
             **dict.fromkeys(("creates", "edits"), of_round),
-            **dict.fromkeys(("asks", "is told"), of_submission),
+            **dict.fromkeys(("claims", "responds"), of_submission),
             **dict.fromkeys(("calls", "fate", "decides", "fails", "answers"), calls),
         }
         return "\n".join(_line(event) for event in self._events if event[2][0] in wanted.get(event[1], ()))
@@ -175,5 +175,5 @@ def _line(event: _Event) -> str:
 
 
 def person(identity: bytes) -> str:
-    """An identity as the trace has it."""
+    """An identity as text for the trace."""
     return f"person {int.from_bytes(identity, 'big')}"

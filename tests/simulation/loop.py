@@ -1,7 +1,7 @@
-"""An event loop on virtual time: where asyncio would wait, its clock jumps. Nothing ever sleeps for real.
+"""An event loop on virtual time: where asyncio would wait, its clock jumps. It never sleeps.
 
-What asyncio promises holds here: callbacks run in the order they were registered in. What it does not promise is drawn
-from the seed: which of two timers that are due together runs first, and how much later than it asked each one runs.
+The promises of asyncio hold: callbacks run in the order of their registration. What it leaves open is drawn from the
+seed: which of two timers that are due together runs first, and the delay of each timer.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from typing import Any
 # Two timers within this of each other may run in either order.
 TIE_SECONDS = 2e-6
 _LAG_SECONDS = 0.0005
-# A loop that is busy for so many turns without waiting once is not going to wait any more.
-_MAX_BUSY_TURNS = 20_000
-# A run is over in a minute or two; what is scheduled after that is somebody going round in circles.
+# After so many iterations without a wait the loop is taken to be in an endless cycle.
+_MAX_BUSY_ITERATIONS = 20_000
+# A run takes a minute or two of virtual time; one that takes longer is in an endless cycle.
 _MAX_SECONDS = 1800.0
 
 
 class Stuck(Exception):
-    """The run cannot come to its end: a deadlock, or something that goes round in circles."""
+    """The run cannot end: a deadlock or an endless cycle."""
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """`lag_seconds` is by how much timers have been late so far, all together: no wait can owe more to it."""
+    """`lag_seconds` is the sum of the delays of all timers so far: no wait was prolonged by more."""
 
     def __init__(self, rng: Random, freeze_share: float = 0.0) -> None:
-        """`freeze_share` of all waits end late by up to 0.4 s, as when the process was not given a processor."""
+        """`freeze_share` of all waits end up to 0.4 s late, as when the process is not scheduled."""
         self._rng = rng
         self._freeze_share = freeze_share
         self._seconds = 0.0
@@ -42,7 +42,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
-        """As asyncio's, but which of two that are due together comes first is anybody's guess."""
+        """As in asyncio, but of two timers that are due together a random one runs first."""
         return super().call_at(when + TIE_SECONDS * self._rng.random(), callback, *args, context=context)
 
     def _jump(self, timeout: float) -> None:
@@ -57,22 +57,22 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
 
 class _Jumping(selectors.SelectSelector):
-    """Watches no file: to wait is to let the clock jump."""
+    """Watches no file: instead of waiting it lets the clock jump."""
 
     def __init__(self, jump: Callable[[float], None]) -> None:
         super().__init__()
         self._jump = jump
-        self._busy_turns = 0
+        self._busy_iterations = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Nothing was ready, and `timeout` has passed."""
+        """Let `timeout` pass; returns no ready file. Raises Stuck for a deadlock or an endless cycle."""
         if timeout is None:
             raise Stuck("deadlock: nothing is scheduled, so nothing will ever happen again")
         if timeout > 0:
-            self._busy_turns = 0
+            self._busy_iterations = 0
             self._jump(timeout)
             return []
-        self._busy_turns += 1
-        if self._busy_turns > _MAX_BUSY_TURNS:
-            raise Stuck(f"the loop has been busy for {_MAX_BUSY_TURNS} turns in which no time has passed")
+        self._busy_iterations += 1
+        if self._busy_iterations > _MAX_BUSY_ITERATIONS:
+            raise Stuck(f"the loop has been busy for {_MAX_BUSY_ITERATIONS} iterations in which no time has passed")
         return []

@@ -4,7 +4,7 @@ from tests.mutation import Mutant
 
 MUTANTS = (
     Mutant(
-        "simulated: a retry's answers told to others",
+        "simulated: a retry's answers go to others",
         "claimd/engine/batcher.py",
         "claims, attempt.claims = attempt.claims, []",
         "claims, attempt.claims = attempt.claims[:: -1 if attempt.failures else 1], []",
@@ -32,7 +32,7 @@ MUTANTS = (
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
-        "simulated: a batch told twice",
+        "simulated: a batch answered twice",
         "claimd/engine/batcher.py",
         "claims, attempt.claims = attempt.claims, []",
         "claims = attempt.claims",
@@ -74,14 +74,14 @@ MUTANTS = (
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
-        "simulated: nobody wakes the queue after a call",
+        "simulated: the queue stops after a call",
         "claimd/engine/batcher.py",
         "        self._calls.discard(call)\n        self._send()\n",
         "        self._calls.discard(call)\n",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
-        "simulated: nobody wakes the queue again",
+        "simulated: the queue is scheduled once only",
         "claimd/engine/batcher.py",
         "        self._scheduled = False\n        while self._may_send():",
         "        while self._may_send():",
@@ -130,7 +130,7 @@ MUTANTS = (
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
-        "simulated: a bug leaves its batch untold",
+        "simulated: a bug leaves its batch unanswered",
         "claimd/engine/batcher.py",
         "            self._decided(attempt.claims, [_UNAVAILABLE] * len(attempt.claims))\n\n",
         "            pass\n\n",
@@ -158,7 +158,7 @@ MUTANTS = (
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
-        "simulated: nobody let in to find out",
+        "simulated: no claim admitted to find out",
         "claimd/engine/batcher.py",
         "ahead and self._expected_wait.",
         "self._expected_wait.",

@@ -1,4 +1,4 @@
-"""The operator: stock raised and lowered, rounds paused, resumed, closed, reopened, created late, windows moved."""
+"""The operator: creates rounds, some late, and edits stock, flags and windows."""
 
 from random import Random
 from typing import Any
@@ -8,13 +8,13 @@ from claimd.domain.rounds import Definition, Round
 from tests.simulation.history import History
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.scenario import Scenario
-from tests.simulation.server import Server, at_once
+from tests.simulation.server import Server, run_at_once
 
 _DAY_MS = 86_400_000
 
 
 class Operator:
-    """Sits at the server: edits always arrive, as it is the claims that are tried here."""
+    """Edits the model directly, so that every edit arrives: the simulation tests claims, not edits."""
 
     def __init__(self, loop: SimulatedLoop, rng: Random, scenario: Scenario, history: History, server: Server) -> None:
         self._loop = loop
@@ -24,7 +24,7 @@ class Operator:
         self._server = server
 
     def schedule(self) -> None:
-        """Create the rounds, some of them late, and make edits at the moments of the scenario."""
+        """Create the rounds, some of them late, and schedule the edits of the scenario."""
         for round_id in self._scenario.round_ids:
             if self._rng.random() < 0.9:
                 self._create(round_id)
@@ -34,7 +34,7 @@ class Operator:
             self._loop.call_at(at, self._edit)
 
     def open_wide(self, round_id: str, stock: int) -> None:
-        """Let everybody in: so much stock is left, and nothing else is in the way."""
+        """Edit a round so that it is open and exactly `stock` packs are left."""
         state = self._round(round_id)
         self._change(
             round_id,
@@ -53,12 +53,12 @@ class Operator:
         definition = Definition(
             round_id, "A round", self._scenario.stock[round_id], now_ms + opens_in_ms, now_ms + _DAY_MS
         )
-        at_once(self._server.model.round_create(definition, "the drop"))
+        run_at_once(self._server.model.round_create(definition, "the drop"))
         self._history.note("creates", round_id, f"{definition.total} in stock, opens in {opens_in_ms} ms")
 
     def _edit(self) -> None:
         round_id = self._rng.choice(self._scenario.round_ids)
-        if at_once(self._server.model.round(round_id)).round is not None:
+        if run_at_once(self._server.model.round(round_id)).round is not None:
             changes = self._draw_changes(self._round(round_id))
             if self._change(round_id, changes):
                 self._history.met.update(f"{field} edited" for field in changes)
@@ -77,11 +77,11 @@ class Operator:
         return {"closes_at_ms": now_ms + self._rng.choice((-1000, 500, _DAY_MS))}
 
     def _change(self, round_id: str, changes: dict[str, Any]) -> bool:
-        edited = at_once(self._server.model.round_edit(round_id, changes, "as it must be"))
+        edited = run_at_once(self._server.model.round_edit(round_id, changes, "as it must be"))
         self._history.note("edits", round_id, changes, edited.outcome.value)
         return edited.outcome is EditOutcome.DONE
 
     def _round(self, round_id: str) -> Round:
-        state = at_once(self._server.model.round(round_id)).round
+        state = run_at_once(self._server.model.round(round_id)).round
         assert state is not None
         return state

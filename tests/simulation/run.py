@@ -1,6 +1,6 @@
-"""One seed from beginning to end: the storm, the calm after it, and the judgement.
+"""One seed: the storm, which has the faults, the calm after it, and the verdict of the oracle.
 
-The same seed gives the same run, event for event, in any process: everything that is drawn comes from one generator.
+The same seed gives the same run, event for event, in any process: all random numbers come from one generator.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from tests.simulation.oracle import violation
 from tests.simulation.scenario import Scenario, draw_scenario
 from tests.simulation.server import Server
 
-# After a call of two seconds, twenty quick ones bring the expected wait below the least that any door here allows.
+# After a call of two seconds, twenty quick ones bring the expected wait below every limit of admission used here.
 _MAX_WAVES = 30
-# Asked for at once in calm weather: fewer than the narrowest queue holds, or than a batch.
+# The most claims at once in the calm: fewer than a batch.
 _LARGEST_WAVE = 200
 
 Item = TypeVar("Item")
@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a seed's run went; `violation` is None where every rule was kept, `evidence` if it never came to an end."""
+    """The result of one seed. `violation` is None where all rules were kept, `evidence` where the run did not end."""
 
     seed: int
     scenario: Scenario
@@ -44,18 +44,18 @@ class Run:
 
 
 class Unserved(Exception):
-    """Somebody is not served although nothing is wrong."""
+    """A claim is not decided although there is no fault."""
 
 
 def simulate(seed: int) -> Run:
-    """Run one seed. Raises nothing: what goes wrong is the violation."""
+    """Run one seed. A failure is returned as `violation`, not raised."""
     rng = Random(seed)
     scenario = draw_scenario(rng)
     loop = SimulatedLoop(rng, scenario.freeze_share)
-    # Faults are what this is about: the engine's word of each would be thousands of lines.
+    # The engine logs every fault, which would be thousands of lines.
     logging.getLogger("claimd.engine.batcher").setLevel(logging.CRITICAL + 1)
     history = History(loop)
-    loop.set_exception_handler(lambda _, context: history.error(context.get("exception")))
+    loop.set_exception_handler(lambda _, context: history.record_error(context.get("exception")))
     drop = _Drop(loop, rng, scenario, history)
     evidence: Evidence | None = None
     try:
@@ -70,7 +70,7 @@ def simulate(seed: int) -> Run:
 
 
 class _Drop:
-    """All parts of one run."""
+    """The parts of one run."""
 
     def __init__(self, loop: SimulatedLoop, rng: Random, scenario: Scenario, history: History) -> None:
         self._loop = loop
@@ -81,7 +81,7 @@ class _Drop:
         self._operator = Operator(loop, rng, scenario, history, self._server)
 
     async def run(self) -> Evidence:
-        """The storm, then what must be true of calm weather; what there is to judge both by."""
+        """Run the storm, then the calm; returns the evidence for both. Raises Unserved, Stuck."""
         gateways = [
             Gateway(number, self._server, self._history, self._scenario.limits)
             for number in range(self._scenario.gateways)
@@ -90,7 +90,7 @@ class _Drop:
         await self._storm(gateways, crowd)
         calm_from = self._history.now().position
         await self._settle(gateways, self._unsettled())
-        await self._serve_everybody(gateways, crowd)
+        await self._serve_all(gateways, crowd)
         counted = Counter[tuple[str, str]]()
         for gateway in gateways:
             counted.update(gateway.counts.claims)
@@ -105,10 +105,10 @@ class _Drop:
         )
 
     async def _storm(self, gateways: list[Gateway], crowd: Crowd) -> None:
-        """Until nobody asks any more, everybody is told, and nothing is on its way to the server."""
+        """Run the faults until all claims have arrived and were answered, and no call is under way to the server."""
         self._operator.schedule()
         for at, trouble, seconds in self._scenario.troubles:
-            self._loop.call_at(at, self._server.befall, trouble, seconds)
+            self._loop.call_at(at, self._server.begin_trouble, trouble, seconds)
         crowd.schedule()
         await asyncio.sleep(self._scenario.storm_seconds)
         self._server.calm_down()
@@ -117,53 +117,55 @@ class _Drop:
             await gateway.drain()
         self._history.note("drained", f"{self._history.undecided()} claims undecided")
         await asyncio.sleep(max(self._scenario.edits, default=0.0) - self._loop.time() + 0.001)
-        await self._server.quiet()
+        await self._server.wait_until_idle()
 
     def _unsettled(self) -> list[tuple[str, bytes]]:
-        """Who was told that nothing is known, and never that they hold a claim."""
+        """The (round, identity) pairs with an unknown outcome and no answer with a claim."""
         outcomes: dict[tuple[str, bytes], set[Outcome]] = {}
         for submission in self._history.submissions:
-            who = submission.round_id, submission.identity
-            outcomes.setdefault(who, set()).update(decision.outcome for _, decision in submission.told)
-        return [who for who, told in outcomes.items() if told & UNKNOWN and not told & CLAIMED]
+            claimant = submission.round_id, submission.identity
+            outcomes.setdefault(claimant, set()).update(decision.outcome for _, decision in submission.answers)
+        return [claimant for claimant, answered in outcomes.items() if answered & UNKNOWN and not answered & CLAIMED]
 
-    async def _settle(self, gateways: list[Gateway], people: list[tuple[str, bytes]]) -> None:
-        """Everybody in doubt asks again, in calm weather: in a few attempts each learns for certain."""
-        for some in _slices(people, min(_LARGEST_WAVE, self._scenario.limits.max_waiting)):
+    async def _settle(self, gateways: list[Gateway], claimants: list[tuple[str, bytes]]) -> None:
+        """Retry for all `claimants`, in the calm. Raises Unserved where an outcome is still unknown after _MAX_WAVES."""
+        for some in _slices(claimants, min(_LARGEST_WAVE, self._scenario.limits.max_waiting)):
             waiting = some
             for _ in range(_MAX_WAVES):
                 waiting = [
-                    (told.round_id, told.identity)
-                    for told in await self._ask_all(gateways, waiting)
-                    if told.outcome in UNKNOWN
+                    (asked.round_id, asked.identity)
+                    for asked in await self._ask_all(gateways, waiting)
+                    if asked.outcome in UNKNOWN
                 ]
                 if not waiting:
                     break
             else:
                 round_id, identity = waiting[0]
-                raise Unserved(f"{person(identity)} of {round_id} is in doubt after {_MAX_WAVES} tries in calm weather")
+                raise Unserved(
+                    f"{person(identity)} of {round_id} is unknown after {_MAX_WAVES} retries without a fault"
+                )
 
-    async def _serve_everybody(self, gateways: list[Gateway], crowd: Crowd) -> None:
-        """With stock for all and no other fault, a newcomer at each gateway gets a claim, of each round."""
+    async def _serve_all(self, gateways: list[Gateway], crowd: Crowd) -> None:
+        """With stock for all and no fault, a new identity at each gateway is granted a claim in each round."""
         for round_id in {submission.round_id: None for submission in self._history.submissions}:
             self._operator.open_wide(round_id, stock=len(gateways))
-            newcomers = [(round_id, crowd.stranger()) for _ in gateways]
+            newcomers = [(round_id, crowd.new_identity()) for _ in gateways]
             await self._settle(gateways, newcomers)
-            for told in self._history.submissions[-len(newcomers) :]:
-                if told.outcome is not Outcome.GRANTED:
-                    raise Unserved(f"a newcomer to {round_id} was told {told.outcome}, with stock for everybody")
+            for asked in self._history.submissions[-len(newcomers) :]:
+                if asked.outcome is not Outcome.GRANTED:
+                    raise Unserved(f"a newcomer to {round_id} was answered {asked.outcome}, with stock for all")
 
-    async def _ask_all(self, gateways: list[Gateway], people: list[tuple[str, bytes]]) -> list[Submission]:
-        """Have each ask at a gateway of their own, always the same, and return when all are told."""
+    async def _ask_all(self, gateways: list[Gateway], claimants: list[tuple[str, bytes]]) -> list[Submission]:
+        """Claim for all, each identity at one fixed gateway; returns the submissions, all answered. Raises Unserved."""
         first = len(self._history.submissions)
-        for round_id, identity in people:
+        for round_id, identity in claimants:
             gateway = gateways[int.from_bytes(identity, "big") % len(gateways)]
             gateway.submit(round_id, identity, lambda _: None)
         for gateway in gateways:
             await gateway.drain()
         asked = self._history.submissions[first:]
-        if not all(submission.told for submission in asked):
-            raise Unserved("drained, and somebody has not been told")
+        if not all(submission.answers for submission in asked):
+            raise Unserved("drained, and a claim has no answer")
         return asked
 
 

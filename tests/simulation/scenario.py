@@ -1,6 +1,6 @@
-"""What a seed's run is made of: who asks, how much there is, and what goes wrong how often. All drawn, nothing decided.
+"""The scenario of a seed: clients, stock, and the kinds and rates of faults. It is drawn at random before the run.
 
-Each fault is left out of half of the runs: faults that are always there hide what only happens when they are not.
+Each fault is left out of half of the runs: a fault that is always present hides what happens only without it.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from claimd.engine.batcher import BatchLimits
 
 
 class Fate(StrEnum):
-    """What becomes of one call on its way; without a fault it is ANSWERED."""
+    """The fate of one call; without a fault it is ANSWERED."""
 
     ANSWERED = "answered"
     SLOW = "answered slowly"
@@ -20,11 +20,11 @@ class Fate(StrEnum):
     REFUSED = "refused for certain"
     LATE = "decided long after the caller gave up"
     TWICE = "decided twice"
-    BUG = "an error that nobody foresaw"
+    BUG = "an unexpected error"
 
 
 class Trouble(StrEnum):
-    """What befalls the server for a while."""
+    """A fault of the server that lasts for a while."""
 
     CRASH = "server gone, calls in flight cut off"
     DEAF = "server gone, calls hang"
@@ -35,16 +35,17 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`rates` are shares of all calls; `troubles` begin at a moment and last for some seconds.
+    """The parameters of one run. `rates` are shares of all calls.
 
-    `crowds` are moments at which more than a batch asks at once.
+    `troubles` are (start, kind, duration), times in seconds. `gatherings` and `crowds` are (start, number of claims); a
+    crowd is larger than a batch and comes at once.
     """
 
     gateways: int
     round_ids: tuple[str, ...]
     limits: BatchLimits
     storm_seconds: float
-    people: int
+    identity_count: int
     crowds: tuple[tuple[float, int], ...]
     gatherings: tuple[tuple[float, int], ...]
     rates: dict[Fate, float]
@@ -57,7 +58,7 @@ class Scenario:
     stock: dict[str, int] = field(default_factory=dict)
 
 
-# How bad each fault is where a run has it.
+# The highest rate of each fault in a run that has it.
 _WORST_RATE = {
     Fate.SLOW: 0.3,
     Fate.LOST: 0.3,
@@ -70,11 +71,11 @@ _WORST_RATE = {
 
 
 def draw_scenario(rng: Random) -> Scenario:
-    """One of very many. A run in twelve is calm: what holds in a storm must hold there, too."""
+    """Draw a scenario. One run in twelve has no faults: the rules must hold there too."""
     calm = rng.random() < 1 / 12
     storm_seconds = rng.choice((0.5, 3.0, 12.0))
     round_ids = ("r1", "r2", "r3")[: rng.choice((1, 1, 2, 3))]
-    people = rng.choice((3, 20, 80))
+    identity_count = rng.choice((3, 20, 80))
     gatherings = _moments(rng, storm_seconds, rng.randint(3, 14), 1, 30)
     crowds = _moments(rng, storm_seconds, rng.randint(1, 2), 500, 2200) if rng.random() < 0.15 else ()
     asking = sum(size for _, size in (*gatherings, *crowds))
@@ -87,7 +88,7 @@ def draw_scenario(rng: Random) -> Scenario:
             deadline_seconds=rng.choice((0.3, 1.5, 4.0, 4.0)),
         ),
         storm_seconds=storm_seconds,
-        people=people,
+        identity_count=identity_count,
         crowds=crowds,
         gatherings=gatherings,
         rates={} if calm else _rates(rng),
@@ -98,7 +99,8 @@ def draw_scenario(rng: Random) -> Scenario:
         insistence=rng.choice((0.0, 0.3, 0.8)),
         request_seconds=rng.choice((0.0005, 0.005, 0.03)),
         stock={
-            round_id: rng.choice((1, rng.randint(1, people), rng.randint(1, asking), asking)) for round_id in round_ids
+            round_id: rng.choice((1, rng.randint(1, identity_count), rng.randint(1, asking), asking))
+            for round_id in round_ids
         },
     )
 

@@ -1,7 +1,7 @@
-"""The server and the way to it: the model of the store, behind a network that fails in every way the contract allows.
+"""The server and the network to it: the model of the store, behind a network that fails in every way `ClaimStore` allows.
 
-The model decides; nothing here knows what a right decision is. A connection keeps the store's promise: no answer within
-`CALL_SECONDS` is StoreUnavailable, and StoreRejected is only said where nothing was done and nothing will be.
+The model decides; nothing here knows what a right decision is. A connection keeps the promises of `ClaimStore`: without an
+answer within `CALL_SECONDS` it raises StoreUnavailable, and StoreRejected only if the call never has an effect.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from tests.simulation.history import Call, History
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.scenario import Fate, Scenario, Trouble
 
-# As the real store has it; written down again, as it is part of what the engine's longest wait follows from.
+# The timeout of the real store. Repeated here, as the longest wait for an answer follows from it.
 CALL_SECONDS = 2.0
-# From here on all calls are answered within this, both ways together.
+# The longest round trip of a call in the calm.
 CALM_CALL_SECONDS = 0.02
 
-UNFORESEEN = "nobody foresaw this"
+UNFORESEEN = "an error that the engine does not expect"
 
 _EPOCH_MS = 1_770_000_000_000
 
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 
 class Server:
-    """One for all gateways of a run."""
+    """The server of all gateways of a run."""
 
     def __init__(self, loop: SimulatedLoop, rng: Random, scenario: Scenario, history: History) -> None:
         self._loop = loop
@@ -44,23 +44,23 @@ class Server:
         self._gone_until = 0.0
         self._stalled_until = 0.0
         self._calm = False
-        self._on_the_way = 0
-        self._nothing_comes = asyncio.Event()
-        self._nothing_comes.set()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._waiting_for_reply: dict[int, Reply] = {}
         self._in_flight: Counter[tuple[int, str]] = Counter()
         self.model = MemoryStore(self.now_ms)
 
     def now_ms(self) -> int:
-        """The server's clock, which may be set back and forth; never before 1970."""
+        """The clock of the server in milliseconds since 1970, which troubles set back and forth."""
         return _EPOCH_MS + int(self._loop.time() * 1000) + self._clock_offset_ms
 
-    async def quiet(self) -> None:
-        """Return when no call is on its way to the server: one that nobody waits for any more may be, for long."""
-        await self._nothing_comes.wait()
+    async def wait_until_idle(self) -> None:
+        """Return when no call is under way; one that its caller has given up may be for long."""
+        await self._idle.wait()
 
-    def befall(self, trouble: Trouble, seconds: float) -> None:
-        """Trouble begins, and lasts for so long."""
+    def begin_trouble(self, trouble: Trouble, seconds: float) -> None:
+        """Begin a trouble that lasts for `seconds`."""
         self._history.note("trouble", trouble.value, f"{seconds:.3f} s")
         self._history.met[trouble.value] += 1
         until = self._loop.time() + seconds
@@ -72,21 +72,21 @@ class Server:
         elif trouble is Trouble.STALL:
             self._stalled_until = until
         else:
-            # Seconds of trouble are minutes of clock: it jumps over whole windows.
+            # A second of trouble is a step of a minute, so that the clock skips whole windows.
             step_ms = int(seconds * 60_000)
             self._clock_offset_ms += step_ms if trouble is Trouble.CLOCK_FORWARD else -step_ms
 
     def calm_down(self) -> None:
-        """The end of all faults; what is on its way already keeps its fate."""
+        """End all faults; calls that are under way keep their fate."""
         self._calm = True
         self._gone_until = self._stalled_until = 0.0
         self._history.note("calm", "all faults end")
 
     async def claim(self, gateway: int, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
-        """As `ClaimStore.claim`, for one gateway."""
+        """See `ClaimStore.claim`; for one gateway."""
         lane = gateway, round_id
         self._in_flight[lane] += 1
-        call = self._history.calls_store(
+        call = self._history.record_call(
             gateway, round_id, asyncio.current_task(), identities, in_flight=self._in_flight[lane]
         )
         reply: Reply = self._loop.create_future()
@@ -163,13 +163,13 @@ class Server:
         self._loop.call_later(self._travel_seconds(), _fail, reply, RuntimeError(UNFORESEEN))
 
     def _lose_soon(self, reply: Reply) -> None:
-        """The caller finds out: at once, where the connection was closed, or by the time-out."""
+        """Fail the reply: soon, by a closed connection, or later, by the timeout."""
         if self._rng.random() < 0.6:
             self._loop.call_later(self._travel_seconds(), _fail, reply, StoreUnavailable("the connection was reset"))
 
     def _arrive_after(self, seconds: float, call: Call, reply: Reply | None) -> None:
-        self._on_the_way += 1
-        self._nothing_comes.clear()
+        self._under_way += 1
+        self._idle.clear()
         self._loop.call_later(seconds, self._arrive, call, reply)
 
     def _arrive(self, call: Call, reply: Reply | None) -> None:
@@ -177,13 +177,13 @@ class Server:
         if now < self._stalled_until:
             self._loop.call_at(self._stalled_until, self._arrive, call, reply)
             return
-        self._on_the_way -= 1
-        if not self._on_the_way:
-            self._nothing_comes.set()
+        self._under_way -= 1
+        if not self._under_way:
+            self._idle.set()
         if now < self._gone_until:
             return
-        decisions = at_once(self.model.claim(call.round_id, call.identities))
-        self._history.decides(call, decisions)
+        decisions = run_at_once(self.model.claim(call.round_id, call.identities))
+        self._history.record_decisions(call, decisions)
         if reply is not None:
             self._loop.call_later(self._travel_seconds(), _answer, reply, decisions)
 
@@ -201,20 +201,20 @@ _WAYS = {
 
 
 class Connection:
-    """The store as one gateway sees it: all that the engine asks of it is `claim`."""
+    """The store of one gateway. The engine uses only its `claim`."""
 
     def __init__(self, server: Server, gateway: int) -> None:
         self._server = server
         self._gateway = gateway
 
     async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int) -> list[Decision]:
-        """See `ClaimStore.claim`; nothing in a simulation edits eligibility."""
+        """See `ClaimStore.claim`. The epoch is always the first, as no simulated edit changes eligibility."""
         assert epoch == FIRST_EPOCH
         return await self._server.claim(self._gateway, round_id, identities)
 
 
-def at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """What the model says: it never waits, so no loop is needed, and it is one step of the simulation."""
+def run_at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine of the model, which never waits, to its end in one step of the simulation."""
     try:
         coroutine.send(None)
     except StopIteration as end:

@@ -1,4 +1,4 @@
-"""The oracle must object to runs that are wrong: each sound run here is forged in one way, and one rule must notice."""
+"""The oracle rejects wrong runs: each test forges a sound run in one way, and one rule must notice."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -7,53 +7,53 @@ import pytest
 
 from claimd.domain.log import EditEntry, GrantsEntry
 from claimd.domain.outcomes import Decision, Outcome
-from tests.simulation import batching, telling
-from tests.simulation.book import Book, read_books
+from tests.simulation import answers, batching
 from tests.simulation.evidence import Evidence
-from tests.simulation.history import Telling
+from tests.simulation.history import Answer
 from tests.simulation.oracle import violation
+from tests.simulation.replayed_log import ReplayedRound, replay_logs
 from tests.simulation.run import simulate
 
-Rule = Callable[[Evidence, dict[str, Book]], Iterator[str]]
+Rule = Callable[[Evidence, dict[str, ReplayedRound]], Iterator[str]]
 
-# One in which people of one round were granted claims at different times, and asked again.
+# A run with grants at different times in one round, and with replays.
 SEED = 5
 
 
-def told(evidence: Evidence, outcome: Outcome, decision: Decision) -> None:
-    """The last who was told the one is told the other."""
+def replace_last_answer(evidence: Evidence, outcome: Outcome, decision: Decision) -> None:
+    """Replace the answer of the last submission with this outcome."""
     last = [submission for submission in evidence.history.submissions if submission.outcome is outcome][-1]
-    last.told = [Telling(last.told[0].at, decision)]
+    last.answers = [Answer(last.answers[0].at, decision)]
 
 
-def nobody_told(evidence: Evidence) -> None:
-    """Somebody is not told."""
-    evidence.history.submissions[3].told.clear()
+def answer_removed(evidence: Evidence) -> None:
+    """A submission has no answer."""
+    evidence.history.submissions[3].answers.clear()
 
 
-def told_another_serial(evidence: Evidence) -> None:
-    """A serial that is somebody else's."""
-    told(evidence, Outcome.GRANTED, Decision(Outcome.GRANTED, 1, 1))
+def answered_another_serial(evidence: Evidence) -> None:
+    """An answer has the serial of another identity."""
+    replace_last_answer(evidence, Outcome.GRANTED, Decision(Outcome.GRANTED, 1, 1))
 
 
 def refused_after_a_claim(evidence: Evidence) -> None:
-    """Who was granted a claim is told, when asking again, that there is none."""
-    told(evidence, Outcome.REPLAYED, Decision(Outcome.SOLD_OUT))
+    """An identity with a claim is refused when it retries."""
+    replace_last_answer(evidence, Outcome.REPLAYED, Decision(Outcome.SOLD_OUT))
 
 
-def told_late(evidence: Evidence) -> None:
-    """An answer that took a minute longer than anybody has to wait."""
+def answered_late(evidence: Evidence) -> None:
+    """An answer comes a minute late."""
     submission = evidence.history.submissions[3]
-    at, decision = submission.told[0]
-    submission.told = [Telling(at._replace(seconds=at.seconds + 60.0), decision)]
+    at, decision = submission.answers[0]
+    submission.answers = [Answer(at._replace(seconds=at.seconds + 60.0), decision)]
 
 
 def newest_first(evidence: Evidence) -> None:
-    """Serials run against the order in which people came, in the books and in what they were told."""
+    """Serials are in reverse order of arrival, in the log and in the answers."""
     for submission in evidence.history.submissions:
-        at, decision = submission.told[0]
+        at, decision = submission.answers[0]
         if decision.serial:
-            submission.told = [Telling(at, decision._replace(serial=1_000_000 - decision.serial))]
+            submission.answers = [Answer(at, decision._replace(serial=1_000_000 - decision.serial))]
     for round_id, log in evidence.logs.items():
         evidence.logs[round_id] = [
             replace(entry, first_serial=1_000_000 - entry.first_serial) if isinstance(entry, GrantsEntry) else entry
@@ -62,7 +62,7 @@ def newest_first(evidence: Evidence) -> None:
 
 
 def edited(evidence: Evidence, **fields: str) -> None:
-    """The log begins with another definition than the one that was granted by."""
+    """Change the definition at the beginning of the log."""
     for log in evidence.logs.values():
         created = log[0]
         assert isinstance(created, EditEntry)
@@ -70,17 +70,17 @@ def edited(evidence: Evidence, **fields: str) -> None:
 
 
 def total_lowered(evidence: Evidence) -> None:
-    """More was granted than there was."""
+    """More claims were granted than the total."""
     edited(evidence, total="0")
 
 
 def opened_later(evidence: Evidence) -> None:
-    """It was granted before it opened."""
+    """Claims were granted before the round opened."""
     edited(evidence, opens_at_ms="9999999999999")
 
 
 def was_paused(evidence: Evidence) -> None:
-    """It was granted while paused."""
+    """Claims were granted while the round was paused."""
     edited(evidence, paused="1")
 
 
@@ -91,25 +91,25 @@ def grants_dropped(evidence: Evidence) -> None:
 
 
 FORGERIES: tuple[tuple[Callable[[Evidence], None], Rule], ...] = (
-    (nobody_told, telling.once),
-    (told_another_serial, telling.true_claims),
-    (refused_after_a_claim, telling.no_refusal_after_a_claim),
-    (newest_first, telling.real_time_order),
-    (told_late, batching.waits),
-    (total_lowered, read_books),
-    (opened_later, read_books),
-    (was_paused, read_books),
-    (grants_dropped, read_books),
+    (answer_removed, answers.once),
+    (answered_another_serial, answers.true_claims),
+    (refused_after_a_claim, answers.no_refusal_after_a_claim),
+    (newest_first, answers.real_time_order),
+    (answered_late, batching.bounded_waits),
+    (total_lowered, replay_logs),
+    (opened_later, replay_logs),
+    (was_paused, replay_logs),
+    (grants_dropped, replay_logs),
 )
 
 
 @pytest.mark.parametrize(("forge", "rule"), FORGERIES, ids=lambda part: part.__name__)
 def test_a_forged_run_is_noticed(forge: Callable[[Evidence], None], rule: Rule) -> None:
-    """The run is sound, and forged it breaks the rule, which is not the only one to notice perhaps."""
+    """The run is sound; once forged it breaks the rule, and perhaps others."""
     evidence = simulate(SEED).evidence
     assert evidence is not None
     assert violation(evidence) is None
     forge(evidence)
-    books: dict[str, Book] = {}
-    broken = list(read_books(evidence, books))
-    assert broken if rule is read_books else list(rule(evidence, books))
+    replayed: dict[str, ReplayedRound] = {}
+    broken = list(replay_logs(evidence, replayed))
+    assert broken if rule is replay_logs else list(rule(evidence, replayed))

@@ -1,4 +1,4 @@
-"""The oracle's reading of the store: the log replayed from its beginning, and held against the claims that are held."""
+"""The oracle's check of the store: the log is replayed from its beginning and compared with the claims."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from tests.simulation.history import person
 
 
 @dataclass
-class Book:
-    """One round as its log has it, up to an entry."""
+class ReplayedRound:
+    """The state of one round after the log entries read so far."""
 
     round_id: str
     fields: dict[str, str] = field(default_factory=lambda: {"paused": "0", "closed": "0"})
@@ -18,7 +18,7 @@ class Book:
     newest_ms: int = 0
 
     def read(self, entry: EditEntry | GrantsEntry) -> Iterator[str]:
-        """Take one more entry; what is wrong with it."""
+        """Apply one more entry; yields a sentence for each rule that it breaks."""
         if isinstance(entry, EditEntry):
             self.fields.update(entry.fields)
             return
@@ -35,7 +35,7 @@ class Book:
 
     def _check_open(self, entry: GrantsEntry) -> Iterator[str]:
         opens_at_ms, closes_at_ms = int(self.fields["opens_at_ms"]), int(self.fields["closes_at_ms"])
-        # A grant has the time of the one before where the clock is behind that: the true time was another.
+        # Where the clock was set back a grant has the time of the one before, so its own time is not known.
         if entry.at_ms != self.newest_ms and not opens_at_ms <= entry.at_ms < closes_at_ms:
             yield f"{self.round_id}: granted at {entry.at_ms}, outside {opens_at_ms} to {closes_at_ms}"
         if self.fields["paused"] == "1" or self.fields["closed"] == "1":
@@ -44,12 +44,12 @@ class Book:
             yield f"{self.round_id}: claimed_at goes back from {self.newest_ms} to {entry.at_ms}"
 
 
-def read_books(evidence: Evidence, books: dict[str, Book]) -> Iterator[str]:
-    """Fill `books` from the logs; what is wrong with them, or with the claims that are held."""
+def replay_logs(evidence: Evidence, replayed: dict[str, ReplayedRound]) -> Iterator[str]:
+    """Fill `replayed` from the logs; yields a sentence for each fault of a log or of the claims."""
     for round_id, log in evidence.logs.items():
-        book = books[round_id] = Book(round_id)
+        replay = replayed[round_id] = ReplayedRound(round_id)
         for entry in log:
-            yield from book.read(entry)
+            yield from replay.read(entry)
         held = {identity: (claim.serial, claim.claimed_at_ms) for identity, claim in evidence.held[round_id]}
-        if held != book.claims:
-            yield f"{round_id}: the claims that are held are not those of the log"
+        if held != replay.claims:
+            yield f"{round_id}: the claims are not those of the log"
