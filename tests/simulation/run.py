@@ -128,7 +128,7 @@ class _Drop:
         return [claimant for claimant, answered in outcomes.items() if answered & UNKNOWN and not answered & CLAIMED]
 
     async def _settle(self, gateways: list[Gateway], claimants: list[tuple[str, bytes]]) -> None:
-        """Retry for all `claimants`, in the calm. Raises Unserved where an outcome is still unknown after _MAX_WAVES."""
+        """Retry for all `claimants` in the calm. Raises Unserved if an outcome stays unknown for _MAX_WAVES."""
         for some in _slices(claimants, min(_LARGEST_WAVE, self._scenario.limits.max_waiting)):
             waiting = some
             for _ in range(_MAX_WAVES):
