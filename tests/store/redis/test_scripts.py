@@ -221,7 +221,7 @@ def test_includes_are_put_in_once_and_before_their_users(tmp_path: Path) -> None
         ),
     ],
 )
-def test_a_faulty_include_is_an_error_that_says_where(tmp_path: Path, files: dict[str, str], message: str) -> None:
+def test_the_error_for_a_faulty_include_has_file_and_line(tmp_path: Path, files: dict[str, str], message: str) -> None:
     """Missing files, cycles, malformed lines, and heads that do not fit, with file and line."""
     with pytest.raises(ScriptError, match=message):
         load_script("tried", lua_folder(tmp_path, **files))
