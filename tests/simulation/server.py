@@ -1,7 +1,7 @@
-"""The server and the network to it: the model of the store, behind a network that fails in every way `ClaimStore` allows.
+"""The server and the network to it: the model of the store, behind every failure that `ClaimStore` allows.
 
-The model decides; nothing here knows what a right decision is. A connection keeps the promises of `ClaimStore`: without an
-answer within `CALL_SECONDS` it raises StoreUnavailable, and StoreRejected only if the call never has an effect.
+The model decides; nothing here knows what a right decision is. A connection keeps the promises of `ClaimStore`: without
+an answer within `CALL_SECONDS` it raises StoreUnavailable, and StoreRejected only if the call never has an effect.
 """
 
 import asyncio
