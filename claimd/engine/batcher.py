@@ -1,9 +1,11 @@
-"""The batches of one round and epoch. No timer: a lone claim leaves with the turn of the loop it came in, and while a
-call is in flight the rest gathers, so that batches grow by themselves under load. First come, first served.
+"""The batches of one round and epoch, in the sequence in which the claims came.
 
-Must never drop a claim after it was sent: from then on only the server knows what became of it. A batch whose reply was
-lost is asked again, as the identity is the idempotency key; but what is then refused may still be granted by the first
-call, which nobody has seen the end of, so it is told as unknown.
+There is no timer: a lone claim is sent at the end of the event-loop iteration that it came in, and claims that come
+while a call is in flight gather for the next, so that batches grow by themselves under load.
+
+A claim is never dropped after it was sent: from then on only the server knows its outcome. A batch without a reply is
+sent again, as the identity is the idempotency key. A claim that the retry refuses may still be granted by the first
+call, which may reach the server later, so it is reported as UNAVAILABLE.
 """
 
 import asyncio
@@ -12,8 +14,8 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ldexp
 from operator import attrgetter
+from typing import Final
 
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import FIRST_EPOCH
@@ -23,7 +25,7 @@ from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.ports import MAX_BATCH, ClaimStore
 
 CALLS_IN_FLIGHT = 2
-# A batch takes milliseconds. One that takes so long hangs, or the server is slow, where a second call does no harm.
+# A batch takes milliseconds. A call that takes this long hangs, or the server is slow; a second call does no harm then.
 _HANGING_SECONDS = 0.25
 
 _FIRST_BACKOFF_SECONDS = 0.02
@@ -38,10 +40,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """A claim that would wait for longer than `max_wait_seconds` is refused at the door.
+    """Admission control rejects a claim that would wait for longer than `max_wait_seconds`.
 
-    `max_waiting` bounds the memory of those who wait. A claim that has waited for `deadline_seconds` is not sent any
-    more, nor sent again.
+    `max_waiting` is the largest number of waiting claims, which bounds their memory. A claim that is older than
+    `deadline_seconds` is neither sent nor sent again.
     """
 
     max_wait_seconds: float = 1.0
@@ -49,16 +51,18 @@ class BatchLimits:
     deadline_seconds: float = 4.0
 
 
-# Who is told a decision. Called once, from the loop; must not block, and what it raises is logged and goes no further.
+# Takes the decision on a claim. Called once, from the event loop; must not block. What it raises is logged.
 Deliver = Callable[[Decision], None]
 
 
-# Identity, who is told, and since when it waits: a plain tuple, as one is made for every claim.
+# Identity, receiver of the decision, and the time since which the claim waits. A plain tuple, as one is made for every
+# claim: a named one takes five times as long to make.
 _Waiting = tuple[bytes, Deliver, float]
+_SINCE: Final = 2
 
 
 class Batcher:
-    """Feeds the claims of one round to the store, in batches of at most MAX_BATCH."""
+    """Sends the claims of one round and epoch to the store, at most MAX_BATCH in a call. `clock` is in seconds."""
 
     def __init__(
         self,
@@ -84,21 +88,21 @@ class Batcher:
         self._scheduled = False
 
     def __len__(self) -> int:
-        """Claims that wait to be sent."""
+        """The number of claims that wait to be sent."""
         return len(self._waiting)
 
     @property
     def busy(self) -> bool:
-        """Whether claims wait or are in flight."""
+        """Whether any claim waits or is in flight."""
         return bool(self._waiting or self._calls)
 
     def submit(self, identity: bytes, deliver: Deliver) -> None:
-        """Have one claim decided; `deliver` is told the decision, whatever happens."""
+        """Have one claim decided. `deliver` gets the decision, or OVERLOADED or UNAVAILABLE, in every case."""
         now, waiting = self._clock(), self._waiting
-        # Who finds nobody waiting is let in whatever is expected: somebody has to find out when the server is back.
+        # A claim that finds no other waiting is always admitted, to find out when the server is back.
         limits, ahead = self._limits, len(waiting)
         if ahead >= limits.max_waiting or (ahead and self._expected_wait.seconds(ahead, now) > limits.max_wait_seconds):
-            self._turn_away(deliver)
+            self._reject(deliver)
             return
         waiting.append((identity, deliver, now))
         if not self._scheduled and self._may_send():
@@ -106,7 +110,7 @@ class Batcher:
             self._loop.call_soon(self._send)
 
     async def drain(self) -> None:
-        """Return when nothing waits and nothing is in flight."""
+        """Return when no claim waits and no call is in flight."""
         while self._waiting or self._calls:
             if self._calls:
                 await asyncio.wait(self._calls)
@@ -120,12 +124,12 @@ class Batcher:
             if batch:
                 call = self._loop.create_task(self._decide(batch))
                 self._calls.add(call)
-                call.add_done_callback(self._sent)
+                call.add_done_callback(self._call_ended)
 
     def _may_send(self) -> bool:
-        """One call at a time: what it saves the server and us is more than waiting for it costs.
+        """Whether a call may be sent now. One call at a time: larger batches save more than waiting for a call costs.
 
-        A second one where a whole batch waits, as then it costs nothing, or where the first hangs.
+        A second call is sent where a full batch waits, as then it costs nothing, or where the first one hangs.
         """
         waiting, calls = len(self._waiting), len(self._calls)
         if not calls or not waiting:
@@ -134,75 +138,78 @@ class Batcher:
             return False
         return waiting >= MAX_BATCH or bool(self._hanging)
 
-    def _sent(self, call: asyncio.Task[None]) -> None:
+    def _call_ended(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
         self._send()
 
     def _take(self) -> list[_Waiting]:
+        """Remove the next batch from the queue, after rejecting the claims at its head that are past their deadline."""
         waiting, too_old = self._waiting, self._clock() - self._limits.deadline_seconds
         late: list[_Waiting] = []
-        while waiting and waiting[0][2] <= too_old:
+        while waiting and waiting[0][_SINCE] <= too_old:
             late.append(waiting.popleft())
         if late:
             self._deliver(late, [_OVERLOADED] * len(late))
         return [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
 
     async def _decide(self, batch: list[_Waiting]) -> None:
-        number, attempt = next(self._numbers), _Attempts(batch)
+        """Call the server until every claim of the batch is decided or past its deadline, and report the decisions."""
+        number, attempts = next(self._numbers), _Attempts(batch)
         self._expected_wait.begin(number, self._clock())
         hanging = self._loop.call_later(_HANGING_SECONDS, self._hangs, number)
         try:
-            while attempt.claims and not await self._ask(attempt):
-                await asyncio.sleep(attempt.backoff_seconds())
-                self._give_up(attempt, self._clock() - self._limits.deadline_seconds)
+            while attempts.claims and not await self._try_once(attempts):
+                await asyncio.sleep(attempts.backoff_seconds())
+                self._expire(attempts, self._clock() - self._limits.deadline_seconds)
         finally:
-            # Also when a bug or a cancellation ends this call: nobody is left waiting for ever.
+            # Also when a bug or a cancellation ends this call: no client waits for ever.
             hanging.cancel()
             self._hanging.discard(number)
             self._expected_wait.end(number)
-            if attempt.claims:
-                self._decided(attempt.claims, [_UNAVAILABLE] * len(attempt.claims))
+            if attempts.claims:
+                self._report(attempts.claims, [_UNAVAILABLE] * len(attempts.claims))
 
     def _hangs(self, number: int) -> None:
-        """That batch is on its way for far longer than calls take: those who wait need not wait for it."""
+        """Note that a batch has been in flight for far longer than a call takes, so that another may be sent."""
         self._hanging.add(number)
         self._send()
 
-    async def _ask(self, attempt: "_Attempts") -> bool:
-        """Have the server decide; False where it has to be asked again."""
+    async def _try_once(self, attempts: "_Attempts") -> bool:
+        """Call the server once. Returns whether it replied; if not, the batch has to be sent again."""
         sent_at = self._clock()
         try:
-            identities = [identity for identity, _, _ in attempt.claims]
+            identities = [identity for identity, _, _ in attempts.claims]
             decisions = await self._store.claim(self._round_id, identities, self._epoch)
         except StoreUnavailable as error:
             self._expected_wait.failed(sent_at)
             self._counts.failed_calls += 1
-            if attempt.failures == 0:
-                _log.warning("a batch of %d of round %s has no answer: %s", len(attempt.claims), self._round_id, error)
-            attempt.failed(error)
+            if attempts.failures == 0:
+                _log.warning("a batch of %d of round %s has no answer: %s", len(attempts.claims), self._round_id, error)
+            attempts.failed(error)
             return False
         now = self._clock()
         self._expected_wait.succeeded(now - sent_at, now)
-        claims, attempt.claims = attempt.claims, []
+        claims, attempts.claims = attempts.claims, []
         self._counts.batch_claims.observe(len(claims))
         self._counts.round_trip_seconds.observe(now - sent_at)
-        self._decided(claims, attempt.certain(decisions))
+        self._report(claims, attempts.outcomes_safe_to_report(decisions))
         return True
 
-    def _give_up(self, attempt: "_Attempts", too_old: float) -> None:
-        """Tell those whose deadline has passed that nothing is known."""
-        late = [claim for claim in attempt.claims if claim[2] <= too_old]
+    def _expire(self, attempts: "_Attempts", too_old: float) -> None:
+        """Report UNAVAILABLE for the claims that have waited since `too_old` or longer: their outcome is unknown."""
+        late = [claim for claim in attempts.claims if claim[_SINCE] <= too_old]
         if late:
-            attempt.claims = [claim for claim in attempt.claims if claim[2] > too_old]
+            attempts.claims = [claim for claim in attempts.claims if claim[_SINCE] > too_old]
             _log.warning("%d claims of round %s are given up: their outcome is unknown", len(late), self._round_id)
-            self._decided(late, [_UNAVAILABLE] * len(late))
+            self._report(late, [_UNAVAILABLE] * len(late))
 
-    def _decided(self, claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
+    def _report(self, claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
+        """Deliver decisions on claims that were sent, and count how long each has taken."""
         self._deliver(claims, decisions)
         self._counts.latency_seconds.observe_ages(self._clock(), [since for _, _, since in claims])
 
-    def _turn_away(self, deliver: Deliver) -> None:
-        """As `_deliver`, for one: who is most in an overload must cost the least."""
+    def _reject(self, deliver: Deliver) -> None:
+        """Reject one claim before it waits. Not by `_deliver`: most claims of an overload end here, and cost little."""
         decision = _UNAVAILABLE if self._expected_wait.failing else _OVERLOADED
         self._counts.claims[self._round_id, decision.outcome] += 1
         try:
@@ -211,6 +218,7 @@ class Batcher:
             _log.exception("a decision could not be delivered")
 
     def _deliver(self, claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
+        """Hand each claim's decision to its receiver, and count the outcomes."""
         for (_, deliver, _), decision in zip(claims, decisions, strict=True):
             try:
                 deliver(decision)
@@ -221,26 +229,29 @@ class Batcher:
 
 
 class _Attempts:
-    """A batch on its way: the claims that are still to be decided, and what is known of the calls so far."""
+    """A batch in flight: the claims that have no decision yet, and the failed calls so far.
 
-    __slots__ = ("claims", "failures", "may_be_granted")
+    `outcome_unknown` is whether one of these calls may have been executed, or may yet be.
+    """
+
+    __slots__ = ("claims", "failures", "outcome_unknown")
 
     def __init__(self, claims: list[_Waiting]) -> None:
         self.claims = claims
         self.failures = 0
-        self.may_be_granted = False
+        self.outcome_unknown = False
 
     def failed(self, error: StoreUnavailable) -> None:
-        """A call has no answer."""
+        """Note a call without a reply."""
         self.failures += 1
-        self.may_be_granted |= not isinstance(error, StoreRejected)
+        self.outcome_unknown |= not isinstance(error, StoreRejected)
 
     def backoff_seconds(self) -> float:
-        """How long to wait before the next call: a reply that was lost on the way costs hardly any time."""
-        return min(ldexp(_FIRST_BACKOFF_SECONDS, self.failures - 1), _MAX_BACKOFF_SECONDS)
+        """The pause before the next call. It doubles from a short one, so that one lost reply costs little time."""
+        return min(_FIRST_BACKOFF_SECONDS * 2.0 ** (self.failures - 1), _MAX_BACKOFF_SECONDS)
 
-    def certain(self, decisions: list[Decision]) -> list[Decision]:
-        """What may be told: no refusal, where an earlier call may yet grant what was refused now."""
-        if not self.may_be_granted:
+    def outcomes_safe_to_report(self, decisions: list[Decision]) -> list[Decision]:
+        """The decisions, with UNAVAILABLE for each refusal that an earlier call with unknown outcome may contradict."""
+        if not self.outcome_unknown:
             return decisions
         return [decision if decision.serial else _UNAVAILABLE for decision in decisions]

@@ -1,6 +1,7 @@
-"""Where every decision is asked for: each round has a batcher of its own, so that no round waits for another.
+"""Decides claims: it has a batcher for each round, so that no round waits for another.
 
-So has each eligibility epoch of a round, as one call compares one epoch. Epochs begin with edits, so there are few.
+Each eligibility epoch of a round has a batcher of its own too, as one call compares one epoch. Epochs begin with edits,
+so there are few.
 """
 
 import asyncio
@@ -12,12 +13,12 @@ from claimd.engine.batcher import Batcher, BatchLimits, Deliver
 from claimd.metrics.counts import Counts
 from claimd.store.ports import ClaimStore
 
-# Of one, the measured time of a call is all that is lost.
+# More are forgotten once they are idle, at the loss of the call times that they have measured.
 _MOST_BATCHERS = 1024
 
 
 class ClaimEngine:
-    """Shared by everything in a process that claims. Must be made inside a running loop."""
+    """One for each gateway process. Must be made inside a running event loop."""
 
     def __init__(
         self,
@@ -26,7 +27,7 @@ class ClaimEngine:
         limits: BatchLimits | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        """`clock` gives seconds that never go back; the loop's own unless told otherwise."""
+        """`clock` gives seconds that never go back; by default it is that of the event loop."""
         self._store = store
         self._counts = counts
         self._limits = limits or BatchLimits()
@@ -34,7 +35,7 @@ class ClaimEngine:
         self._batchers: dict[tuple[str, int], Batcher] = {}
 
     async def claim(self, round_id: str, identity: bytes, epoch: int = FIRST_EPOCH) -> Decision:
-        """The decision on one claim, for those who can wait for it. See `submit`."""
+        """Decide one claim, and return the decision; see `submit`, which calls back instead."""
         decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
 
         def deliver(decision: Decision) -> None:
@@ -45,9 +46,9 @@ class ClaimEngine:
         return await decided
 
     def submit(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
-        """Have one claim decided, under the epoch that it was admitted under.
+        """Have one claim decided, in the eligibility epoch in which it was admitted; see `Batcher.submit`.
 
-        A pass or a reading vouches for the round, so that strangers cannot make batchers.
+        The caller has checked by a pass, or by reading it, that the round exists: no client can make batchers at will.
         """
         batcher = self._batchers.get((round_id, epoch))
         if batcher is None:
@@ -57,11 +58,11 @@ class ClaimEngine:
         batcher.submit(identity, deliver)
 
     def queue_depth(self) -> int:
-        """Claims that wait for a batch, over all rounds."""
+        """The number of claims that wait for a batch, over all rounds."""
         return sum(map(len, self._batchers.values()))
 
     def _forget_idle(self) -> None:
-        """Keep batchers of rounds that are long over from adding up over weeks."""
+        """Forget the idle batchers where there are too many, as those of rounds that are over add up over weeks."""
         if len(self._batchers) >= _MOST_BATCHERS:
             self._batchers = {key: batcher for key, batcher in self._batchers.items() if batcher.busy}
 

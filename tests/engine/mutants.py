@@ -6,8 +6,8 @@ MUTANTS = (
     Mutant(
         "deadline not checked",
         "claimd/engine/batcher.py",
-        "while waiting and waiting[0][2] <= too_old:",
-        "while waiting and waiting[0][2] < 0 * too_old:",
+        "while waiting and waiting[0][_SINCE] <= too_old:",
+        "while waiting and waiting[0][_SINCE] < 0 * too_old:",
         "tests/engine",
     ),
     Mutant(
@@ -35,8 +35,8 @@ MUTANTS = (
     Mutant(
         "an average believed while a call hangs",
         "claimd/engine/expected_wait.py",
-        "turn_seconds = now - self._waiting_since",
-        "turn_seconds = 0.0",
+        "call_seconds = now - self._stalled_since",
+        "call_seconds = 0.0",
         "tests/engine",
     ),
     Mutant(
@@ -56,21 +56,21 @@ MUTANTS = (
     Mutant(
         "a lost batch given up at once",
         "claimd/engine/batcher.py",
-        "while attempt.claims and not await self._ask(attempt):",
-        "if attempt.claims and not await self._ask(attempt):",
+        "while attempts.claims and not await self._try_once(attempts):",
+        "if attempts.claims and not await self._try_once(attempts):",
         "tests/engine",
     ),
     Mutant(
         "asked again past the deadline",
         "claimd/engine/batcher.py",
-        "if claim[2] <= too_old]",
-        "if claim[2] <= 0 * too_old]",
+        "if claim[_SINCE] <= too_old]",
+        "if claim[_SINCE] <= 0 * too_old]",
         "tests/engine",
     ),
     Mutant(
         "told a refusal that may be a grant",
         "claimd/engine/batcher.py",
-        "self.may_be_granted |= not isinstance(error, StoreRejected)",
+        "self.outcome_unknown |= not isinstance(error, StoreRejected)",
         "pass",
         "tests/engine",
     ),

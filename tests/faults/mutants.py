@@ -15,8 +15,8 @@ MUTANTS = (
     Mutant(
         "an abandoned claim is answered sold_out",
         "claimd/engine/batcher.py",
-        "self._decided(late, [_UNAVAILABLE] * len(late))",
-        "self._decided(late, [Decision(Outcome.SOLD_OUT)] * len(late))",
+        "self._report(late, [_UNAVAILABLE] * len(late))",
+        "self._report(late, [Decision(Outcome.SOLD_OUT)] * len(late))",
         f"{_FAULTS}[stop-server]",
     ),
     Mutant(
