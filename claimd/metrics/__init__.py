@@ -1,1 +1,1 @@
-"""What is counted: plain numbers in each gateway, merged over all of them, shown in Prometheus' format."""
+"""Counts: plain numbers in each gateway, merged over all gateways, and shown in the format of Prometheus."""

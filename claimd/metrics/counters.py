@@ -1,4 +1,4 @@
-"""Counts as named integers, as the server keeps them, and back: the one place that knows how each counter is spelled.
+"""Counts as named integers, the form in which the server keeps them, and back. No other module spells a counter.
 
 `claims:<round>:<outcome>`, `refusals:<code>`, `unauthenticated:<reason>`, `failed_calls`, and for each histogram
 `<name>:<bound>` (values up to the bound and above the one before) and `<name>:sum`, in millionths.
@@ -33,7 +33,7 @@ def counters(counts: Counts) -> dict[str, int]:
 def add_counters(counts: Counts, saved: Mapping[bytes, bytes]) -> bool:
     """Add saved counters to `counts`. Returns False where a value is no number, and leaves that value out.
 
-    A name that is unknown here is another version's, and is passed over.
+    An unknown name is that of another version, and is passed over.
     """
     all_read = True
     histograms = counts.histograms()
@@ -52,11 +52,11 @@ def add_counters(counts: Counts, saved: Mapping[bytes, bytes]) -> bool:
 
 
 def add_old_snapshot(counts: Counts, text: bytes) -> int | None:
-    """Add what a gateway of version 0.1 saved as JSON. Returns when, by its clock in ms; None where it is unreadable.
+    """Add the JSON that a gateway of version 0.1 saved. Returns its time of saving in ms; None for unreadable JSON.
 
     A histogram with other bounds than today's is left out.
     """
-    # Into counts of its own first, so that what turns out to be unreadable half-way adds nothing.
+    # Into separate counts first, so that JSON which is unreadable half-way adds nothing.
     found = Counts()
     try:
         data = orjson.loads(text)
@@ -69,13 +69,13 @@ def add_old_snapshot(counts: Counts, text: bytes) -> int | None:
 
 
 def round_of(counter: str) -> str | None:
-    """The round that a counter is about, or None where it is about all."""
+    """The round of a counter; None for a counter of all rounds."""
     kind, _, rest = counter.partition(":")
     return rest.partition(":")[0] or None if kind == _CLAIMS else None
 
 
 def settled(counter: str) -> str:
-    """The sum over all rounds that are over, into which a counter of one round is moved."""
+    """The name of the sum, over all rounds that are over, into which a counter of one round is moved."""
     return f"{_CLAIMS}::{counter.rpartition(':')[2]}"
 
 

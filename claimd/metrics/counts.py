@@ -1,6 +1,6 @@
-"""What one gateway has counted. Plain integers, added to once a batch; `counters.py` spells them for the server.
+"""The counts of one gateway: plain integers, updated once a batch; `counters.py` spells them for the server.
 
-Not prometheus-client's own metrics: those cost microseconds for every claim and are merged over one machine only.
+Metrics of prometheus-client would cost microseconds for every claim, and are merged over one machine only.
 """
 
 from bisect import bisect_left
@@ -13,7 +13,7 @@ _CLAIMS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 
 
 class Histogram:
-    """Counts of values up to each bound; the last count is of those above all bounds."""
+    """The number of values up to each bound and above the one before; the last is that of values above all bounds."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -28,7 +28,7 @@ class Histogram:
         self.total += value
 
     def observe_ages(self, now: float, since: Sequence[float]) -> None:
-        """Count `now - s` for each `s` of an ascending sequence: some bisections instead of one for each value."""
+        """Count `now - s` for each `s` of an ascending sequence, with one bisection a bound instead of one a value."""
         counts, upper = self.counts, len(since)
         for index, bound in enumerate(self.bounds):
             older = bisect_left(since, now - bound, 0, upper)
@@ -64,7 +64,7 @@ class Counts:
         return {name: getattr(self, name) for name in ("latency_seconds", "round_trip_seconds", "batch_claims")}
 
     def merge(self, other: "Counts") -> None:
-        """Add what another has counted."""
+        """Add the counts of `other`."""
         self.claims.update(other.claims)
         self.refusals.update(other.refusals)
         self.unauthenticated.update(other.unauthenticated)

@@ -21,9 +21,9 @@ _HISTOGRAMS = {
 
 
 def exposition(rounds: RecentRounds | None, counted: Tally | None) -> bytes:
-    """The text that `GET /metrics` answers. `rounds` are as of a time in ms of the server's clock.
+    """The body of `GET /metrics`.
 
-    Either is None where it could not be read: then its families are left out, rather than shown as they were once.
+    Either argument is None where it could not be read: then its families are left out, as stale values would mislead.
     """
     families = [_server_up(rounds is not None or counted is not None)]
     if rounds is not None:
@@ -35,7 +35,7 @@ def exposition(rounds: RecentRounds | None, counted: Tally | None) -> bytes:
 
 
 def round_exposition(item: Round, now_ms: int, counted: Tally) -> bytes:
-    """The text that `GET /metrics?round=` answers: of that round alone, without what is counted over all rounds."""
+    """The body of `GET /metrics?round=`: that round alone, without the counts over all rounds."""
     claims, _ = _claims_families(counted, {item.id})
     return _text([*_round_families([item], now_ms), claims])
 
@@ -87,7 +87,7 @@ def _left_out(number: int) -> Metric:
 
 
 def _claims_families(counted: Tally, shown: set[str] | None) -> tuple[Metric, Metric]:
-    """Claims of the rounds that are shown (None: all), and the sum of the others: there are more with every round."""
+    """Claims of the rounds in `shown` (None: all), and the sum over the others, whose number only grows."""
     claims = CounterMetricFamily("claimd_claims", "Claims by what became of them.", labels=["round", "outcome"])
     settled = Counter(counted.settled)
     for (round_id, outcome), n in sorted(counted.counts.claims.items()):

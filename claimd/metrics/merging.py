@@ -1,6 +1,7 @@
-"""Keeps what is saved of counts small: runs that ended are merged into the past, rounds that are over into one sum.
+"""Keeps the saved counts small: merges runs that have ended into the past, and rounds that are over into one sum.
 
-The console does it, as it is what reads the counts. Any number of consoles may: each step is done once on the server.
+The console does it, as it is the reader of the counts. Several consoles may do it at a time: the server executes each
+step once.
 """
 
 import asyncio
@@ -20,23 +21,23 @@ from claimd.store.saved_counts import MAX_CHANGES, SavedCounts
 _INTERVAL_SECONDS = 30.0
 _SETTLE_EVERY = 20
 _MAX_FAILURES = 10
-# An idle gateway saves every 5 seconds. One that was merged too early only begins another run.
+# An idle gateway saves every 5 seconds. A gateway whose run was merged too early only begins another one.
 SILENT_MS = 300_000
-# A round is looked at for a while after it has closed; then it is one of many.
+# Operators look at a round for some days after it has closed.
 _OVER_MS = 7 * 24 * 3600 * 1000
 
 _log = logging.getLogger(__name__)
 
 
 class Merging:
-    """`run` does everything, now and then, until it is cancelled."""
+    """Merges over one store of counts; `run` does so until it is cancelled."""
 
     def __init__(self, store: CountsStore) -> None:
         self._store = store
         self._trouble = Trouble(_log, "merging counts", time.monotonic)
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Merge every 30 seconds; a failure is logged, and tried again."""
+        """Merge every 30 seconds, and settle rounds every 10 minutes. A failure is logged; the next time retries."""
         task, turn = asyncio.current_task(), 0
         while True:
             try:
@@ -55,7 +56,7 @@ class Merging:
             await sleep(_INTERVAL_SECONDS)
 
     async def merge_ended(self, silent_ms: int = SILENT_MS) -> None:
-        """Merge runs that have been silent for so long, and what version 0.1 has left."""
+        """Merge runs that have been silent for `silent_ms`, and the counts of version 0.1. Raises StoreError."""
         saved = await self._store.load()
         silent = [run.name for run in saved.runs if abs(saved.now_ms - run.seen_ms) >= silent_ms]
         failures: list[StoreError] = []
@@ -68,14 +69,16 @@ class Merging:
             raise failures[0]
 
     async def settle_rounds(self) -> None:
-        """Move the counters of rounds that are over for a week, or gone, into one sum for each outcome."""
+        """Move the counters of rounds that have been over for a week, or are gone, into one sum for each outcome."""
         past = [name.decode(errors="replace") for name in (await self._store.load()).past]
         by_counter = {counter: round_id for counter in past if (round_id := round_of(counter)) is not None}
         over = await self._store.rounds_over(sorted(set(by_counter.values())), _OVER_MS)
-        await self._store.settle({counter: settled(counter) for counter, of in by_counter.items() if of in over})
+        await self._store.settle(
+            {counter: settled(counter) for counter, round_id in by_counter.items() if round_id in over}
+        )
 
     async def _merge(self, name: str, silent_ms: int, failures: list[StoreError]) -> None:
-        """Merge a run. One that is spoilt does not keep the others from being merged; a server that is away does."""
+        """Merge a run, and note a failure: one damaged run must not stop the others. Raises the tenth failure."""
         try:
             await self._store.merge(name, silent_ms)
         except StoreError as error:
@@ -84,7 +87,7 @@ class Merging:
                 raise
 
     async def _fold_old(self, saved: SavedCounts, silent_ms: int) -> None:
-        """Make what gateways of version 0.1 saved a part of the past, once none of them saves any more."""
+        """Make the counts of version 0.1 a part of the past once no gateway of that version saves any more."""
         counts, ended = Counts(), []
         for gateway, text in saved.old.items():
             at_ms = add_old_snapshot(counts, text)
@@ -100,7 +103,7 @@ class Merging:
         await self._store.forget_old(ended)
 
     async def _save_old(self, values: Mapping[str, int]) -> None:
-        # Absolute values under one name: to be interrupted here, and to begin again, counts nothing twice.
+        # Absolute values under one name: after an interruption, a second try counts nothing twice.
         iterator = iter(values.items())
         while some := dict(islice(iterator, MAX_CHANGES)):
             await self._store.save(OLD_RUN, None, 0, some)

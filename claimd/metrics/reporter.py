@@ -1,8 +1,8 @@
-"""Saves what a gateway has counted, so that the console can add up the counts of gateways on any machine.
+"""Saves the counts of a gateway, so that the console can add up the counts of gateways on any machine.
 
 Once a second it writes the counters that have changed, as absolute values under a name of this process's own. An idle
-gateway writes one field every QUIET_REPORTS seconds, to say that it lives. A run ends with its process, after a day, or
-where the console took it for dead: then its counters become a part of the past, and a new run counts on from 0.
+gateway writes one field every QUIET_REPORTS seconds as a heartbeat. A run ends with its process, after a day, or when
+the console took it for dead: then its counters become a part of the past, and a new run counts on from 0.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from claimd.store.ports import CountsStore
 from claimd.store.saved_counts import MAX_CHANGES, MERGED_KEPT_MS, Saved, SaveOutcome
 
 _INTERVAL_SECONDS = 1.0
-# A server that is away must not keep a gateway from stopping.
+# A server that is away must not prevent a gateway from stopping.
 _CLOSE_SECONDS = 2.0
 # `tally.FRESH_MS` is three times as long, and the console merges runs that are silent for 60 times as long.
 QUIET_REPORTS = 5
-# A run of a day holds only what was counted in it: counters of rounds that are over are not carried along for ever.
+# A run of a day has only the counters of that day: those of rounds that are over are not saved for ever.
 _RUN_REPORTS = 24 * 3600
 
 _log = logging.getLogger(__name__)
@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Run:
-    """`held` is what the server has of it; `acknowledged` also what the server had and has lost.
+    """`held` are the counters that the server has of the run; `acknowledged` also those that it had and has lost.
 
-    `in_doubt` is the save whose outcome is unknown. It is repeated as it is, so that the values that the server may
-    have are always known.
+    `in_doubt` is a save with unknown outcome. It is repeated unchanged, so that the values that the server may have are
+    always known.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Reporter:
         self._counts = counts
         self._queue_depth = queue_depth
         self._trouble = Trouble(_log, "saving counts", time.monotonic)
-        # What earlier runs of this process have counted, and are counted as a part of the past.
+        # The counters of earlier runs of this process, which are a part of the past.
         self._before: dict[str, int] = {}
         self._reports = 0
         self._waiting = 0
@@ -64,11 +64,11 @@ class Reporter:
 
     @property
     def run_name(self) -> str:
-        """The name of the run that is on."""
+        """The name of the current run."""
         return self._run.name
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Report until cancelled. A failure is logged, and what was not saved is saved with the next second."""
+        """Report every second until cancelled. After a failure, which is logged, the next report saves the rest."""
         task = asyncio.current_task()
         while True:
             await self.try_to(self.report)
@@ -78,7 +78,7 @@ class Reporter:
             await sleep(_INTERVAL_SECONDS)
 
     async def try_to(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Await `act`, log a failure: counting must never end the gateway that is counted, nor fail silently."""
+        """Await `act`, and log a failure: counting must never end the gateway, nor fail silently."""
         try:
             await act()
         except Exception as error:
@@ -87,12 +87,12 @@ class Reporter:
             self._trouble.worked()
 
     async def report(self) -> None:
-        """Save what has changed since the last report. Raises StoreUnavailable."""
+        """Save the counters that have changed since the last report. Raises StoreUnavailable."""
         self._reports += 1
         self._quiet += 1
         if self._reports % _RUN_REPORTS == 0 and self._run.in_doubt is None:
             await self._store.merge(self._run.name, silent_ms=0)
-            # The next save learns of it, and begins another run.
+            # The next save finds the run merged, and begins another one.
             self._quiet = QUIET_REPORTS
         waiting = self._queue_depth()
         changes = self._next_changes()
@@ -102,7 +102,7 @@ class Reporter:
             changes = self._next_changes()
 
     async def close(self) -> None:
-        """Save the last counts, and end the run: it becomes a part of the past.
+        """Save the last counts, and merge the run into the past.
 
         Raises StoreUnavailable, TimeoutError.
         """
@@ -112,14 +112,14 @@ class Reporter:
             await self._store.merge(self._run.name, silent_ms=0)
 
     async def _save(self, changes: dict[str, int], waiting: int) -> bool:
-        """Save these; returns whether there is more to save."""
+        """Save `changes`; returns whether there is more to save."""
         in_doubt, self._run.in_doubt = self._run.in_doubt, changes
         saved = await self._store.save(self._run.name, self._run.seen_ms, waiting, changes)
         self._run.in_doubt = None
         if saved.outcome is SaveOutcome.SAVED:
             self._acknowledge(changes, saved.seen_ms)
             self._waiting, self._quiet = waiting, 0
-            # What was repeated is older than what has been counted since.
+            # A repeated save has older values than the counters have now.
             return in_doubt is not None or len(changes) == MAX_CHANGES
         has_arrived = in_doubt is not None and saved.seen_ms > (self._run.seen_ms or 0)
         if has_arrived:
@@ -127,7 +127,7 @@ class Reporter:
         if saved.outcome is SaveOutcome.MERGED or self._was_forgotten(saved):
             self._go_on_after_merge()
         elif not has_arrived:
-            # The server was set back to before the last save: write everything.
+            # The server has lost the last save: write everything.
             self._run.held, self._run.seen_ms = {}, None
         return True
 
@@ -137,12 +137,12 @@ class Reporter:
         self._run.seen_ms = seen_ms
 
     def _was_forgotten(self, saved: Saved) -> bool:
-        """Whether the run was merged so long ago that not even its name is left."""
+        """Whether the run was merged so long ago that the server has forgotten its name."""
         seen_ms = self._run.seen_ms
         return saved.seen_ms == 0 and seen_ms is not None and saved.now_ms - seen_ms >= MERGED_KEPT_MS
 
     def _go_on_after_merge(self) -> None:
-        """What was acknowledged of this run is counted as a part of the past; another run goes on from there."""
+        """Begin another run, which counts on from the counters that were acknowledged of this one."""
         for name, value in self._run.acknowledged.items():
             self._before[name] = self._before.get(name, 0) + value
         self._run = self._new_run()

@@ -1,4 +1,4 @@
-"""What is saved of all gateways, added up for a scrape."""
+"""The saved counts of all gateways, added up for a scrape."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from claimd.metrics.counters import add_counters, add_old_snapshot
 from claimd.metrics.counts import Counts
 from claimd.store.saved_counts import SavedCounts
 
-# Three times as long as an idle gateway stays silent (`reporter.QUIET_REPORTS`).
+# Three times the pause between two saves of an idle gateway (`reporter.QUIET_REPORTS`).
 FRESH_MS = 15_000
-# The run as which what version 0.1 saved is merged. No gateway has such a name.
+# The name of the run that has the counts of version 0.1 while they are merged. No gateway has such a name.
 OLD_RUN = "version-0.1"
-# A counter of that run: where the past has it, the rest of what version 0.1 saved is in the past, too.
+# A counter of that run: where the past has it, the past also has the other counts of version 0.1.
 FOLDED = b"folded"
 
 
 @dataclass(slots=True)
 class Tally:
-    """The sum of all counts. `settled` are claims by outcome of rounds that are over and are not counted one by one.
+    """The sum of all counts. `settled` has the claims, by outcome, of rounds that are over, as one sum over these.
 
-    `gateways` live, and `waiting` are their claims that wait for a batch. `unreadable` saves were left out, or a part
-    of them.
+    `gateways` is the number of live gateways, `waiting` that of their claims that wait for a batch, and `unreadable`
+    that of saves that were left out, wholly or in part.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -31,12 +31,12 @@ class Tally:
 
 
 def tally(saved: SavedCounts) -> Tally:
-    """Add everything up. Never raises for what is saved, whatever it is."""
+    """Add up all saved counts. Raises nothing, whatever is saved."""
     result = Tally()
     result.unreadable += not add_counters(result.counts, saved.past)
     for run in saved.runs:
         if run.name == OLD_RUN:
-            # Not folded in yet, so `old` is what counts.
+            # Not a part of the past yet, so `old` is counted.
             continue
         readable = run.counters is not None and add_counters(result.counts, run.counters)
         result.unreadable += not readable

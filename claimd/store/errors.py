@@ -1,17 +1,17 @@
-"""Errors of the store: what a caller can know of a call that failed."""
+"""Errors of the store: what a caller knows about a call that has failed."""
 
 
 class StoreError(Exception):
-    """The store did not answer as it must; what was asked of it may or may not have happened."""
+    """A call of the store has failed; it may or may not have been executed."""
 
 
 class StoreUnavailable(StoreError):
-    """The server is gone, stalls, or refuses to serve: the outcome is unknown, and asking again is safe."""
+    """The server is gone, stalls, or rejects the call: the outcome is unknown, and a retry of a claim is safe."""
 
 
 class StoreRejected(StoreUnavailable):
-    """As unavailable, but certain: it could not be asked, or said no before it began, so nothing happened."""
+    """The call was certainly not executed: it could not be sent, or the server rejected it before it began."""
 
 
 class StoreDamaged(StoreUnavailable):
-    """What the server keeps of one round cannot be read; the others are not affected."""
+    """The data of one round on the server cannot be read; other rounds are not affected."""

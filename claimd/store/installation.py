@@ -1,6 +1,6 @@
-"""What must be the same on every gateway of one server, or one person gets two packs and no audit can see it.
+"""The settings that must be the same on every gateway of one server, or one person gets two packs unseen by any audit.
 
-The first that starts leaves it on the server (`claimd:1:installation`), every further one is held against it.
+The first gateway to start writes them to the server (`claimd:1:installation`); every other one is compared with them.
 """
 
 from collections.abc import Mapping
@@ -13,22 +13,22 @@ _IDENTITY = "identity_claim"
 
 
 class InstallationDiffers(StoreRejected):
-    """This process must not decide claims on this server; the message names the setting and says what to do."""
+    """This process must not decide claims on this server; the message names the setting and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The fingerprint of the secret (`Keys.fingerprint`), and the claim of a bearer token that names the person."""
+    """The fingerprint of the secret (`Keys.fingerprint`), and the bearer token's claim that identifies a person."""
 
     fingerprint: str
     identity_claim: str = "sub"
 
     def fields(self) -> dict[str, str]:
-        """As they are kept."""
+        """The fields that the server keeps."""
         return {_FINGERPRINT: self.fingerprint, _IDENTITY: self.identity_claim}
 
     def difference(self, kept: Mapping[str, str]) -> str:
-        """A sentence about the first difference to what is kept, empty where there is none."""
+        """A sentence about the first difference from the fields that the server keeps; empty where there is none."""
         theirs = kept.get(_FINGERPRINT, self.fingerprint)
         if theirs != self.fingerprint:
             return (
@@ -51,5 +51,5 @@ ADVICE = (
 
 
 def kept_fingerprint(kept: Mapping[str, str]) -> str | None:
-    """The fingerprint of the secret that the server's claims were made with; None where there is none yet."""
+    """The fingerprint of the secret that the server's claims were made with; None before the first gateway started."""
     return kept.get(_FINGERPRINT)

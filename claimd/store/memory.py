@@ -1,4 +1,4 @@
-"""The model of the store: what the Lua scripts must do, in plain Python. The tests' oracle; it never serves."""
+"""The model of the store: what the Lua scripts do, in plain Python. It is the oracle of the tests, and never serves."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -155,7 +155,7 @@ class MemoryStore:
         return Reading(now_ms, None if state.archived else state.round, state.archived)
 
     async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
-        """See `RoundReader.rounds_page`; every page but the last one is full."""
+        """See `RoundReader.rounds_page`; every page but the last is full."""
         now_ms = self._clock()
         behind = [
             item
@@ -166,7 +166,7 @@ class MemoryStore:
         return RoundsPage(now_ms, behind[:limit], more)
 
     async def recent_rounds(self, over_for_ms: int, limit: int) -> RecentRounds:
-        """See `RoundReader.recent_rounds`; when a round was closed is in its log."""
+        """See `RoundReader.recent_rounds`; the log of a round has the time at which it was closed."""
         now_ms = self._clock()
         found = [item for item in self._ordered() if self._over_since_ms(item) > now_ms - over_for_ms]
         found.sort(key=lambda item: item.status(now_ms) is Status.CLOSED)
@@ -209,16 +209,16 @@ class MemoryStore:
         closings: list[int] = []
         for entry in self._states[item.id].log:
             if isinstance(entry, EditEntry) and entry.action is EditAction.CREATE:
-                # One that was deleted since had the same id.
+                # An earlier round of this id was deleted.
                 closings.clear()
             elif isinstance(entry, EditEntry) and entry.fields.get("closed") == "1":
                 closings.append(entry.at_ms)
         return min(closes_at_ms, *closings)
 
     def _decide(self, state: _State, identity: bytes, epoch: int, now_ms: int, granted: list[bytes]) -> Decision:
-        held = state.claims.get(identity)
-        if held is not None:
-            return Decision(Outcome.REPLAYED, held.serial, held.claimed_at_ms, now_ms)
+        claim = state.claims.get(identity)
+        if claim is not None:
+            return Decision(Outcome.REPLAYED, claim.serial, claim.claimed_at_ms, now_ms)
         refusal = state.round.refusal(now_ms, epoch)
         if refusal is not None:
             window_ms = state.round.window_time_ms(now_ms)

@@ -1,9 +1,9 @@
 """The ports of the store: what each part of claimd may ask of it, one narrow protocol for each kind of user.
 
 `redis/store.py` implements all of them on Redis or Valkey, `memory.py` those that decide in plain Python; one
-conformance suite holds both to what is written here. Unless it says otherwise, every method raises StoreUnavailable
-when the server does not reply: the outcome is unknown then. It is StoreRejected, a kind of it, where it is certain that
-nothing was done. All times are the server's clock, in milliseconds since 1970.
+conformance suite holds both to what is written here. Every method raises StoreUnavailable when the server does
+not reply: the outcome is unknown then. The error is StoreRejected, a kind of it, where the call was certainly not
+executed. All times are the server's clock, in milliseconds since 1970.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence

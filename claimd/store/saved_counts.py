@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 MAX_CHANGES = 500
-# For so long a run that was suspended may learn that it was merged meanwhile, and go on without being counted twice.
+# A run that was suspended for less than this learns from its next save that it was merged, and is not counted twice.
 MERGED_KEPT_MS = 24 * 3600 * 1000
 
 
 class SaveOutcome(StrEnum):
-    """What became of a save. Only SAVED has written anything."""
+    """SAVED: written. BEHIND, nothing written: the server has another last save. MERGED, nothing written: it has ended."""
 
     SAVED = "saved"
     BEHIND = "behind"
@@ -21,7 +21,7 @@ class SaveOutcome(StrEnum):
 
 
 class Saved(NamedTuple):
-    """`seen_ms` names the save that the server holds of the run now: 0 where it holds none. Server's clock."""
+    """`seen_ms` is the time of the run's last save that the server has, 0 for none; `now_ms` is the server's clock."""
 
     outcome: SaveOutcome
     seen_ms: int
@@ -29,7 +29,7 @@ class Saved(NamedTuple):
 
 
 class MergeOutcome(StrEnum):
-    """What became of a run that was to be merged."""
+    """ALIVE: the run has saved too recently to be merged. MERGED: it is a part of the past. UNKNOWN: no such run."""
 
     ALIVE = "alive"
     MERGED = "merged"
@@ -37,7 +37,7 @@ class MergeOutcome(StrEnum):
 
 
 class RunCounts(NamedTuple):
-    """A run that was not merged: its last save at `seen_ms`, and its counters, or None where they cannot be read."""
+    """A run that is not merged: its last save at `seen_ms`, and its counters; None where these cannot be read."""
 
     name: str
     seen_ms: int
@@ -46,9 +46,9 @@ class RunCounts(NamedTuple):
 
 
 class SavedCounts(NamedTuple):
-    """All that is saved, as of one moment: no counter is in two of `runs`, `past` and `old`.
+    """All saved counts, as of one moment: no count is in two of `runs`, `past` and `old`.
 
-    `old` is what gateways of version 0.1 saved, as JSON by gateway.
+    `old` has the counts that gateways of version 0.1 saved, as JSON by gateway.
     """
 
     now_ms: int

@@ -181,15 +181,15 @@ MUTANTS = (
     Mutant(
         "simulated: the model grants twice",
         "claimd/store/memory.py",
-        "if held is not None:",
-        "if held is not None and held.serial % 2:",
+        "if claim is not None:",
+        "if claim is not None and claim.serial % 2:",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
         "simulated: the model refuses who holds a claim",
         "claimd/store/memory.py",
-        "if held is not None:",
-        "if held is not None and state.round.remaining > 0:",
+        "if claim is not None:",
+        "if claim is not None and state.round.remaining > 0:",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(

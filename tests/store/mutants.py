@@ -198,15 +198,15 @@ MUTANTS = (
     Mutant(
         "every failure taken for unknown",
         "claimd/store/redis/errors.py",
-        "return StoreRejected(sentence) if certain else StoreUnavailable(sentence)",
-        "return StoreUnavailable(sentence)",
+        "return StoreRejected(message) if certain else StoreUnavailable(message)",
+        "return StoreUnavailable(message)",
         "tests/store",
     ),
     Mutant(
         "a lost call taken for a refusal",
         "claimd/store/redis/script_calls.py",
-        "                asked = True\n",
-        "",
+        "                sent = True\n                reply, *replies",
+        "                reply, *replies",
         "tests/store",
     ),
     Mutant(
@@ -268,8 +268,8 @@ MUTANTS = (
     Mutant(
         "calls that leave together mixed up",
         "claimd/store/redis/call_groups.py",
-        "zip(group, told, strict=True)",
-        "zip(group, told[::-1], strict=True)",
+        "zip(group, results, strict=True)",
+        "zip(group, results[::-1], strict=True)",
         "tests/store/redis/test_call_groups.py",
     ),
     Mutant(

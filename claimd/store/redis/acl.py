@@ -1,4 +1,4 @@
-"""Every command that claimd sends or that its scripts run, as the server's access control sees it: with a key of ours.
+"""Every command that claimd sends or that its scripts run, each with a key of claimd, for the server's access control.
 
 `RedisDiagnosis.acl_denied` asks the server about each; the rule in `docs/production.md` grants exactly these, and INFO.
 """

@@ -1,8 +1,8 @@
-"""Connections to the server that wait for their next call: whether one may carry it, and when all of them are given up.
+"""Idle connections to the server: whether one may carry the next call, and when all of them are closed.
 
-A firewall or a load balancer that forgets connections drops packets without a reset: all that were open are silent at
-once, and each would cost a call its whole timeout. So a connection that was idle answers a question first, and one that
-is silent takes all idle ones with it. A connection between two calls that follow each other costs no round trip.
+A firewall or a load balancer that forgets connections drops packets without a reset: all open connections become silent
+at once, and each would cost a call its whole timeout. So a connection that was idle is probed first, and when a probe
+has no reply, all idle connections are closed. Calls that follow each other closely cost no probe.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-# Under load the pause between two batches is a few milliseconds; a question every 0.1 s costs nothing that shows.
+# Under load the pause between two batches is a few milliseconds; a probe every 0.1 s has no measurable cost.
 TRUSTED_SECONDS: Final = 0.1
 # A server that is well replies in less than a millisecond, and one that stalls serves a new connection no later.
 PROBE_SECONDS: Final = 0.5
@@ -26,10 +26,10 @@ PROBE_SECONDS: Final = 0.5
 EXPIRE_SECONDS: Final = 30.0
 
 # Not PING, which claimd needs for nothing else: a user with no more rights than it needs may be denied it.
-_QUESTION: Final = "TIME"
+_PROBE: Final = "TIME"
 
-# The kernel gives up a connection whose data, or keepalive, the other kernel has not acknowledged for a second: that of
-# a server that stalls still does. Keepalives are traffic, too, so that a firewall sees no idle connection.
+# The kernel closes a connection whose data, or keepalive, the other kernel has not acknowledged for a second; that of a
+# server that stalls still acknowledges. Keepalives are traffic, too, so that a firewall sees no idle connection.
 TCP_OPTIONS: Final = {
     "socket_keepalive": True,
     "socket_keepalive_options": {
@@ -44,7 +44,7 @@ Clock = Callable[[], float]
 
 
 class IdleConnections:
-    """Last in, first out. One that was idle for `trusted_seconds` or more is probed before it is used."""
+    """A stack of idle connections. One that was idle for `trusted_seconds` or more is probed before it is used."""
 
     def __init__(self, trusted_seconds: float = TRUSTED_SECONDS, clock: Clock = time.monotonic) -> None:
         self._trusted_seconds = trusted_seconds
@@ -52,7 +52,7 @@ class IdleConnections:
         self._idle: list[tuple[AbstractConnection, float]] = []
 
     async def take(self) -> AbstractConnection | None:
-        """The connection used last, if it carries calls; None where a new one has to be made, and no other is left."""
+        """The connection used last; None, after closing all others, where it fails its probe or there is none."""
         if not self._idle:
             return None
         connection, since = self._idle.pop()
@@ -62,19 +62,19 @@ class IdleConnections:
         return None
 
     async def put(self, connection: AbstractConnection) -> None:
-        """Keep one that has carried a call; close the one that was idle longest if its time is over."""
+        """Add a connection that has carried a call; close the one that was idle longest if it has expired."""
         now = self._clock()
         self._idle.append((connection, now))
         if self._idle[0][1] < now - EXPIRE_SECONDS:
             await self._idle.pop(0)[0].disconnect(nowait=True)
 
     async def abandon(self) -> None:
-        """Close all without waiting for it: one of them was silent, or broken."""
+        """Close all connections, as one of them was silent or broken; does not wait for their ends."""
         while self._idle:
             await self._idle.pop()[0].disconnect(nowait=True)
 
     async def close(self) -> None:
-        """Close all, and wait for it together: over TLS each may take its time, above all a silent one."""
+        """Close all connections at the same time, and wait: over TLS a silent one takes seconds to close."""
         closing = [connection.disconnect() for connection, _ in self._idle]
         self._idle.clear()
         await asyncio.gather(*closing, return_exceptions=True)
@@ -88,7 +88,7 @@ class CheckedPool(BlockingConnectionPool):
         self._idle_since: WeakKeyDictionary[AbstractConnection, float] = WeakKeyDictionary()
 
     async def ensure_connection(self, connection: AbstractConnection) -> None:
-        """Have it connected, by a new socket where the one it has does not carry calls. Raises RedisError, OSError."""
+        """Connect it, with a new socket where the present one fails its probe. Raises RedisError, OSError."""
         if connection.is_connected:
             idle_seconds = time.monotonic() - self._idle_since.get(connection, -math.inf)
             if not await carries(connection, idle_seconds, TRUSTED_SECONDS):
@@ -96,26 +96,26 @@ class CheckedPool(BlockingConnectionPool):
         await super().ensure_connection(connection)
 
     async def release(self, connection: AbstractConnection) -> None:
-        """Take one back; one that broke, or timed out, takes all idle ones with it."""
+        """Take a connection back; where it broke or timed out, close all idle ones."""
         now = time.monotonic()
         self._idle_since[connection] = now
         await self._abandon(since=now - EXPIRE_SECONDS if connection.is_connected else math.inf)
         await super().release(connection)
 
     async def _abandon(self, since: float) -> None:
-        """Close those that have been idle since before that moment; the library connects them again when needed."""
+        """Close those that have been idle since before `since`; the library connects them again when needed."""
         for connection in list(self._get_free_connections()):
             if connection.is_connected and self._idle_since.get(connection, -math.inf) < since:
                 await connection.disconnect(nowait=True)
 
 
 async def carries(connection: AbstractConnection, idle_seconds: float, trusted_seconds: float) -> bool:
-    """Whether a call may be sent on an idle connection. It is closed where not, and where this is cancelled."""
+    """Whether a call may be sent on an idle connection; if not, or if this is cancelled, it is closed."""
     try:
-        # What came without being asked for is the end of the connection, or a reply to another call.
+        # Data that nothing was sent for is the end of the connection, or a reply to another call.
         sound = idle_seconds < EXPIRE_SECONDS and not await connection.can_read()
         if sound and idle_seconds >= trusted_seconds:
-            sound = await _answers(connection) and not await connection.can_read()
+            sound = await _replies_to_probe(connection) and not await connection.can_read()
     except (RedisError, OSError):
         sound = False
     except BaseException:
@@ -126,13 +126,13 @@ async def carries(connection: AbstractConnection, idle_seconds: float, trusted_s
     return sound
 
 
-async def _answers(connection: AbstractConnection) -> bool:
+async def _replies_to_probe(connection: AbstractConnection) -> bool:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            await connection.send_command(_QUESTION, check_health=False)
+            await connection.send_command(_PROBE, check_health=False)
             reply = await connection.read_response(timeout=math.inf)
     except ResponseError:
-        # It is loading, or a replica: the call itself will say so.
+        # The server is loading, or is a replica: the call itself will get the same error.
         return True
     except TimeoutError:
         raise RedisConnectionError("an idle connection is silent") from None

@@ -1,7 +1,7 @@
-"""The counts of gateways in Redis or Valkey: a hash for each run, a list of them, and one hash for all that ended.
+"""The counts of gateways in Redis or Valkey: a hash for each run, a hash of all runs, and one of the merged counts.
 
-A scrape adds them up while runs are merged into the past. So the past, and which runs are not in it, are read in one
-step *after* the counters of the runs: what was read of a run that was merged by then is left out.
+A scrape adds them up while runs are merged into the past. So the past, and the names of the runs that are not in it,
+are read in one step *after* the counters of the runs; the counters of a run that was merged by then are left out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -123,7 +123,7 @@ class RedisCounts:
 
 
 def _runs(pairs: Mapping[bytes, bytes]) -> dict[str, tuple[int, int]]:
-    """seen_ms and waiting by run; an entry that is none of ours is a run that was never seen."""
+    """seen_ms and waiting by run; both are 0 for an entry that another program has written."""
     return {name.decode(errors="replace"): _run(value) for name, value in pairs.items()}
 
 
@@ -136,7 +136,7 @@ def _run(value: bytes) -> tuple[int, int]:
 
 
 def _readable(reply: Any) -> Mapping[bytes, bytes] | None:
-    """The hash that was read; None where something else than a hash is there."""
+    """The hash of a reply; None where the key has another type. Raises any other error."""
     if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
         return None
     if isinstance(reply, Exception):

@@ -1,6 +1,6 @@
-"""Rounds that are on the server and cannot be read: each costs itself, and never the list of all of them.
+"""Rounds that are on the server and cannot be read: each is left out by itself, and never breaks the list of rounds.
 
-A key that another program has written, a hash that lost a field, a key that is on another node of a cluster.
+Examples: a key that another program has written, a hash that lost a field, a key on another node of a cluster.
 """
 
 import logging
@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 
 
 class Unreadable:
-    """Logs each round that cannot be read when it is first met: lists are read for everybody who asks."""
+    """Logs each round that cannot be read once, as lists are read many times a second."""
 
     def __init__(self) -> None:
         self._known: frozenset[str] = frozenset()
 
     def note(self, damages: Iterable[StoreDamaged]) -> None:
-        """All that one reading has met: of a page, so that what it has not met may still be damaged."""
+        """Log the damages of one page that are new; damages of other pages are remembered."""
         met = frozenset(str(damage) for damage in damages)
         for sentence in sorted(met - self._known):
             _log.error("left out of the list: %s", sentence, extra={"bounded": True})
@@ -36,9 +36,9 @@ class Unreadable:
 
 
 def round_or_damage(round_id: str, reply: Mapping[bytes, bytes] | Exception) -> Round | Archived | StoreDamaged | None:
-    """The round that a reply to HGETALL has, or the stub of it, None for no fields, or why it cannot be read.
+    """The round of a reply to HGETALL, or its stub, None for an empty reply, or the reason why it cannot be read.
 
-    Raises what the server replied where it is not about this one key.
+    Raises the server's error where it is not about this one key.
     """
     if isinstance(reply, Exception):
         if not isinstance(reply, _ABOUT_ONE_KEY) and not str(reply).startswith(_ABOUT_ONE_KEY_WORDS):
@@ -57,7 +57,7 @@ def round_or_damage(round_id: str, reply: Mapping[bytes, bytes] | Exception) -> 
 
 
 def _check(found: Round) -> None:
-    """Raise ValueError for what could be read, but not shown."""
+    """Raise ValueError or TypeError for fields that can be read, but not shown."""
     definition = found.definition
     for time_ms in (definition.opens_at_ms, definition.closes_at_ms):
         if not 0 <= time_ms <= MAX_TIME_MS:

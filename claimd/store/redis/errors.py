@@ -1,4 +1,4 @@
-"""The one place where errors of the Redis library become errors of the store."""
+"""Errors of the Redis library become errors of the store here, and nowhere else."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ from redis.exceptions import (
 
 from claimd.store.errors import StoreRejected, StoreUnavailable
 
-# What the library gives a class of its own, and what it knows by the first word of the server's sentence alone.
-_REFUSALS = (
+# Errors with a class of their own in the library, and errors known by the first word of the server's message alone.
+_REJECTIONS = (
     BusyLoadingError,
     ClusterDownError,
     MasterDownError,
@@ -28,22 +28,22 @@ _REFUSALS = (
 )
 
 
-_REFUSAL_WORDS = ("BUSY ", "MISCONF ", "NOREPLICAS ")
+_REJECTION_WORDS = ("BUSY ", "MISCONF ", "NOREPLICAS ")
 
 
-def store_error(error: Exception, *, asked: bool = True) -> StoreUnavailable:
-    """What an error of the library, or of a socket, means; `asked` is whether anything may have reached the server.
+def store_error(error: Exception, *, sent: bool = True) -> StoreUnavailable:
+    """The store's error for one of the library or of a socket; `sent` is whether a call may have reached the server.
 
-    A script with a `#!lua` line is refused up front where the server is full, loading, read-only or short of replicas.
+    The server rejects a script with a `#!lua` line before it runs if it is full, loading, read-only or lacks replicas.
     """
-    sentence = f"{type(error).__name__}: {error}"
-    certain = not asked or isinstance(error, _REFUSALS) or str(error).startswith(_REFUSAL_WORDS)
-    return StoreRejected(sentence) if certain else StoreUnavailable(sentence)
+    message = f"{type(error).__name__}: {error}"
+    certain = not sent or isinstance(error, _REJECTIONS) or str(error).startswith(_REJECTION_WORDS)
+    return StoreRejected(message) if certain else StoreUnavailable(message)
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn the library's errors, and a socket's, into StoreUnavailable."""
+    """Turn errors of the library and of sockets into StoreUnavailable or StoreRejected."""
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:

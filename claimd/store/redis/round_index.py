@@ -1,8 +1,8 @@
 """Which rounds are not over, and in what order they open: two sorted sets beside the set of all rounds.
 
-`ROUNDS_CLOSING` holds at least every round that is not over: its score is the greatest closing time that the round ever
-had, and is written before the round is. A reader leaves out what it finds over. Only a round that was closed, which is
-final, gets a lower score. A round that is not over and not in the index is the one thing that must not happen.
+`ROUNDS_CLOSING` has at least every round that is not over: the score is the greatest closing time that the round ever
+had, and is written before the round is. A reader leaves out rounds that are over. Only a round that was closed, which
+is final, gets a lower score. A round that is not over must never be missing from the index.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from claimd.store.redis.damage import Unreadable, round_or_damage
 from claimd.store.redis.errors import translated_errors
 from claimd.store.redis.replies import awaited, time_ms
 
-# What one request reads at most, whatever it leaves out: a page may have fewer rounds than asked for, and a next one.
+# Rounds that one request reads at most, those that it leaves out included: a page may have fewer rounds than its limit.
 _MOST_READ = 500
 _READ_AT_ONCE = 100
 _READ_AT_LEAST = 10
 _IDS_AT_ONCE = 1000
-# Concurrent edits of one round, each of which saw another one overtake it.
+# Concurrent edits of one round that one call of `settle` follows before it stops.
 _SETTLING_TIMES = 20
 _NEVER = "+inf"
 
@@ -69,20 +69,20 @@ class RoundIndex:
         found: list[Round] = []
         for start in range(0, len(positions), _READ_AT_ONCE):
             read = await self._read(positions[start : start + _READ_AT_ONCE])
-            # When a round was closed by an operator is known to the index alone, which has chosen it by that.
+            # Only the index knows when an operator closed a round; it has selected the rounds by that time.
             found += [item for item in read if item is not None and item.definition.closes_at_ms > since_ms]
         found.sort(key=lambda item: item.status(now_ms) is Status.CLOSED)
         return RecentRounds(now_ms, found[:limit], max(0, len(found) - limit))
 
     async def prepare_creation(self, definition: Definition) -> None:
-        """Have a round in the index before it is created; a name without a round is passed over by readers."""
+        """Add a round to the index before it is created; readers pass over a name without a round."""
         await self._complete_at()
         with translated_errors():
             pipeline = self._redis.pipeline(transaction=False)
-            # The set first: a name that is in it alone is seen to be missing from the index.
+            # The set first: a name in the set alone is recognized as missing from the index.
             pipeline.sadd(keys.ROUNDS, definition.id)
             pipeline.zadd(keys.ROUNDS_CLOSING, {definition.id: definition.closes_at_ms}, gt=True)
-            # There may be a round of that id already, which has its place.
+            # A round of that id may exist already, and keeps its place.
             pipeline.zadd(keys.ROUNDS_OPENING, {definition.id: definition.opens_at_ms}, nx=True)
             await pipeline.execute()
 
@@ -93,13 +93,13 @@ class RoundIndex:
             return
         await self._complete_at()
         with translated_errors():
-            # XX: an edit of a round that is not there must not leave a name behind.
+            # XX: an edit of a round that does not exist must not leave a name behind.
             await self._redis.zadd(keys.ROUNDS_CLOSING, {round_id: closes_at_ms}, gt=True, xx=True)
 
     async def settle(self, item: Round, now_ms: int) -> None:
-        """Make the index what the round is after an edit, also where several edits of it overtake each other.
+        """Write to the index what the round is after an edit, also where several edits of it overtake each other.
 
-        What was written is compared with the round as it is then: the last writer has seen the last edit.
+        Each write is compared with the round as it is afterwards, so that the last writer has seen the last edit.
         """
         state = (item.definition.opens_at_ms, item.definition.closes_at_ms, item.closed)
         for _ in range(_SETTLING_TIMES):
@@ -113,7 +113,7 @@ class RoundIndex:
             state = found
 
     async def remove(self, round_id: str) -> None:
-        """Forget a round that is gone; one that was created anew meanwhile stays."""
+        """Remove a deleted or archived round from the index; a round that was created anew meanwhile stays."""
         with translated_errors():
             pipeline = self._redis.pipeline(transaction=False)
             # The set last: as long as a name is in it, the index can be completed from it.
@@ -124,11 +124,11 @@ class RoundIndex:
             *_, fields = await pipeline.execute()
         created = _state(fields)
         if created is not None:
-            # Not lowered, if it is closed: this is a superset, too.
+            # Its score is not lowered where it is closed: the index may have rounds that are over.
             await self._write(round_id, (*created[:2], False), 0)
 
     async def _write(self, round_id: str, state: "_State", now_ms: int) -> Sequence[bytes | None]:
-        """Write what a round is; its fields of `_INDEXED` after that."""
+        """Write the state of a round to the index; returns the round's `_INDEXED` fields as they are after that."""
         opens_at_ms, closes_at_ms, closed = state
         with translated_errors():
             pipeline = self._redis.pipeline(transaction=False)
@@ -143,17 +143,18 @@ class RoundIndex:
         return cast(Sequence[bytes | None], fields)
 
     async def _complete_at(self) -> int:
-        """The server's time in milliseconds, with every round in the index."""
+        """The server's time in milliseconds, after making sure that every round is in the index."""
         with translated_errors():
-            now_ms, complete = await self._look()
+            now_ms, complete = await self._time_and_completeness()
             if not complete:
                 async with self._completing:
-                    now_ms, complete = await self._look()
+                    now_ms, complete = await self._time_and_completeness()
                     if not complete:
                         await self._complete(now_ms)
         return now_ms
 
-    async def _look(self) -> tuple[int, bool]:
+    async def _time_and_completeness(self) -> tuple[int, bool]:
+        """The server's time in milliseconds, and whether as many rounds are in the index as in the set of all."""
         pipeline = self._redis.pipeline(transaction=False)
         # The time first: a status derived from it is never ahead of what was read.
         pipeline.time()
@@ -163,7 +164,7 @@ class RoundIndex:
         return time_ms(time_reply), named == indexed
 
     async def _complete(self, now_ms: int) -> None:
-        """Index what is in the set alone: rounds of versions before the index, and creations that were cut off."""
+        """Index rounds that are in the set alone: those of versions without an index, and of interrupted creations."""
         indexed: set[bytes] = set(await awaited(self._redis.zrange(keys.ROUNDS_OPENING, 0, -1)))
         named: set[bytes] = set(await awaited(self._redis.smembers(keys.ROUNDS)))
         missing = list(named - indexed)
@@ -180,7 +181,7 @@ class RoundIndex:
                     continue
                 opens_at_ms, closing = _scores(_state_of_reply(reply), now_ms)
                 # The index of opening times last, as it is the one that is counted. A round that is edited meanwhile
-                # has its own entries, and keeps them.
+                # has entries of its own, and keeps them.
                 writing.zadd(keys.ROUNDS_CLOSING, {member: closing}, gt=True)
                 writing.zadd(keys.ROUNDS_OPENING, {member: opens_at_ms}, nx=True)
             await writing.execute()
@@ -190,7 +191,7 @@ class RoundIndex:
         _log.info("%d rounds were indexed", len(missing))
 
     async def _positions(self, over: bool, after: Position | None, now_ms: int) -> AsyncIterator[list[Position]]:
-        """The rounds behind `after` by opening time, in pieces; only those that may not be over, unless `over`."""
+        """The rounds behind `after` by opening time, in chunks; without `over` only those that may not be over."""
         if not over:
             positions = await self._not_over(now_ms)
             yield positions[bisect_right(positions, after) if after else 0 :]
@@ -208,7 +209,7 @@ class RoundIndex:
             at += _IDS_AT_ONCE
 
     async def _not_over(self, now_ms: int) -> list[Position]:
-        """What closes after that moment, as far as the index knows, by opening time."""
+        """The rounds that close after `now_ms` according to the index, by opening time."""
         with translated_errors():
             ids = [_name(member) for member, _ in await self._by_score(keys.ROUNDS_CLOSING, f"({now_ms}")]
             scores = await awaited(self._redis.zmscore(keys.ROUNDS_OPENING, ids)) if ids else []
@@ -216,12 +217,12 @@ class RoundIndex:
         return sorted(Position(int(score), round_id) for round_id, score in opening if score is not None)
 
     async def _by_score(self, key: str, lowest: str, **limits: int) -> list[tuple[bytes, float]]:
-        """Members from that score on, with their scores, in order."""
+        """The members with a score of `lowest` or more, with their scores, sorted by score."""
         reply = self._redis.zrange(key, lowest, _NEVER, byscore=True, withscores=True, **limits)  # type: ignore[arg-type]
         return list(await awaited(reply))
 
     async def _read(self, positions: Sequence[Position]) -> list[Round | None]:
-        """Those rounds; None for one that is not there, was archived, or cannot be read."""
+        """The rounds at these positions; None for a round that is missing, archived, or cannot be read."""
         with translated_errors():
             pipeline = self._redis.pipeline(transaction=False)
             for position in positions:
@@ -232,22 +233,22 @@ class RoundIndex:
         return [item if isinstance(item, Round) else None for item in found]
 
 
-# The stub of an archived round has the other fields, too.
+# An archived round has the other fields, too.
 _INDEXED = ("opens_at_ms", "closes_at_ms", "closed", "archived")
 _State = tuple[int, int, bool]
 
 
 def _state_of_reply(reply: Any) -> _State | None:
-    """What HMGET replied to `_INDEXED`. Raises what the server replied where it is not about this one round."""
+    """The state in a reply to HMGET of `_INDEXED`; None as in `_state`. Raises errors about other things."""
     if isinstance(reply, Exception):
-        # As of a round that is read whole: it costs itself alone, or is raised.
+        # As for a round that is read whole: only this round is left out, or the error is raised.
         round_or_damage("", reply)
         return None
     return _state(reply)
 
 
 def _state(fields: Sequence[bytes | None]) -> _State | None:
-    """What HMGET replied to `_INDEXED`; None where there is no such round any more, or none that can be read."""
+    """The state in a reply to HMGET of `_INDEXED`; None where the round is gone, archived, or cannot be read."""
     opens_at_ms, closes_at_ms, closed, archived = fields
     if archived is not None:
         return None
@@ -258,12 +259,12 @@ def _state(fields: Sequence[bytes | None]) -> _State | None:
 
 
 def _has_left(fields: Sequence[bytes | None]) -> bool:
-    """Whether the round of that reply was deleted or archived."""
+    """Whether a reply to HMGET of `_INDEXED` is that of a deleted or archived round."""
     return not any(fields) or fields[_INDEXED.index("archived")] is not None
 
 
 def _scores(state: _State | None, now_ms: int) -> tuple[int, int | str]:
-    """Opening and closing of a round that is not in the index yet; one that cannot be read may yet become readable."""
+    """The scores of a round that is not in the index yet; one that cannot be read now never counts as over."""
     if state is None:
         return 0, _NEVER
     opens_at_ms, closes_at_ms, closed = state
@@ -271,5 +272,5 @@ def _scores(state: _State | None, now_ms: int) -> tuple[int, int | str]:
 
 
 def _name(member: bytes) -> str:
-    # Another program may have written what is no text: it costs itself, and not the list.
+    # Another program may have written bytes that are no text: only this name is passed over.
     return member.decode(errors="replace")

@@ -1,8 +1,8 @@
-"""Script calls by the shortest way the Redis library has in public: its connections, without the client around them.
+"""Script calls over the Redis library's connections, without the client around them.
 
-A call through the client takes nearly twice the processor time: locks of the pool, a task and timers of their own for
-sending and reading, retries that are off. No reply is ever taken for another call's: each script gives back the id of
-the call that it answers, and a connection whose reply did not come, or was another's, is closed.
+A call through the client takes nearly twice the processor time: locks of the pool, tasks and timers for sending and
+reading, retries that are off. No reply is taken for that of another call: each script returns the id of its call first,
+and a connection whose reply is missing, or has another id, is closed.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ ScriptCall = tuple[Sequence[str], Sequence[str | bytes]]
 
 
 class _Stray(StoreUnavailable):
-    """A reply to another call."""
+    """The reply has the id of another call."""
 
 
 class ScriptCalls:
-    """Up to `max_connections` calls at once, each on a connection of its own, of those that `pool` makes.
+    """Up to `max_connections` calls at a time, each on a connection of its own that `pool` makes.
 
-    The pool's `socket_timeout` must be None: `timeout_seconds` is for a whole call, waiting for a connection included.
+    The pool's `socket_timeout` must be None: `timeout_seconds` is for a whole call, with the wait for a connection.
     """
 
     def __init__(
@@ -56,36 +56,38 @@ class ScriptCalls:
         self._numbers = itertools.count()
 
     async def call(self, script: Script, names: Sequence[str], args: Sequence[str | bytes]) -> list[Any]:
-        """What the script replies, after the id. Raises StoreRejected where nothing was done, else StoreUnavailable."""
+        """The script's reply without the id. Raises StoreRejected where it was not executed, else StoreUnavailable."""
         return (await self.call_with_followups(script, names, args, ()))[0]
 
     async def call_with_followups(
-        self, script: Script, names: Sequence[str], args: Sequence[str | bytes], after: Sequence[Sequence[Any]]
+        self, script: Script, names: Sequence[str], args: Sequence[str | bytes], followups: Sequence[Sequence[Any]]
     ) -> tuple[list[Any], list[Any]]:
-        """The same, and the replies to the commands `after` it, sent in one write; an error among these is a value."""
+        """The same, and the replies to `followups`: commands in the same write, behind it, whose errors are values."""
         call_id = b"%b-%x" % (self._own, next(self._numbers))
         command = script.command(names, (call_id, *args))
-        asked = False
+        sent = False
         try:
             async with asyncio.timeout(self.timeout_seconds), self._free:
                 connection = await self._connected()
-                asked = True
-                reply, *others = await self._ask(connection, script, (command, *after))
+                sent = True
+                reply, *replies = await self._ask(connection, script, (command, *followups))
                 if not isinstance(reply, list) or not reply or reply[0] != call_id:
                     await self._leave(connection)
-                    raise StoreUnavailable(f"a reply that {script.name}.lua was not asked for: {str(reply)[:100]}")
+                    raise StoreUnavailable(
+                        f"the reply of {script.name}.lua is that of another call: {str(reply)[:100]}"
+                    )
                 await self._idle.put(connection)
-                return reply[1:], others
+                return reply[1:], replies
         except (RedisError, OSError, TimeoutError) as error:
-            raise store_error(error, asked=asked) from error
+            raise store_error(error, sent=sent) from error
 
     async def call_together(
-        self, script: Script, calls: Sequence[ScriptCall], after: Sequence[Sequence[Any]], timeout_seconds: float
+        self, script: Script, calls: Sequence[ScriptCall], followups: Sequence[Sequence[Any]], timeout_seconds: float
     ) -> tuple[list[Any], list[Any]]:
-        """Several calls in one write on one connection, so that one fsync serves them all, and then `after`.
+        """Send several calls and then `followups` in one write on one connection, so that one fsync serves them all.
 
-        Returns what each call replied after its id, or the StoreUnavailable that it ended with, and the replies to
-        `after`. Raises StoreRejected where none was done, StoreUnavailable where nothing is known of any.
+        Returns each call's reply without its id, or the StoreUnavailable that it ended with, and the replies to
+        `followups`. Raises StoreRejected where no call was executed, StoreUnavailable where all outcomes are unknown.
         """
         ids = [b"%b-%x" % (self._own, next(self._numbers)) for _ in calls]
         commands = [script.command(names, (own, *args)) for own, (names, args) in zip(ids, calls, strict=True)]
@@ -94,31 +96,31 @@ class ScriptCalls:
             async with asyncio.timeout(timeout_seconds), self._free:
                 connection = await self._connected()
                 sent = True
-                replies = await self._ask_together(connection, script, commands, after)
-                told = [_told(script, own, reply) for own, reply in zip(ids, replies, strict=False)]
-                if any(isinstance(each, (_Stray, *_DEMOTED)) for each in told):
-                    # It mixes up replies, or is a replica now: see `_ask`.
+                replies = await self._ask_together(connection, script, commands, followups)
+                results = [_result(script, own, reply) for own, reply in zip(ids, replies, strict=False)]
+                if any(isinstance(each, (_Stray, *_DEMOTED)) for each in results):
+                    # It mixes up replies, or leads to a replica now: see `_ask`.
                     await self._leave(connection)
                 else:
                     await self._idle.put(connection)
-                return [_translated(each) for each in told], replies[len(calls) :]
+                return [_translated(each) for each in results], replies[len(calls) :]
         except (RedisError, OSError, TimeoutError) as error:
-            raise store_error(error, asked=sent) from error
+            raise store_error(error, sent=sent) from error
 
     async def _ask_together(
         self,
         connection: AbstractConnection,
         script: Script,
         commands: Sequence[Sequence[Any]],
-        after: Sequence[Sequence[Any]],
+        followups: Sequence[Sequence[Any]],
     ) -> list[Any]:
         try:
-            replies = await _exchange(connection, (*commands, *after))
+            replies = await _exchange(connection, (*commands, *followups))
             unknown = [at for at in range(len(commands)) if isinstance(replies[at], NoScriptError)]
             if unknown:
-                # As in `_ask`, but only those: another one may have found the script, and was done.
+                # As in `_ask`, but only these calls: another one may have found the script and was executed.
                 await _exchange(connection, (("SCRIPT", "LOAD", script.source),))
-                again = await _exchange(connection, (*(commands[at] for at in unknown), *after))
+                again = await _exchange(connection, (*(commands[at] for at in unknown), *followups))
                 for at, reply in zip(unknown, again, strict=False):
                     replies[at] = reply
                 replies[len(commands) :] = again[len(unknown) :]
@@ -128,11 +130,11 @@ class ScriptCalls:
             raise
 
     async def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the idle connections, and wait until they are closed."""
         await self._idle.close()
 
     async def abandon(self) -> None:
-        """The same, without waiting for it."""
+        """Close the idle connections without waiting."""
         await self._idle.abandon()
 
     async def _connected(self) -> AbstractConnection:
@@ -153,7 +155,7 @@ class ScriptCalls:
         try:
             replies = await _exchange(connection, commands)
             if isinstance(replies[0], NoScriptError):
-                # The cache is lost with every restart. It says that nothing was done, so asking again is safe.
+                # The script cache is lost with every restart. The call was not executed, so it can be sent again.
                 replies = await _exchange(connection, (("SCRIPT", "LOAD", script.source),))
                 if not isinstance(replies[0], ResponseError):
                     replies = await _exchange(connection, commands)
@@ -161,37 +163,37 @@ class ScriptCalls:
             await self._leave(connection)
             raise
         if isinstance(replies[0], _DEMOTED):
-            # It is a replica now, and keeps its connections: the address may lead to another server already.
+            # The server is a replica now, and keeps its connections; the address may lead to another server already.
             await self._leave(connection)
             raise replies[0]
         if isinstance(replies[0], ResponseError):
-            # A reply like any other. Were it another call's, the next one would find ours in place of its own.
+            # The connection goes on: were this the error of another call, the next call would notice ours by its id.
             await self._idle.put(connection)
             raise replies[0]
         return replies
 
     async def _leave(self, connection: AbstractConnection) -> None:
-        """Close it, and all idle ones: what silenced or broke it may have done the same to them."""
+        """Close a connection and all idle ones: what silenced or broke it may have done the same to them."""
         await connection.disconnect(nowait=True)
         await self._idle.abandon()
 
 
-def _told(script: Script, own: bytes, reply: Any) -> Any:
-    """What the call replied after its id, or the error that it ended with."""
+def _result(script: Script, own: bytes, reply: Any) -> Any:
+    """The reply of a call without its id, or the error that it ended with."""
     if isinstance(reply, Exception):
         return reply
     if not isinstance(reply, list) or not reply or reply[0] != own:
-        return _Stray(f"a reply that {script.name}.lua was not asked for: {str(reply)[:100]}")
+        return _Stray(f"the reply of {script.name}.lua is that of another call: {str(reply)[:100]}")
     return reply[1:]
 
 
-def _translated(told: Any) -> Any:
-    return store_error(told) if isinstance(told, RedisError) else told
+def _translated(result: Any) -> Any:
+    return store_error(result) if isinstance(result, RedisError) else result
 
 
 async def _exchange(connection: AbstractConnection, commands: Sequence[Sequence[Any]]) -> list[Any]:
-    """Send them all, then read all replies, so that none is left for the next call."""
-    # A connection's own way to pack takes five times as long.
+    """Send all commands, then read all replies, so that none is left for the next call. Errors are values."""
+    # The connection's own `pack_commands` takes five times as long.
     packed = [pack_command(tuple(command)) for command in commands]
     await connection.send_packed_command(packed, check_health=False)
     return [await _reply(connection) for _ in commands]
@@ -204,6 +206,6 @@ async def _reply(connection: AbstractConnection) -> Any:
     except ResponseError as error:
         return error
     if reply is None:
-        # No command of ours replies so: the library takes the kernel's timeout (ETIMEDOUT) for one of its own.
+        # No command of ours has this reply: the library takes the kernel's timeout (ETIMEDOUT) for one of its own.
         raise RedisConnectionError("the connection timed out: nothing was acknowledged")
     return reply

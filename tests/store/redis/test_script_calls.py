@@ -136,7 +136,7 @@ async def test_a_reply_that_answers_another_call_is_not_believed(
     another = Script("another", "#!lua\nlocal call = ARGV[1]\nreturn { call .. '0', 'stray' }", "", (), ("call",))
     with server.client() as client:
         another = replace(another, sha=str(client.script_load(another.source)))
-        with pytest.raises(StoreUnavailable, match="was not asked for") as caught:
+        with pytest.raises(StoreUnavailable, match="is that of another call") as caught:
             await calls.call(another, (), ())
         assert not isinstance(caught.value, StoreRejected)
     assert await calls.call(echo, (), ("mine",)) == [b"mine"]
