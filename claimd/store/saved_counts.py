@@ -13,7 +13,7 @@ MERGED_KEPT_MS = 24 * 3600 * 1000
 
 
 class SaveOutcome(StrEnum):
-    """SAVED: written. BEHIND, nothing written: the server has another last save. MERGED, nothing written: it has ended."""
+    """SAVED, or nothing was written: BEHIND if the server has another last save of the run, MERGED if it has ended."""
 
     SAVED = "saved"
     BEHIND = "behind"

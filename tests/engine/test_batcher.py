@@ -1,4 +1,4 @@
-"""How claims become batches: few calls, none late, nobody forgotten. On the model store, which can be held up."""
+"""Claims become batches: few calls, none late, no claim forgotten. On the model, whose calls a test can hold."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,10 +14,11 @@ from claimd.store.memory import MemoryStore
 from claimd.store.ports import MAX_BATCH
 from claimd.store.redis.store import RedisStore
 from tests.rounds import definition, identities, identity, now_ms
+from tests.servers import Server
 
 
 class HeldStore(MemoryStore):
-    """Notes each call, and answers none until it is let go; can fail on demand."""
+    """Notes each call, and holds its reply until `let_go` is set; fails with `error`, if any."""
 
     def __init__(self) -> None:
         super().__init__(now_ms)
@@ -28,7 +29,7 @@ class HeldStore(MemoryStore):
         self.error: Exception | None = None
 
     async def claim(self, round_id: str, identities: Sequence[bytes], epoch: int = 0) -> list[Decision]:
-        """As the model, when it is let."""
+        """See `ClaimStore.claim`."""
         self.calls.append(list(identities))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -42,7 +43,7 @@ class HeldStore(MemoryStore):
 
 
 class Clock:
-    """Seconds that pass when told."""
+    """Seconds that a test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -67,7 +68,7 @@ async def turns(count: int = 3) -> None:
 
 
 async def test_a_lone_claim_is_sent_at_once(held: HeldStore) -> None:
-    """It leaves within the turn of the loop it came in: there is no timer to wait for."""
+    """It is sent at the end of the event-loop iteration that it came in: there is no timer."""
     engine = ClaimEngine(held, Counts())
     engine.submit("r1", identity(1), lambda _: None)
     await turns(2)
@@ -110,7 +111,7 @@ async def test_at_most_two_calls_are_in_flight_and_512_in_one(held: HeldStore) -
     assert [decision.serial for decision in decisions] == list(range(1, 2001))
 
 
-async def test_a_thousand_concurrent_claims_make_few_calls(valkey) -> None:  # type: ignore[no-untyped-def]
+async def test_a_thousand_concurrent_claims_make_few_calls(valkey: Server) -> None:
     """On the real server: 1,000 claims from 50 people at a time come to it in far fewer calls, and all are granted."""
     store = RedisStore.connect(valkey.url)
     await store.rounds.round_create(definition(total=1000), "")
@@ -156,8 +157,8 @@ async def test_a_claim_that_waited_too_long_is_never_sent(held: HeldStore) -> No
     assert counts.claims["r1", Outcome.OVERLOADED] == 1
 
 
-async def test_beyond_the_bound_claims_are_refused_at_the_door(held: HeldStore) -> None:
-    """The queue has a bound; who comes when it is full is told at once, and the others are served."""
+async def test_claims_beyond_the_bound_are_rejected_at_once(held: HeldStore) -> None:
+    """The queue has a bound: a claim that finds it full is rejected at once, and the others are decided."""
     engine = ClaimEngine(held, Counts(), BatchLimits(max_waiting=10))
     asked = [asyncio.create_task(engine.claim("r1", identity(number))) for number in range(12)]
     await turns()
@@ -169,7 +170,7 @@ async def test_beyond_the_bound_claims_are_refused_at_the_door(held: HeldStore) 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("gone"), RuntimeError("a bug")])
 async def test_a_failed_call_is_unknown_and_the_next_one_goes_on(held: HeldStore, error: Exception) -> None:
-    """Everyone in the batch is told `unavailable`; a reply that was lost is never told as a refusal."""
+    """Every claim of the batch is UNAVAILABLE; a lost reply is never reported as a refusal."""
     engine = ClaimEngine(held, Counts())
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     held.error = error
@@ -195,7 +196,7 @@ async def test_draining_waits_for_every_claim(held: HeldStore) -> None:
     assert len(told) == 3 * MAX_BATCH
 
 
-async def test_one_listener_that_fails_harms_nobody_else(held: HeldStore) -> None:
+async def test_one_listener_that_fails_affects_no_other_claim(held: HeldStore) -> None:
     """A decision that cannot be delivered is logged; those after it in the batch get theirs."""
     engine = ClaimEngine(held, Counts())
     told: list[Decision] = []

@@ -1,4 +1,4 @@
-"""Who is let in: as long as they can be served soon. On the model store, with a clock that the test moves."""
+"""Admission control: claims are admitted while they can be decided soon. On the model, with a clock the test moves."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def test_the_wait_grows_with_the_batches_in_front() -> None:
 
 
 def test_an_average_is_not_believed_while_all_calls_hang() -> None:
-    """Two that have taken two seconds so far say more than a thousand quick ones; one alone says nothing."""
+    """Two calls that hang for two seconds count more than a thousand quick ones; one alone does not count."""
     wait = ExpectedWait(CALLS_IN_FLIGHT)
     for _ in range(1000):
         wait.succeeded(0.001, now=9.0)
@@ -85,8 +85,8 @@ async def claiming(engine: ClaimEngine, first: int, count: int) -> list[asyncio.
     return asked
 
 
-async def test_beyond_the_expected_wait_claims_are_refused_at_the_door() -> None:
-    """While all calls hang for longer than anyone should wait, who comes is told at once; those in line are served."""
+async def test_claims_beyond_the_expected_wait_are_rejected_at_once() -> None:
+    """While all calls hang for too long, new claims are rejected at once; those that wait are decided."""
     store = SlowStore()
     await store.round_create(definition(total=10_000), "")
     engine = ClaimEngine(store, counts := Counts(), BatchLimits(max_wait_seconds=1.0), lambda: store.seconds)
@@ -103,7 +103,7 @@ async def test_beyond_the_expected_wait_claims_are_refused_at_the_door() -> None
 
 
 async def test_nothing_is_expected_of_calls_that_are_over() -> None:
-    """After a quiet hour everybody who comes at once is let in."""
+    """After a quiet hour every claim of a burst is admitted."""
     store = SlowStore()
     await store.round_create(definition(total=10_000), "")
     engine = ClaimEngine(store, Counts(), BatchLimits(max_wait_seconds=1.0), lambda: store.seconds)
@@ -117,7 +117,7 @@ async def test_nothing_is_expected_of_calls_that_are_over() -> None:
 
 
 async def test_a_call_that_hangs_does_not_stop_the_rest() -> None:
-    """Whoever comes while one call hangs goes out with the other, one batch after the next, and nobody is refused."""
+    """While one call hangs, the other sends one batch after the next, and no claim is rejected."""
     store = SlowStore()
     await store.round_create(definition(total=10_000), "")
     engine = ClaimEngine(store, Counts(), BatchLimits(max_wait_seconds=0.5))
@@ -132,7 +132,7 @@ async def test_a_call_that_hangs_does_not_stop_the_rest() -> None:
 
 
 async def test_while_the_server_is_gone_one_at_a_time_finds_out_when_it_is_back() -> None:
-    """The rest are told `unavailable` without waiting; the first call that gets through lets everybody in again."""
+    """The rest is UNAVAILABLE without a wait; after the first call that succeeds every claim is admitted again."""
     store = SlowStore()
     await store.round_create(definition(total=10_000), "")
     engine = ClaimEngine(store, Counts(), BatchLimits(), lambda: store.seconds)

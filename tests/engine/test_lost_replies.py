@@ -1,4 +1,4 @@
-"""What becomes of a batch that has no answer: asked again within its deadline, and never told what may not be true."""
+"""A batch without a reply is sent again within its deadline, and no outcome is reported that may be untrue."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,57 +39,63 @@ class FaultyStore(MemoryStore):
 
 
 async def lost_after_commit(store: FaultyStore, round_id: str, people: Sequence[bytes]) -> list[Decision]:
-    """Decided, but the reply never comes."""
+    """The claims are decided, but the reply is lost."""
     await store.decide(round_id, people)
     raise StoreUnavailable("the reply was lost")
 
 
 async def lost_before_commit(store: FaultyStore, round_id: str, people: Sequence[bytes]) -> list[Decision]:
-    """It may have arrived, for all that anybody knows."""
+    """The request is lost, which the caller cannot distinguish from a lost reply."""
     raise StoreUnavailable("the request was lost")
 
 
-async def refused(store: FaultyStore, round_id: str, people: Sequence[bytes]) -> list[Decision]:
-    """The server said no, and did nothing."""
+async def rejected(store: FaultyStore, round_id: str, people: Sequence[bytes]) -> list[Decision]:
+    """The server rejects the call, and does nothing."""
     raise StoreRejected("loading")
 
 
-async def told(engine: ClaimEngine, *people: bytes) -> list[Outcome]:
-    """The outcomes of people who claim together."""
+async def outcomes_of(engine: ClaimEngine, *people: bytes) -> list[Outcome]:
+    """The outcomes of identities that claim at the same time."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         decisions = await asyncio.gather(*(engine.claim("r1", person) for person in people))
     return [decision.outcome for decision in decisions]
 
 
-@pytest.mark.parametrize("fault", [lost_after_commit, lost_before_commit, refused])
-async def test_a_batch_without_an_answer_is_asked_again(fault: Fault) -> None:
-    """Nobody is told 503 for a fault that has passed: each holds one claim, whichever call granted it."""
+@pytest.mark.parametrize("fault", [lost_after_commit, lost_before_commit, rejected])
+async def test_a_batch_without_a_reply_is_sent_again(fault: Fault) -> None:
+    """A fault that has passed costs no claim a 503: each identity has one claim, whichever call granted it."""
     store = FaultyStore(fault, fault)
     await store.round_create(definition(total=10), "")
-    outcomes = await told(ClaimEngine(store, counts := Counts()), *identities(1, 2, 3))
+    outcomes = await outcomes_of(ClaimEngine(store, counts := Counts()), *identities(1, 2, 3))
     granted_by = Outcome.REPLAYED if fault is lost_after_commit else Outcome.GRANTED
     assert outcomes == [granted_by] * 3
     assert store.calls == [identities(1, 2, 3)] * 3
     assert counts.failed_calls == 2
-    assert (await store.round("r1")).round.issued == 3  # type: ignore[union-attr]
+    item = (await store.round("r1")).round
+    assert item is not None
+    assert item.issued == 3
 
 
 @pytest.mark.parametrize(
-    ("fault", "outcome"), [(lost_before_commit, Outcome.UNAVAILABLE), (refused, Outcome.SOLD_OUT)], ids=["lost", "no"]
+    ("fault", "outcome"),
+    [(lost_before_commit, Outcome.UNAVAILABLE), (rejected, Outcome.SOLD_OUT)],
+    ids=["lost", "rejected"],
 )
 @pytest.mark.parametrize("held", [1, 2])
-async def test_what_may_yet_be_granted_is_never_told_as_refused(fault: Fault, outcome: Outcome, held: int) -> None:
-    """A call whose end nobody saw may still arrive, when there is stock again; one that was refused will not."""
+async def test_a_claim_that_may_yet_be_granted_is_not_reported_as_refused(
+    fault: Fault, outcome: Outcome, held: int
+) -> None:
+    """A call with unknown outcome may still reach the server when there is stock again; a rejected one will not."""
     store = FaultyStore()
     await store.round_create(definition(total=held), "")
     engine = ClaimEngine(store, Counts())
-    await told(engine, *identities(*range(held)))
+    await outcomes_of(engine, *identities(*range(held)))
     store.faults = [fault]
-    assert await told(engine, identity(0), identity(9)) == [Outcome.REPLAYED, outcome]
+    assert await outcomes_of(engine, identity(0), identity(9)) == [Outcome.REPLAYED, outcome]
 
 
-async def test_a_late_first_call_is_no_surprise_to_anybody() -> None:
-    """The call that was given up arrives after the one that repeats it: nobody has two, and nobody was told "no"."""
+async def test_a_first_call_that_arrives_late_contradicts_no_outcome() -> None:
+    """The lost call reaches the server after its retry: no identity has two claims, and none got a refusal."""
     arrived = asyncio.Event()
     late: list[asyncio.Task[list[Decision]]] = []
 
@@ -104,15 +110,15 @@ async def test_a_late_first_call_is_no_surprise_to_anybody() -> None:
     store = FaultyStore(late_commit)
     await store.round_create(definition(total=1), "")
     engine = ClaimEngine(store, Counts())
-    assert await told(engine, *identities(1, 2)) == [Outcome.GRANTED, Outcome.UNAVAILABLE]
+    assert await outcomes_of(engine, *identities(1, 2)) == [Outcome.GRANTED, Outcome.UNAVAILABLE]
     await store.round_edit("r1", {"total": 2}, "one more")
     arrived.set()
     await late[0]
-    assert await told(engine, *identities(1, 2)) == [Outcome.REPLAYED, Outcome.REPLAYED]
+    assert await outcomes_of(engine, *identities(1, 2)) == [Outcome.REPLAYED, Outcome.REPLAYED]
 
 
-async def test_past_its_deadline_a_claim_is_not_asked_again() -> None:
-    """The older half of a batch is told `unavailable` when its time is up; the younger goes on, and is granted."""
+async def test_past_its_deadline_a_claim_is_not_sent_again() -> None:
+    """The older half of a batch is UNAVAILABLE at its deadline; the younger half is sent again, and granted."""
     seconds = 100.0
     gathered = asyncio.Event()
 
@@ -131,7 +137,7 @@ async def test_past_its_deadline_a_claim_is_not_asked_again() -> None:
     engine = ClaimEngine(store, Counts(), limits, lambda: seconds)
     asked = []
     for number in range(3):
-        asked.append(asyncio.create_task(told(engine, identity(number))))
+        asked.append(asyncio.create_task(outcomes_of(engine, identity(number))))
         # Three turns: the task, the claim's own task, the call.
         for _ in range(3):
             await asyncio.sleep(0)

@@ -57,11 +57,11 @@ async def test_the_dead_are_merged_into_one(store: RedisStore, server: Server) -
     assert near(await shown_counters(store.counts), total)
     assert (await shown(store.counts)).gateways == 0
     with server.client() as client:
-        assert set(client.keys()) == {keys.COUNTS_MERGED.encode(), keys.COUNTS_PAST.encode()}  # type: ignore[arg-type]
+        assert set(client.keys()) == {keys.COUNTS_MERGED.encode(), keys.COUNTS_PAST.encode()}
         yesterday = await server_ms(store) - MERGED_KEPT_MS - 1
         await store.counts.forget_merged()
         assert client.hlen(keys.COUNTS_MERGED) == 50
-        client.hset(keys.COUNTS_MERGED, mapping=dict.fromkeys(client.hkeys(keys.COUNTS_MERGED), f"{yesterday}"))  # type: ignore[arg-type,union-attr]
+        client.hset(keys.COUNTS_MERGED, mapping=dict.fromkeys(client.hkeys(keys.COUNTS_MERGED), f"{yesterday}"))
         await merging.merge_ended()
         await store.counts.forget_merged()
         assert client.keys() == [keys.COUNTS_PAST.encode()]
@@ -167,7 +167,7 @@ async def test_garbage_costs_itself(store: RedisStore, server: Server) -> None:
 async def test_one_that_cannot_be_merged_does_not_keep_the_others(
     store: RedisStore, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is said, and tried again; all others are merged."""
+    """The failure is logged, and the merge retried; all other runs are merged."""
     with server.client() as client:
         client.hset(keys.COUNTS_RUNS, "aaa", "1:0")
         client.set(keys.counts_key("aaa"), "text")

@@ -1,4 +1,4 @@
-"""What a gateway saves: exactly what it has counted, little of it, and whatever fails is said."""
+"""A gateway saves exactly its counts, few of them at a time, and logs every failure."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ async def test_reporting_can_be_ended_at_any_moment(valkey: Server) -> None:
             await asyncio.sleep(0)
         reporting.cancel()
         done, _ = await asyncio.wait({reporting}, timeout=10)
-        assert done, f"after {turns} turns of the loop"
+        assert done, f"after {turns} event-loop iterations"
         assert reporting.cancelled()
         await store.close()
 
@@ -75,7 +75,7 @@ def aof_bytes(server: Server) -> int:
 
 
 async def test_an_idle_gateway_writes_less_than_10_mb_a_day(server: Server) -> None:
-    """However many rounds it has counted; every fifth report says that it lives."""
+    """However many rounds it has counted; every fifth report is a heartbeat."""
     store = RedisStore.connect(server.url)
     reporter = Reporter(store.counts, "a-machine-with-a-long-name.example-8080-0", many_counts(1000), lambda: 0)
     await reporter.report()
@@ -123,11 +123,11 @@ async def test_a_gateway_that_stops_is_a_part_of_the_past_at_once(store: RedisSt
     assert counters(found.counts) == counters(counts)
     assert found.gateways == 0
     with server.client() as client:
-        assert set(client.keys()) == {keys.COUNTS_MERGED.encode(), keys.COUNTS_PAST.encode()}  # type: ignore[arg-type]
+        assert set(client.keys()) == {keys.COUNTS_MERGED.encode(), keys.COUNTS_PAST.encode()}
 
 
 async def test_a_server_that_lost_its_data_gets_everything_again(store: RedisStore, server: Server) -> None:
-    """Emptied, or set back to an older state: the next report that says anything makes it whole."""
+    """The server is emptied or set back to an older state: the next report that writes restores the counts."""
     counts = many_counts(3)
     reporter = Reporter(store.counts, "w", counts, lambda: 0)
     await reporter.report()
@@ -137,7 +137,7 @@ async def test_a_server_that_lost_its_data_gets_everything_again(store: RedisSto
         counts.claims["round-1", Outcome.GRANTED] += 5
         await reporter.report()
         for name, value in zip(names, older, strict=True):
-            client.restore(name, 0, value, replace=True)  # type: ignore[arg-type]
+            client.restore(name, 0, value, replace=True)
         counts.failed_calls += 1
         await reporter.report()
         assert await shown_counters(store.counts) == counters(counts)
@@ -196,7 +196,7 @@ async def _act(action: str, reporter: Reporter, faulty: FaultyCounts, counts: Co
     else:
         faulty.fault = action
         with suppress(StoreUnavailable):
-            # A heartbeat, where nothing else is to be said.
+            # A heartbeat, where nothing else has changed.
             reporter._quiet = QUIET_REPORTS
             await reporter.report()
 
@@ -239,7 +239,7 @@ async def test_a_run_ends_after_a_day(store: RedisStore, server: Server, monkeyp
 
 
 async def test_a_reporter_does_not_fail_silently(valkey: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """Nor with a bug of its own: said once with its traceback, and when it works again; then all is there."""
+    """Nor a bug of its own: logged once with its traceback, and again at the next success, which saves everything."""
     caplog.set_level(logging.INFO)
     store, counts, turns = RedisStore.connect(valkey.url), Counts(failed_calls=7), 0
 

@@ -1,4 +1,4 @@
-"""Failures that are repeated are said, but not each time."""
+"""Repeated failures are logged, but not each time."""
 
 import logging
 
@@ -29,7 +29,7 @@ def test_the_first_failure_then_one_line_a_minute_then_the_end_of_it(caplog: pyt
     assert caplog.messages[-1] == "counting failed: OSError: again"
 
 
-def test_a_failure_that_nobody_expects_has_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_failure_has_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     """A bug is to be found."""
     trouble = Trouble(logging.getLogger("test"), "counting", lambda: 0.0)
     trouble.failed(TypeError("Dict key must be str"), unexpected=True)

@@ -287,7 +287,7 @@ MUTANTS = (
         "tests/store/redis/test_acknowledgement.py",
     ),
     Mutant(
-        "told without a confirmation",
+        "acknowledged without a confirmation",
         "claimd/store/redis/acknowledgement.py",
         "_UNAVAILABLE if decision.serial else decision",
         "decision",
@@ -301,7 +301,7 @@ MUTANTS = (
         "tests/store/redis/test_acknowledgement.py",
     ),
     Mutant(
-        "an edit told without a confirmation",
+        "an edit acknowledged without a confirmation",
         "claimd/store/redis/acknowledgement.py",
         "if not self._read(replies, wrote=done) and done:",
         "if False:",

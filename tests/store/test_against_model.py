@@ -19,7 +19,7 @@ from tests.rounds import HOUR_MS, identity, listed, now_ms
 from tests.servers import Server
 from tests.store.model import ports_of_model
 
-# Instants are hours away from now, so that both clocks say the same of every window.
+# Instants are hours away from now, so that every window has the same status by both clocks.
 _NOW = now_ms()
 _INSTANTS = st.sampled_from([_NOW - 48 * HOUR_MS, _NOW - 24 * HOUR_MS, _NOW + 24 * HOUR_MS, _NOW + 48 * HOUR_MS])
 _ROUNDS = st.sampled_from(["a", "b", "c"])
@@ -83,34 +83,34 @@ class BothStores(RuleBasedStateMachine):
     @rule(round_id=_ROUNDS, people=_PEOPLE, epoch=_EPOCHS)
     def claim(self, round_id: str, people: list[bytes], epoch: int) -> None:
         """Claim."""
-        expected, told = self.both("claims.claim", round_id, people, epoch)
-        assert timeless(told) == timeless(expected)
+        expected, real = self.both("claims.claim", round_id, people, epoch)
+        assert timeless(real) == timeless(expected)
 
     @rule(round_id=_ROUNDS, total=_TOTALS, opens_at_ms=_INSTANTS, closes_at_ms=_INSTANTS)
     def create(self, round_id: str, total: int, opens_at_ms: int, closes_at_ms: int) -> None:
         """Create a round."""
         if closes_at_ms > opens_at_ms:
             definition = Definition(round_id, "A round", total, opens_at_ms, closes_at_ms)
-            expected, told = self.both("rounds.round_create", definition, "created")
-            assert told.outcome is expected.outcome
+            expected, real = self.both("rounds.round_create", definition, "created")
+            assert real.outcome is expected.outcome
 
     @rule(round_id=_ROUNDS, changes=_CHANGES, if_version=_VERSIONS)
     def edit(self, round_id: str, changes: dict[str, Any], if_version: int | None) -> None:
         """Edit a round."""
-        expected, told = self.both("rounds.round_edit", round_id, changes, "because", if_version=if_version)
-        assert told.outcome is expected.outcome
+        expected, real = self.both("rounds.round_edit", round_id, changes, "because", if_version=if_version)
+        assert real.outcome is expected.outcome
 
     @rule(round_id=_ROUNDS)
     def revoke_passes(self, round_id: str) -> None:
         """Revoke the passes of a round."""
-        expected, told = self.both("rounds.round_edit", round_id, {}, "leaked", action=EditAction.REVOKE_PASSES)
-        assert told.outcome is expected.outcome
+        expected, real = self.both("rounds.round_edit", round_id, {}, "leaked", action=EditAction.REVOKE_PASSES)
+        assert real.outcome is expected.outcome
 
     @rule(round_id=_ROUNDS, if_version=_VERSIONS)
     def delete(self, round_id: str, if_version: int | None) -> None:
         """Delete a round."""
-        expected, told = self.both("rounds.round_delete", round_id, "a mistake", if_version=if_version)
-        assert told.outcome is expected.outcome
+        expected, real = self.both("rounds.round_delete", round_id, "a mistake", if_version=if_version)
+        assert real.outcome is expected.outcome
 
     @rule(round_id=_ROUNDS, wrong=st.sampled_from([0, 0, 0, 1]))
     def archive(self, round_id: str, wrong: int) -> None:
@@ -118,29 +118,29 @@ class BothStores(RuleBasedStateMachine):
         (_, item, _), _ = self.both("rounds.round", round_id)
         version, issued = (item.version, item.issued + wrong) if item else (1, 0)
         held = {"version": version, "issued": issued, "sha256": f"{version}", "file": "f", "reason": "over"}
-        expected, told = self.both("rounds.round_archive", round_id, **held)
-        assert told.outcome is expected.outcome
-        assert (told.archived and replace(told.archived, at_ms=0)) == (
+        expected, real = self.both("rounds.round_archive", round_id, **held)
+        assert real.outcome is expected.outcome
+        assert (real.archived and replace(real.archived, at_ms=0)) == (
             expected.archived and replace(expected.archived, at_ms=0)
         )
 
     @rule(round_id=_ROUNDS, person=st.integers(0, 12).map(identity))
-    def held(self, round_id: str, person: bytes) -> None:
-        """Ask what is held."""
-        expected, told = self.both("claims.find_claim", round_id, person)
-        assert (told.round_exists, told.archived) == (expected.round_exists, expected.archived)
-        assert (told.claim and told.claim.serial) == (expected.claim and expected.claim.serial)
+    def find_claim(self, round_id: str, person: bytes) -> None:
+        """Look a claim up."""
+        expected, real = self.both("claims.find_claim", round_id, person)
+        assert (real.round_exists, real.archived) == (expected.round_exists, expected.archived)
+        assert (real.claim and real.claim.serial) == (expected.claim and expected.claim.serial)
 
     @invariant()
     def same_state(self) -> None:
         """Rounds, claims and logs agree, and the audit of the real one is clean."""
-        expected, told = (self.runner.run(listed(store.rounds, limit=1)) for store in (self.model, self.real))
-        assert [lasting(item) for item in told] == [lasting(item) for item in expected]
+        expected, real = (self.runner.run(listed(store.rounds, limit=1)) for store in (self.model, self.real))
+        assert [lasting(item) for item in real] == [lasting(item) for item in expected]
         not_over = [
             [item.id for item in self.runner.run(listed(store.rounds, NOT_OVER))] for store in (self.model, self.real)
         ]
         assert not_over[0] == not_over[1]
-        for item in told:
+        for item in real:
             assert self.runner.run(self.log_of(self.real, item.id)) == self.runner.run(self.log_of(self.model, item.id))
             audit = self.runner.run(audit_round(self.real.log_reader, item.id))
             assert audit is not None

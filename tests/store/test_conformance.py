@@ -45,7 +45,7 @@ async def test_serials_count_from_one_without_gaps_over_batches(store: Ports) ->
 
 
 async def test_stock_is_granted_to_the_last_one_and_never_beyond(store: Ports) -> None:
-    """A batch that runs over the stock is granted in order up to the last pack; the rest is told `sold_out`."""
+    """A batch that runs over the stock is granted in order up to the last pack; the rest gets `sold_out`."""
     await store.rounds.round_create(definition(total=3), "")
     assert await outcomes(store, identities(1, 2, 3, 4, 5)) == [
         (Outcome.GRANTED, 1),
@@ -90,8 +90,10 @@ async def test_asking_again_gets_the_same_claim_ever_after(store: Ports) -> None
         ({"paused": True, "opens_at_ms": now_ms() + HOUR_MS}, Outcome.NOT_OPEN),
     ],
 )
-async def test_a_refusal_says_why_and_grants_nothing(store: Ports, changes: dict[str, int], refusal: Outcome) -> None:
-    """Closed before not open before paused before sold out; the status derived in Python says the same."""
+async def test_a_refusal_has_a_reason_and_grants_nothing(
+    store: Ports, changes: dict[str, int], refusal: Outcome
+) -> None:
+    """Closed before not open before paused before sold out; the status derived in Python is the same."""
     opens_at_ms = changes.get("opens_at_ms", 0)
     await store.rounds.round_create(definition(closes_at_ms=now_ms() + 2 * HOUR_MS), "")
     await store.rounds.round_edit("r1", changes, "a state")
@@ -129,7 +131,7 @@ async def test_the_largest_batch(store: Ports) -> None:
 
 
 async def test_a_round_is_created_once(store: Ports) -> None:
-    """The second creation changes nothing and says so."""
+    """The second creation changes nothing, and its outcome is ROUND_EXISTS."""
     created = await store.rounds.round_create(
         definition(pack={"vouchers": [5, "x", None]}, eligibility={"city": ["hz"]}), ""
     )
@@ -229,7 +231,7 @@ async def test_an_edit_is_all_or_nothing(store: Ports, changes: dict[str, int], 
 
 
 async def test_a_total_may_be_lowered_to_what_was_issued(store: Ports) -> None:
-    """Then the round is sold out, and nobody loses anything."""
+    """Then the round is sold out, and every claim stays."""
     await store.rounds.round_create(definition(total=9), "")
     await store.claims.claim("r1", identities(1, 2))
     assert (await store.rounds.round_edit("r1", {"total": 2}, "enough")).outcome is EditOutcome.DONE
@@ -237,12 +239,12 @@ async def test_a_total_may_be_lowered_to_what_was_issued(store: Ports) -> None:
 
 
 async def test_an_edit_of_no_round(store: Ports) -> None:
-    """It says so, and makes none."""
+    """The outcome is ROUND_NOT_FOUND, and no round is created."""
     assert (await store.rounds.round_edit("nowhere", {"title": "x"}, "?")).outcome is EditOutcome.ROUND_NOT_FOUND
     assert (await store.rounds.round("nowhere")).round is None
 
 
-async def test_claims_and_log_tell_the_same(store: Ports) -> None:
+async def test_claims_and_log_agree(store: Ports) -> None:
     """What is held, one by one and as a whole, is what the log granted; the newest grant is the round's last."""
     await store.rounds.round_create(definition(total=5), "")
     await store.claims.claim("r1", identities(3, 1))
@@ -388,8 +390,14 @@ async def archived(store: Ports, round_id: str = "r1", **changes: Any) -> Edited
     """Archive a round as it is now, with these arguments changed."""
     item = (await store.rounds.round(round_id)).round
     version, issued = (item.version, item.issued) if item else (1, 0)
-    given = {"version": version, "issued": issued, "sha256": "ab" * 32, "file": "/archive/f", "reason": "over"}
-    return await store.rounds.round_archive(round_id, **{**given, **changes})
+    given: dict[str, Any] = {
+        "version": version,
+        "issued": issued,
+        "sha256": "ab" * 32,
+        "file": "/archive/f",
+        "reason": "over",
+    }
+    return await store.rounds.round_archive(round_id, **given)
 
 
 async def test_an_archived_round_leaves_a_stub(store: Ports) -> None:
@@ -424,7 +432,7 @@ async def test_an_archived_round_leaves_a_stub(store: Ports) -> None:
 
 
 async def test_archiving_again_changes_nothing(store: Ports) -> None:
-    """Whoever lost the reply asks again, with another file perhaps, and gets the stub of the first."""
+    """After a lost reply, a retry with another file gets the stub of the first."""
     await store.rounds.round_create(definition(total=5), "")
     await store.rounds.round_edit("r1", {"closed": True}, "done")
     first = await archived(store)
@@ -445,7 +453,7 @@ async def test_archiving_again_changes_nothing(store: Ports) -> None:
     ],
 )
 async def test_what_is_not_over_or_not_in_the_file_stays(
-    store: Ports, before: dict[str, Any], changes: dict[str, int], outcome: EditOutcome
+    store: Ports, before: dict[str, Any], changes: dict[str, Any], outcome: EditOutcome
 ) -> None:
     """Only a round that is closed, in the state that the file has, leaves; else not one claim of it does."""
     await store.rounds.round_create(definition(total=5), "")
@@ -463,7 +471,7 @@ async def test_what_is_not_over_or_not_in_the_file_stays(
 
 
 async def test_no_round_is_archived_where_there_is_none(store: Ports) -> None:
-    """It says so, and leaves no stub; the same for one that was deleted."""
+    """The outcome is ROUND_NOT_FOUND, without a stub; the same for a round that was deleted."""
     assert (await archived(store, "nowhere")).outcome is EditOutcome.ROUND_NOT_FOUND
     assert (await store.rounds.round("nowhere")).archived is None
     await store.rounds.round_create(definition(), "")

@@ -37,7 +37,7 @@ Commands = tuple[tuple[str | int, ...], ...]
 
 
 class Durability(StrEnum):
-    """`LOCAL`: the server itself keeps a write. `REPLICA`: a replica has it too, on its disk where the server has WAITAOF."""
+    """`LOCAL`: the server alone keeps a write. `REPLICA`: a replica has it too, on its disk if WAITAOF exists."""
 
     LOCAL = "local"
     REPLICA = "replica"

@@ -1,9 +1,10 @@
-"""With durability `replica`, nothing is told that a replica does not have: grants, replays, reading, edits."""
+"""With durability `replica`, only what a replica has is acknowledged: grants, replays, lookups, edits."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from redis.exceptions import NoPermissionError, ResponseError
@@ -22,7 +23,7 @@ NO_FILE = ResponseError("WAITAOF cannot be used when numlocal is set but appendo
 
 @pytest.fixture
 async def sure(pair: Pair) -> AsyncIterator[RedisStore]:
-    """A store that tells what a replica has, and a round with two packs."""
+    """A store that acknowledges what a replica has, and a round with two packs."""
     store = RedisStore.connect(pair.url, Durability.REPLICA)
     while True:
         with suppress(StoreUnavailable):
@@ -34,15 +35,15 @@ async def sure(pair: Pair) -> AsyncIterator[RedisStore]:
 
 @pytest.fixture
 async def hasty(pair: Pair, sure: RedisStore) -> AsyncIterator[RedisStore]:
-    """A store at the same server that tells at once."""
+    """A store on the same server that acknowledges at once."""
     store = RedisStore.connect(pair.url)
     await store.readiness.ping()
     yield store
     await store.close()
 
 
-async def told(store: RedisStore, *people: int) -> list[int]:
-    """Ask until all are told, as a machine that stalls may hold a confirmation up; the serials, 0 for a refusal."""
+async def acknowledged(store: RedisStore, *people: int) -> list[int]:
+    """The serials, 0 for a refusal; claims until all are acknowledged, as a slow machine may delay a confirmation."""
     while True:
         decisions = await store.claims.claim("r1", identities(*people))
         if all(decision.outcome is not Outcome.UNAVAILABLE for decision in decisions):
@@ -54,28 +55,28 @@ async def outcomes(store: RedisStore, *people: int) -> list[Outcome]:
     return [decision.outcome for decision in await store.claims.claim("r1", identities(*people))]
 
 
-async def test_what_a_replica_has_is_told_at_once(sure: RedisStore) -> None:
-    """A confirmation takes milliseconds: not the second after which a replica tells of its disk by itself."""
-    assert await told(sure, 1) == [1]
+async def test_what_a_replica_has_is_acknowledged_at_once(sure: RedisStore) -> None:
+    """A confirmation takes milliseconds: not the second after which a replica reports its disk by itself."""
+    assert await acknowledged(sure, 1) == [1]
     began = time.monotonic()
     for _ in range(10):
-        assert await told(sure, 1) == [1]
+        assert await acknowledged(sure, 1) == [1]
     assert time.monotonic() - began < 5
 
 
-async def test_a_grant_that_no_replica_has_is_not_told(pair: Pair, sure: RedisStore) -> None:
+async def test_a_grant_that_no_replica_has_is_not_acknowledged(pair: Pair, sure: RedisStore) -> None:
     """Unknown, and so it stays until a replica has it: then asking again gives the claim."""
     pair.replica.freeze()
     assert await outcomes(sure, 1) == [Outcome.UNAVAILABLE]
     assert await outcomes(sure, 1) == [Outcome.UNAVAILABLE]
     pair.replica.thaw()
-    assert await told(sure, 1) == [1]
+    assert await acknowledged(sure, 1) == [1]
 
 
-async def test_a_claim_held_already_is_not_told_before_a_replica_has_it(
+async def test_a_replay_is_not_acknowledged_before_a_replica_has_the_claim(
     pair: Pair, sure: RedisStore, hasty: RedisStore
 ) -> None:
-    """Though this connection wrote nothing: WAIT alone would say at once that there is nothing to wait for."""
+    """Though this connection wrote nothing: WAIT alone would return at once, as there is nothing to wait for."""
     pair.replica.freeze()
     assert await outcomes(hasty, 1) == [Outcome.GRANTED]
     assert await outcomes(sure, 1) == [Outcome.UNAVAILABLE]
@@ -86,7 +87,7 @@ async def test_a_claim_held_already_is_not_told_before_a_replica_has_it(
 
 async def test_refusals_need_no_replica(pair: Pair, sure: RedisStore) -> None:
     """In a batch with claims that do, and by themselves, again and again, without waiting for long each time."""
-    assert await told(sure, 1) == [1]
+    assert await acknowledged(sure, 1) == [1]
     pair.replica.freeze()
     assert await outcomes(sure, 1, 2, 3, 4) == [
         Outcome.UNAVAILABLE,
@@ -102,7 +103,7 @@ async def test_refusals_need_no_replica(pair: Pair, sure: RedisStore) -> None:
     assert (await sure.rounds.round_edit("r1", {"total": 1}, "too little")).outcome is EditOutcome.TOTAL_BELOW_ISSUED
 
 
-async def test_an_edit_that_no_replica_has_is_not_told(pair: Pair, sure: RedisStore) -> None:
+async def test_an_edit_that_no_replica_has_is_not_acknowledged(pair: Pair, sure: RedisStore) -> None:
     """Nor a round that was created: the operator asks again."""
     pair.replica.freeze()
     with pytest.raises(StoreUnavailable, match="no replica has confirmed"):
@@ -114,28 +115,30 @@ async def test_an_edit_that_no_replica_has_is_not_told(pair: Pair, sure: RedisSt
         with suppress(StoreUnavailable):
             assert (await sure.rounds.round_edit("r1", {"paused": True}, "stop")).outcome is EditOutcome.DONE
             break
-    assert (await sure.rounds.round("r1")).round.paused  # type: ignore[union-attr]
+    item = (await sure.rounds.round("r1")).round
+    assert item is not None
+    assert item.paused
 
 
-async def test_without_a_replica_nothing_is_told(pair: Pair, sure: RedisStore) -> None:
-    """A primary that is cut off from all of them grants what nobody ever hears of."""
-    assert await told(sure, 1) == [1]
+async def test_without_a_replica_nothing_is_acknowledged(pair: Pair, sure: RedisStore) -> None:
+    """The grants of a primary that is cut off from all replicas are never acknowledged."""
+    assert await acknowledged(sure, 1) == [1]
     await asyncio.to_thread(pair.replica.kill)
     assert await outcomes(sure, 1, 2, 3) == [Outcome.UNAVAILABLE, Outcome.UNAVAILABLE, Outcome.SOLD_OUT]
 
 
 async def test_only_what_is_rewritten_is_written(pair: Pair, sure: RedisStore) -> None:
     """A replay writes what is there already, a refusal nothing, so that every key stays as it is."""
-    await told(sure, 1, 2)
+    await acknowledged(sure, 1, 2)
     with pair.primary.client() as client:
 
         def written() -> int:
-            return int(client.info("persistence")["aof_current_size"])  # type: ignore[index]
+            return int(client.info("persistence")["aof_current_size"])
 
         keys, size = dump(pair.primary), written()
-        assert await told(sure, 3, 4) == [0, 0]
+        assert await acknowledged(sure, 3, 4) == [0, 0]
         assert written() == size
-        assert await told(sure, 1, 3) == [1, 0]
+        assert await acknowledged(sure, 1, 3) == [1, 0]
         assert written() > size
         assert dump(pair.primary) == keys
 
@@ -144,8 +147,8 @@ async def test_a_lost_script_cache_is_mended_with_a_confirmation(pair: Pair, sur
     """The replies to what followed the call that could not be made are read, too, or the next would get them."""
     with pair.primary.client() as client:
         client.script_flush()
-    assert await told(sure, 1) == [1]
-    assert await told(sure, 1) == [1]
+    assert await acknowledged(sure, 1) == [1]
+    assert await acknowledged(sure, 1) == [1]
 
 
 async def test_a_refused_call_leaves_no_reply_behind(pair: Pair, sure: RedisStore) -> None:
@@ -155,14 +158,14 @@ async def test_a_refused_call_leaves_no_reply_behind(pair: Pair, sure: RedisStor
         with pytest.raises(StoreRejected):
             await sure.claims.claim("r1", identities(1))
         client.config_set("maxmemory", "0")
-    assert await told(sure, 1) == [1]
+    assert await acknowledged(sure, 1) == [1]
 
 
 async def test_a_server_without_a_file_has_it_in_two_memories(pair: Pair, sure: RedisStore) -> None:
     """WAITAOF is for servers with an append-only file; WAIT goes without."""
     with pair.primary.client() as client:
         client.config_set("appendonly", "no")
-    assert await told(sure, 1) == [1]
+    assert await acknowledged(sure, 1) == [1]
     pair.replica.freeze()
     assert await outcomes(sure, 2) == [Outcome.UNAVAILABLE]
 
@@ -188,8 +191,8 @@ def test_what_counts_as_a_confirmation(replies: tuple[object, object], confirmed
     assert is_confirmed(replies) is confirmed
 
 
-def test_a_round_that_exists_is_told_once_a_replica_has_it() -> None:
-    """It may have been created by a call that nobody confirmed: asking again must not make it seem so."""
+def test_a_round_that_exists_is_acknowledged_once_a_replica_has_it() -> None:
+    """It may have been created by a call without a confirmation: a retry must not acknowledge it."""
     replicated = ReplicaAck(lambda: 0.0)
     with pytest.raises(StoreUnavailable):
         replicated.require_confirmed_edit(EditOutcome.ROUND_EXISTS, (0, MISSING))
@@ -215,9 +218,9 @@ def test_patience_comes_back() -> None:
     assert replicated.confirmation_commands() == patient
 
 
-async def test_an_archiving_that_no_replica_has_is_not_told(pair: Pair, sure: RedisStore) -> None:
+async def test_an_archiving_that_no_replica_has_is_not_acknowledged(pair: Pair, sure: RedisStore) -> None:
     """Its outcome is unknown; asked again, it waits for the replica, though the round has left already."""
-    held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    held: dict[str, Any] = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
     while True:
         with suppress(StoreUnavailable):
             await sure.rounds.round_edit("r1", {"closed": True}, "over", if_version=1)

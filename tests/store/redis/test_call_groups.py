@@ -159,8 +159,8 @@ async def test_a_reply_that_answers_another_call_is_not_believed(server: Server,
     )
     assert [isinstance(each, StoreUnavailable) for each in told] == [False, False, True, False]
     assert not isinstance(told[2], StoreRejected)
-    told = await asyncio.gather(*(together.call_with_followups((), (f"{n}",), ()) for n in range(9)))
-    assert [reply for reply, _ in told] == [[b"%d" % n] for n in range(9)]
+    results = await asyncio.gather(*(together.call_with_followups((), (f"{n}",), ()) for n in range(9)))
+    assert [reply for reply, _ in results] == [[b"%d" % n] for n in range(9)]
 
 
 async def test_what_was_sent_is_unknown_and_what_was_not_is_refused(server: Server, calls: Counted) -> None:
@@ -197,7 +197,7 @@ async def test_a_call_that_was_given_up_is_not_sent(server: Server, calls: Count
 
 
 async def test_a_server_that_dies_leaves_all_in_doubt(store: RedisStore, server: Server) -> None:
-    """Whatever was under way together; asking again tells."""
+    """The outcomes of all calls of the group are unknown; a retry finds them."""
     for number in range(40):
         await store.rounds.round_create(definition(f"r{number}"), "")
     await asyncio.gather(*(store.claims.claim(f"r{number}", [identity(0)]) for number in range(40)))

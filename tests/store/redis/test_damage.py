@@ -1,4 +1,4 @@
-"""A round that cannot be read costs itself: the others are listed, it is said once, and there is no traceback."""
+"""A round that cannot be read is left out: the others are listed, one line is logged, without a traceback."""
 
 import logging
 from typing import Any
@@ -69,7 +69,7 @@ async def test_a_mended_round_is_listed_again(store: RedisStore, server: Server)
 
 
 async def test_a_name_that_is_none_is_passed_over(store: RedisStore, server: Server) -> None:
-    """Whatever somebody has written into the set of names."""
+    """Whatever another program has written into the set of names."""
     await store.rounds.round_create(definition(), "")
     with server.client() as client:
         client.sadd(keys.ROUNDS, b"\xff\xfe")

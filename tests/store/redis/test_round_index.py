@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def calls_of(server: Server, command: str) -> int:
     """How often it ran so far."""
     with server.client() as client:
         stats = client.info("commandstats")
-    return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))  # type: ignore[union-attr]
+    return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
 
 
 def read_hashes(server: Server) -> int:
@@ -37,7 +38,7 @@ def read_hashes(server: Server) -> int:
 
 @pytest.fixture
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whoever edits dies before the index is made exact."""
+    """The editing process dies before it has updated the index."""
 
     async def dies(*_: object) -> None:
         raise StoreUnavailable("cut off")
@@ -163,7 +164,7 @@ async def test_an_edit_of_a_round_that_is_not_indexed_yet(store: RedisStore, ser
 async def test_a_round_that_cannot_be_read_costs_itself(
     store: RedisStore, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another program's key, a hash that lost a field, a name that is no text: the rest is listed; said once each."""
+    """Another program's key, a hash that lost a field, a name that is no text: each is left out, and logged once."""
     for name in ("good", "other-type", "no-title", "no-number", "no-json"):
         await store.rounds.round_create(definition(name), "")
     with server.client() as client:
@@ -192,7 +193,7 @@ async def test_what_one_request_reads_is_bounded(store: RedisStore, server: Serv
         pipeline = client.pipeline()
         for number in range(1200):
             name = f"r{number:04}"
-            pipeline.hset(keys.of_round(name).round, mapping={**fields, b"id": name})  # type: ignore[dict-item]
+            pipeline.hset(keys.of_round(name).round, mapping={**fields, b"id": name})
             pipeline.sadd(keys.ROUNDS, name)
         pipeline.execute()
     await store.rounds.round_create(definition("over", opens_at_ms=now_ms(), closes_at_ms=now_ms() + 1), "")
@@ -257,15 +258,15 @@ async def archive(store: RedisStore) -> None:
     """Have a round that left the server."""
     await store.rounds.round_create(definition("old"), "")
     await store.rounds.round_edit("old", {"closed": True}, "over")
-    held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    held: dict[str, Any] = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
     assert (await store.rounds.round_archive("old", **held)).outcome is EditOutcome.DONE
 
 
 def left_in_the_index(server: Server) -> set[bytes]:
     """What the set and both orders have."""
     with server.client() as client:
-        orders = [set(client.zrange(key, 0, -1)) for key in (keys.ROUNDS_OPENING, keys.ROUNDS_CLOSING)]  # type: ignore[arg-type]
-        return set(client.smembers(keys.ROUNDS)).union(*orders)  # type: ignore[arg-type]
+        orders = [set(client.zrange(key, 0, -1)) for key in (keys.ROUNDS_OPENING, keys.ROUNDS_CLOSING)]
+        return set(client.smembers(keys.ROUNDS)).union(*orders)
 
 
 async def test_an_archived_round_leaves_the_index_for_good(store: RedisStore, server: Server) -> None:
@@ -281,7 +282,7 @@ async def test_an_archived_round_leaves_the_index_for_good(store: RedisStore, se
 
 
 async def test_an_archiving_that_was_cut_off_leaves_no_name_behind(store: RedisStore, server: Server) -> None:
-    """The script has run, the index was not told: the next that completes the index forgets the name."""
+    """The script has run, the index was not updated: the next completion of the index removes the name."""
     await archive(store)
     with server.client() as client:
         client.sadd(keys.ROUNDS, "old")
@@ -296,7 +297,7 @@ async def test_an_edit_that_an_archiving_overtakes_leaves_no_name_behind(store: 
     item = (await store.rounds.round("old")).round
     assert item is not None
     await store.rounds.round_edit("old", {"closed": True}, "over")
-    held = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    held: dict[str, Any] = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
     await store.rounds.round_archive("old", **held)
     await store.rounds._index.settle(item, now_ms())
     assert left_in_the_index(server) == set()

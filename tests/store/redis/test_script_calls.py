@@ -37,7 +37,7 @@ async def calls(server: Server) -> AsyncIterator[ScriptCalls]:
 async def test_the_reply_to_a_call_that_was_given_up_is_never_anothers(
     server: Server, calls: ScriptCalls, echo: Script
 ) -> None:
-    """A caller that stops waiting leaves a reply under way; the next call gets its own all the same."""
+    """A caller that is cancelled leaves a reply in flight; the next call still gets its own."""
     assert await calls.call(echo, (), ("warm",)) == [b"warm"]
     with server.client() as client:
         client.client_pause(60_000, all=False)
@@ -70,7 +70,7 @@ async def test_a_call_is_given_up_after_its_time(server: Server, echo: Script) -
 async def test_a_server_that_was_restarted_in_between_is_not_noticed_by_callers(
     server: Server, calls: ScriptCalls, echo: Script
 ) -> None:
-    """A connection that ended while nobody used it is replaced before the next call, and the script loaded anew."""
+    """A connection that ended while it was idle is replaced before the next call, and the script loaded anew."""
     assert await calls.call(echo, (), ("before",)) == [b"before"]
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
@@ -80,7 +80,7 @@ async def test_a_server_that_was_restarted_in_between_is_not_noticed_by_callers(
 async def test_a_script_that_fails_leaves_the_connection_usable(
     server: Server, calls: ScriptCalls, echo: Script
 ) -> None:
-    """An error is a reply: the next call goes over the same connection. What the script did before, nobody knows."""
+    """An error is a reply: the next call goes over the same connection. What the script did before is unknown."""
     broken = Script("broken", "#!lua\nlocal call = ARGV[1]\nerror('no')", "", (), ("call",))
     with server.client() as client:
         broken = replace(broken, sha=str(client.script_load(broken.source)))
@@ -106,10 +106,10 @@ async def test_what_the_head_does_not_declare_is_not_sent(calls: ScriptCalls) ->
     ],
     ids=["full", "a replica", "short of replicas", "not permitted"],
 )
-async def test_a_server_that_says_no_has_done_nothing(
+async def test_a_server_that_rejects_a_call_has_done_nothing(
     server: Server, calls: ScriptCalls, break_it: tuple[str, ...], mend_it: tuple[str, ...]
 ) -> None:
-    """It says so before the script begins: that is certain, and told apart from a call that nobody saw the end of."""
+    """The error comes before the script begins: StoreRejected, unlike a call with unknown outcome."""
     claim, args = load_script("claim"), ("r1", "0", "0", identity(1))
     await calls.call(claim, NAMES, args)
     with server.client() as client:
@@ -158,7 +158,7 @@ async def test_a_server_that_was_demoted_is_left(server: Server, calls: ScriptCa
     claim, args = load_script("claim"), ("r1", "0", "0", identity(1))
     await calls.call(claim, NAMES, args)
     with server.client() as client:
-        before = client.info("stats")["total_connections_received"]  # type: ignore[index]
+        before = client.info("stats")["total_connections_received"]
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         try:
             for _ in range(3):
@@ -166,4 +166,4 @@ async def test_a_server_that_was_demoted_is_left(server: Server, calls: ScriptCa
                     await calls.call(claim, NAMES, args)
         finally:
             client.execute_command("REPLICAOF", "NO", "ONE")
-        assert client.info("stats")["total_connections_received"] - before >= 2  # type: ignore[index]
+        assert client.info("stats")["total_connections_received"] - before >= 2

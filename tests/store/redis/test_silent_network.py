@@ -184,9 +184,7 @@ async def test_an_edit_that_was_sent_is_not_repeated(proxy: Proxy, valkey: Serve
 
 async def test_a_connection_that_replies_something_else_is_left(valkey: Server) -> None:
     """A probe is answered with the time, or with an error of the server; anything else belongs to another call."""
-    pool = ConnectionPool.from_url(valkey.url, socket_timeout=None, protocol=2)
-    connection = pool.make_connection()
-    await connection.connect()
+    connection = await _script_calls(valkey.url, PATIENCE_SECONDS)._connected()
     await connection.send_command("TIME")
     await connection.read_response()
     assert await connections.carries(connection, idle_seconds=1.0, trusted_seconds=0.0)
@@ -195,11 +193,9 @@ async def test_a_connection_that_replies_something_else_is_left(valkey: Server) 
     assert not connection.is_connected
 
 
-async def test_a_reply_that_nobody_asked_for_ends_the_connection(valkey: Server) -> None:
+async def test_a_reply_without_a_call_ends_the_connection(valkey: Server) -> None:
     """Also one that came while the connection was trusted."""
-    pool = ConnectionPool.from_url(valkey.url, socket_timeout=None, protocol=2)
-    connection = pool.make_connection()
-    await connection.connect()
+    connection = await _script_calls(valkey.url, PATIENCE_SECONDS)._connected()
     await connection.send_command("TIME")
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not await connection.can_read():  # noqa: ASYNC110 - the library has nothing to wait on
@@ -217,6 +213,7 @@ async def test_the_kernel_watches_connections_over_tcp(request: pytest.FixtureRe
     (editing, _), *_ = store.pools.edit_calls._idle._idle
     (reading, *_) = store.pools.reads.connection_pool._get_free_connections()
     for connection in (editing, reading):
+        assert connection._writer is not None
         wire = connection._writer.get_extra_info("socket")
         assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1000
@@ -225,7 +222,7 @@ async def test_the_kernel_watches_connections_over_tcp(request: pytest.FixtureRe
 
 
 async def test_a_connection_that_the_kernel_gives_up_is_a_lost_one(valkey: Server) -> None:
-    """The library says "no reply" then; the outcome is unknown, and the next call has a new connection."""
+    """The library returns no reply then; the outcome is unknown, and the next call has a new connection."""
     calls = _script_calls(valkey.url, PATIENCE_SECONDS, IdleConnections(trusted_seconds=3600.0))
     await _claim(calls)
     (connection, _), *_ = calls._idle._idle
@@ -233,6 +230,7 @@ async def test_a_connection_that_the_kernel_gives_up_is_a_lost_one(valkey: Serve
 
     async def send_into_silence(*args: Any, **options: Any) -> None:
         await send(*args, **options)
+        assert connection._reader is not None
         connection._reader.set_exception(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
 
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,7 @@ from tests.servers import Server
 def dump(server: Server) -> dict[bytes, bytes]:
     """Every key of the server as bytes."""
     with server.client() as client:
-        return {key: client.dump(key) for key in client.keys("*")}  # type: ignore[union-attr,misc]
+        return {key: client.dump(key) for key in client.keys("*")}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def dump(server: Server) -> dict[bytes, bytes]:
 async def test_refusals_and_replays_leave_every_key_byte_identical(
     store: RedisStore, server: Server, changes: dict[str, int]
 ) -> None:
-    """Whoever is refused, or asks again, changes not one byte on the server."""
+    """A refused claim, and a replayed one, change not one byte on the server."""
     await store.rounds.round_create(definition(total=2), "")
     await store.claims.claim("r1", identities(1, 2))
     await store.rounds.round_edit("r1", changes, "a state")
@@ -57,7 +57,7 @@ async def test_only_the_keys_of_the_design_come_into_being(store: RedisStore, se
 
 
 async def test_a_lost_script_cache_is_noticed_and_mended(store: RedisStore, server: Server) -> None:
-    """After SCRIPT FLUSH the next claim loads the script and is granted; nobody sees anything of it."""
+    """After SCRIPT FLUSH the next claim loads the script and is granted; no caller notices."""
     await store.rounds.round_create(definition(total=9), "")
     await store.claims.claim("r1", identities(1))
     with server.client() as client:
@@ -67,7 +67,7 @@ async def test_a_lost_script_cache_is_noticed_and_mended(store: RedisStore, serv
 
 
 async def test_what_was_granted_survives_a_killed_server(store: RedisStore, server: Server) -> None:
-    """SIGKILL, and every acknowledged claim is there again; meanwhile the store says it does not know."""
+    """After SIGKILL every acknowledged claim is there again; meanwhile the store raises StoreUnavailable."""
     await store.rounds.round_create(definition(total=1000), "")
     before = [decision.serial for decision in await store.claims.claim("r1", identities(*range(200)))]
     server.kill()
@@ -80,7 +80,7 @@ async def test_what_was_granted_survives_a_killed_server(store: RedisStore, serv
 
 
 async def test_a_server_that_is_not_there() -> None:
-    """Every method says that the store is unavailable; none waits for long."""
+    """Every method raises StoreUnavailable; none waits for long."""
     store = RedisStore.connect("unix:///nonexistent/socket")
     listing, claiming = store.rounds.rounds_page(NOT_OVER, None, 1), store.claims.claim("r1", identities(1))
     calls = (store.readiness.ping(), store.rounds.round("r1"), listing, claiming, store.counts.load())
@@ -110,7 +110,7 @@ async def test_a_name_in_the_list_without_a_round_is_passed_over(store: RedisSto
 
 
 async def test_concurrent_batches_never_grant_more_than_the_stock(store: RedisStore) -> None:
-    """40 batches at once of people who overlap: exactly the stock is granted, and each person has one answer."""
+    """40 batches at once with overlapping identities: exactly the stock is granted, and each identity has one claim."""
     await store.rounds.round_create(definition(total=150), "")
     batches = [identities(*range(first, first + 10)) for first in range(0, 200, 5)]
     decided = await asyncio.gather(*(store.claims.claim("r1", batch) for batch in batches))
@@ -136,7 +136,7 @@ async def test_concurrent_batches_never_grant_more_than_the_stock(store: RedisSt
 async def test_a_server_that_answers_but_cannot_decide_is_not_ready(
     store: RedisStore, server: Server, break_it: tuple[str, ...], mend_it: tuple[str, ...]
 ) -> None:
-    """Being ready is being able to run the script, not being able to say PONG; and asking changes nothing."""
+    """Ready means that the script can run, not that PING has a reply; the check changes nothing."""
     await store.readiness.ping()
     with server.client() as client:
         try:
@@ -169,7 +169,7 @@ async def test_a_clock_that_is_set_back_changes_nothing_for_a_round(store: Redis
 
 
 async def test_a_clock_that_was_ahead_for_a_moment_opens_no_round(store: RedisStore, server: Server) -> None:
-    """A grant from two hours ahead keeps the round open for no one; what it stamped is still never gone below."""
+    """A grant from two hours ahead does not keep the round open; its time is still never gone below."""
     opens_at_ms = now_ms() + HOUR_MS
     await store.rounds.round_create(
         definition(total=9, opens_at_ms=now_ms() - HOUR_MS, closes_at_ms=now_ms() + 9 * HOUR_MS), ""
@@ -190,7 +190,7 @@ async def test_a_clock_that_was_ahead_for_a_moment_opens_no_round(store: RedisSt
 
 
 async def test_an_edit_of_the_window_counts_whatever_the_clock_did(store: RedisStore, server: Server) -> None:
-    """With grants half an hour ahead of the clock, a postponed round is closed to newcomers, and opens when it says."""
+    """With grants half an hour ahead of the clock, a postponed round refuses new claims, and opens at its time."""
     await store.rounds.round_create(
         definition(total=9, opens_at_ms=now_ms() - HOUR_MS, closes_at_ms=now_ms() + 9 * HOUR_MS), ""
     )
