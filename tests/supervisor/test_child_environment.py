@@ -13,6 +13,7 @@ from claimd.supervisor.child_environment import (
     child_environment,
     without_settings,
 )
+from tests.identity.identity_provider import write_jwks
 from tests.up.running import Up
 
 ROLES: tuple[Role, ...] = ("gateway", "console")
@@ -94,6 +95,9 @@ def test_running_children_have_the_settings_of_their_role_and_no_other(tmp_path:
     environment = {
         "CLAIMD_SECRET": SECRET,
         "CLAIMD_ADMIN_TOKEN": ADMIN_TOKEN,
+        "CLAIMD_JWKS": str(write_jwks(tmp_path / "jwks.json")),
+        "CLAIMD_JWT_ISSUER": "https://id.example",
+        "CLAIMD_JWT_AUDIENCE": "app",
         "CLAIMD_SECRETS": "unknown, and like a setting",
         "CLAIMD_LEDGER_URL": "unknown",
         "CLAIMD_CONSOLE_SERVICE_HOST": "10.96.12.7",
@@ -102,10 +106,9 @@ def test_running_children_have_the_settings_of_their_role_and_no_other(tmp_path:
     }
     with Up(tmp_path / "data", **environment).until_ready() as up:
         found = {name: _environment(up.pid(name)) for name in ("gateway-0", "gateway-1", "console", "valkey")}
-    unset = {"jwks", "jwt_issuer", "jwt_audience"}
     expected = {
-        "gateway-0": variables(SETTINGS_OF["gateway"] - unset),
-        "gateway-1": variables(SETTINGS_OF["gateway"] - unset),
+        "gateway-0": variables(SETTINGS_OF["gateway"]),
+        "gateway-1": variables(SETTINGS_OF["gateway"]),
         "console": variables(SETTINGS_OF["console"]),
         "valkey": set[str](),
     }
