@@ -1,30 +1,28 @@
-"""The bench's load: some keep-alive connections, each of which asks again as soon as it has its answer.
+"""A closed loop: each connection sends its next request as soon as it has the answer to its last one.
 
-It never saturates on its own account: what it costs is not counted, as only CPU time of the other side is compared.
+The load's own processor time is not measured: its users compare the CPU time of the other side.
 """
 
-import select
 from collections.abc import Sequence
 from time import perf_counter
+from typing import Final
 
 from loadtest.client.connection import Connection, LoadError
+from loadtest.client.connections import Connections, Patience
 
-_WAIT_SECONDS = 1.0
-# A server that says nothing for so long is stuck, not slow.
-_SILENCE_SECONDS = 20.0
+_WAIT_SECONDS: Final = 1.0
 
 
 class ClosedLoop:
     """Sends requests of a fixed list over `connections` connections to 127.0.0.1.
 
     `statuses`, `bodies` and `latencies` (seconds, from sending to the whole answer) have one entry for each answer, in
-    the order they came; `asked` says which request each answered.
+    the order of the answers; `asked` is the index of the request that each belongs to.
     """
 
     def __init__(self, port: int, connections: int) -> None:
-        """Connects. Raises LoadError."""
-        self._epoll = select.epoll()
-        self._connections: dict[int, Connection] = {}
+        """Connect. Raises LoadError."""
+        self._connections = Connections(port, connections, self._on_answer, self._on_lost)
         self._sent_at: dict[int, float] = {}
         self._requests: Sequence[bytes] = ()
         self._next = 0
@@ -33,48 +31,34 @@ class ClosedLoop:
         self.bodies: list[bytes] = []
         self.latencies: list[float] = []
         self.asked: list[int] = []
-        try:
-            for _ in range(connections):
-                connection = Connection(("127.0.0.1", port), self._on_answer, self._on_lost)
-                self._connections[connection.fd] = connection
-                self._epoll.register(connection.fd, select.EPOLLIN)
-        except OSError as error:
-            self.close()
-            raise LoadError(f"cannot connect to port {port}: {error}") from None
 
     def __len__(self) -> int:
-        """Answers so far."""
+        """How many answers there are so far."""
         return len(self.statuses)
 
     def run(self, requests: Sequence[bytes], seconds: float) -> None:
-        """Ask for `seconds`, or until every request was sent once, and take every answer. Raises LoadError."""
+        """Send for `seconds`, or until every request was sent once; return after the last answer. Raises LoadError."""
         self._requests, self._next = requests, 0
         self._until = perf_counter() + seconds
-        for connection in list(self._connections.values()):
-            self._ask(connection)
-        heard = perf_counter()
+        for connection in self._connections:
+            self._send_next(connection)
+        patience = Patience()
         while self._sent_at:
-            ready = self._epoll.poll(_WAIT_SECONDS)
-            now = perf_counter()
-            if ready:
-                heard = now
-            elif now - heard > _SILENCE_SECONDS:
-                raise LoadError(f"{len(self._sent_at)} requests were not answered in {_SILENCE_SECONDS:g} s")
-            for fd, _ in ready:
-                self._connections[fd].read()
+            if self._connections.read_ready(_WAIT_SECONDS):
+                patience.renew()
+            else:
+                patience.check(len(self._sent_at))
 
     def forget(self) -> None:
-        """Forget the answers so far: they were the warm-up."""
+        """Forget the answers so far, those of a warm-up."""
         for answers in (self.statuses, self.bodies, self.latencies, self.asked):
             answers.clear()
 
     def close(self) -> None:
         """Close all connections."""
-        for connection in self._connections.values():
-            connection.close()
-        self._epoll.close()
+        self._connections.close()
 
-    def _ask(self, connection: Connection) -> None:
+    def _send_next(self, connection: Connection) -> None:
         row, now = self._next, perf_counter()
         if row >= len(self._requests) or now >= self._until:
             return
@@ -92,7 +76,7 @@ class ClosedLoop:
         connection.row = -1
         if closing:
             self._on_lost(connection)
-        self._ask(connection)
+        self._send_next(connection)
 
-    def _on_lost(self, connection: Connection) -> None:  # noqa: ARG002 - what a connection calls
+    def _on_lost(self, connection: Connection) -> None:  # noqa: ARG002 - the callback of a connection
         raise LoadError(f"a connection was closed by the other side after {len(self)} answers")

@@ -1,11 +1,10 @@
-"""An open-loop load over thousands of keep-alive connections: each request leaves when it is due, whatever is answered.
+"""An open-loop load over thousands of keep-alive connections: each claim is sent when it is due, whatever is answered.
 
-A connection carries one request at a time, so as many must be open as people may wait. A request that finds none
-free leaves late, and says so. With everything due at once, it is a closed loop over the connections it may use.
+A connection carries one request at a time, so as many must be open as claims may wait. A request that is due while none
+is free is sent late, and its row is marked. With everything due at once, it is a closed loop over the connections.
 """
 
 import gc
-import select
 from array import array
 from collections import deque
 from time import monotonic, process_time
@@ -17,13 +16,13 @@ import numpy.typing as npt
 from claimd.identity.passes import PASS_CHARACTERS
 from loadtest.client.answers import Answer, Reader
 from loadtest.client.connection import Connection, LoadError
+from loadtest.client.connections import Connections, Patience
 from loadtest.client.requests import CLAIM_END, claim_head
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_SILENCE_SECONDS: Final = 20.0
-# As long as a core takes for them, requests that are due wait.
+# Requests that are due wait for as long as a core takes to read so many answers.
 _READ_AT_ONCE: Final = 256
 _TICK_SECONDS: Final = 0.001
 
@@ -65,139 +64,131 @@ class LoadRows:
         return np.sort(self.answered[self.answer == Answer.GRANTED])
 
 
+class _Load:
+    """The rows of one load as they fill. `sent` requests were sent so far, `taken` of them answered or lost."""
+
+    def __init__(self, due: Floats, passes: bytes, origin: float) -> None:
+        rows = len(due)
+        self.origin = origin
+        self.passes = passes
+        self.due = array("d", due.tobytes())
+        self.sent_at, self.answered_at = array("d", bytes(8 * rows)), array("d", bytes(8 * rows))
+        self.answer, self.serials = array("q", bytes(8 * rows)), array("q", bytes(8 * rows))
+        self.claimed_at_ms = array("q", bytes(8 * rows))
+        self.starved = bytearray(rows)
+        self.sent = self.taken = 0
+        self.starving = False
+        """Whether a request that is due found no connection free."""
+
+    def rows(self) -> LoadRows:
+        """The rows of what was sent, as columns."""
+        rows = self.sent
+        due, sent, answered = (
+            np.frombuffer(each, np.float64)[:rows].copy() for each in (self.due, self.sent_at, self.answered_at)
+        )
+        answer, serials, claimed_at_ms = (
+            np.frombuffer(each, np.int64)[:rows].copy() for each in (self.answer, self.serials, self.claimed_at_ms)
+        )
+        starved = np.frombuffer(self.starved, np.uint8)[:rows].astype(np.int64)
+        return LoadRows(due, sent, answered, answer, serials, claimed_at_ms, starved)
+
+
 class Flood:
-    """The connections to 127.0.0.1, kept over several loads."""
+    """The connections to 127.0.0.1, kept over several loads of one round."""
 
     def __init__(self, port: int, connections: int, round_id: str) -> None:
         """Connect `connections` times, for claims of one round. Raises LoadError."""
         self._head = claim_head(round_id, f"127.0.0.1:{port}")
         self._read = Reader(round_id).read
-        self._epoll = select.epoll()
-        self._connections: dict[int, Connection] = {}
-        self._free: deque[Connection] = deque()
-        self._resting: list[Connection] = []
-        try:
-            for _ in range(connections):
-                connection = Connection(("127.0.0.1", port), self._on_answer, self._on_lost)
-                self._connections[connection.fd] = connection
-                self._epoll.register(connection.fd, select.EPOLLIN)
-                self._free.append(connection)
-        except OSError as error:
-            self.close()
-            raise LoadError(f"{len(self._connections)} of {connections} connections could be made: {error}") from None
+        self._connections = Connections(port, connections, self._on_answer, self._on_lost)
+        self._free = deque(self._connections)
+        self._load = _Load(np.empty(0), b"", 0.0)
 
     def run(self, due: Floats, passes: bytes, seconds: float, connections: int | None = None) -> LoadRows:
-        """Send a claim for each moment in `due`, which ascend, and take every answer. Raises LoadError.
+        """Send a claim at each moment in `due` and take every answer; the rows of what was sent. Raises LoadError.
 
-        `passes` are packed, in that order. After `seconds` nothing more is sent. At most `connections` are used.
+        `due` ascends, in seconds from now; `passes` are packed, in that order. After `seconds` nothing more is sent. At
+        most `connections` are used, all by default.
         """
-        self._begin(due, passes, connections)
+        resting: list[Connection] = []
+        while connections is not None and len(self._free) > connections:
+            resting.append(self._free.pop())
         # A collection walks all connections, and nothing here leaves garbage.
         gc.collect()
         gc.disable()
         try:
             began, used = monotonic(), process_time()
-            self._origin = began
-            self._carry(seconds)
+            self._load = _Load(due, passes, began)
+            self._carry_out(self._load, seconds)
             cpu_fraction = (process_time() - used) / (monotonic() - began)
         finally:
             gc.enable()
-            self._free.extend(self._resting)
-            self._resting.clear()
-        answers = self._rows()
-        answers.began_at, answers.cpu_fraction = began, cpu_fraction
-        return answers
+            self._free.extend(resting)
+        rows = self._load.rows()
+        rows.began_at, rows.cpu_fraction = began, cpu_fraction
+        return rows
 
     def close(self) -> None:
         """Close all connections."""
-        for connection in self._connections.values():
-            connection.close()
-        self._epoll.close()
+        self._connections.close()
 
-    def _begin(self, due: Floats, passes: bytes, connections: int | None) -> None:
-        rows = len(due)
-        self._due, self._passes = array("d", due.tobytes()), passes
-        self._sent, self._answered = array("d", bytes(8 * rows)), array("d", bytes(8 * rows))
-        self._answer, self._serials = array("q", bytes(8 * rows)), array("q", bytes(8 * rows))
-        self._claimed_at_ms = array("q", bytes(8 * rows))
-        self._starved = bytearray(rows)
-        self._next = self._taken = 0
-        self._starving = False
-        while connections is not None and len(self._free) > connections:
-            self._resting.append(self._free.pop())
-
-    def _carry(self, seconds: float) -> None:
-        rows, heard, taken = len(self._due), monotonic(), 0
-        poll, connections = self._epoll.poll, self._connections
+    def _carry_out(self, load: _Load, seconds: float) -> None:
+        rows, taken, patience = len(load.due), 0, Patience()
         while True:
             now = monotonic()
-            if now - self._origin >= seconds:
-                rows = self._next
-            self._send_due(rows, now - self._origin)
-            if self._next >= rows and self._taken == self._next:
+            if now - load.origin >= seconds:
+                rows = load.sent
+            self._send_due(load, rows, now - load.origin)
+            if load.sent >= rows and load.taken == load.sent:
                 return
-            for fd, _ in poll(_TICK_SECONDS, _READ_AT_ONCE):
-                connections[fd].read()
-            if not connections:
+            self._connections.read_ready(_TICK_SECONDS, _READ_AT_ONCE)
+            if not self._connections:
                 raise LoadError("every connection was lost")
-            if self._taken != taken or self._taken == self._next:
-                heard, taken = now, self._taken
-            elif now - heard > _SILENCE_SECONDS:
-                raise LoadError(f"{self._next - taken} requests were not answered in {_SILENCE_SECONDS:g} s")
+            if load.taken != taken or load.taken == load.sent:
+                taken = load.taken
+                patience.renew()
+            else:
+                patience.check(load.sent - taken)
 
-    def _send_due(self, rows: int, now: float) -> None:
-        free, due = self._free, self._due
-        while self._next < rows and due[self._next] <= now:
+    def _send_due(self, load: _Load, rows: int, now: float) -> None:
+        free, due = self._free, load.due
+        while load.sent < rows and due[load.sent] <= now:
             if not free:
-                self._starving = True
+                load.starving = True
                 return
             connection = free.popleft()
-            # The server closes what nobody uses for long.
+            # The server closes a connection that idles for long.
             if not connection.lost:
-                self._send(connection)
-        self._starving = False
+                self._send_next(load, connection)
+        load.starving = False
 
-    def _send(self, connection: Connection) -> None:
-        row = self._next
-        self._next = row + 1
+    def _send_next(self, load: _Load, connection: Connection) -> None:
+        row = load.sent
+        load.sent = row + 1
         start = row * PASS_CHARACTERS
         connection.row = row
-        self._starved[row] = self._starving
-        self._sent[row] = monotonic() - self._origin
-        if not connection.send(self._head + self._passes[start : start + PASS_CHARACTERS] + CLAIM_END):
+        load.starved[row] = load.starving
+        load.sent_at[row] = monotonic() - load.origin
+        if not connection.send(self._head + load.passes[start : start + PASS_CHARACTERS] + CLAIM_END):
             self._on_lost(connection)
 
     def _on_answer(self, connection: Connection, status: bytes, body: bytes, closing: bool) -> None:
-        row = connection.row
+        load, row = self._load, connection.row
         connection.row = -1
-        self._answered[row] = monotonic() - self._origin
-        self._taken += 1
-        self._answer[row], self._serials[row], self._claimed_at_ms[row], _ = self._read(status, body)
+        load.answered_at[row] = monotonic() - load.origin
+        load.taken += 1
+        load.answer[row], load.serials[row], load.claimed_at_ms[row], _ = self._read(status, body)
         if closing:
             connection.close()
-            self._forget(connection)
+            self._connections.forget(connection)
         else:
             self._free.append(connection)
 
     def _on_lost(self, connection: Connection) -> None:
-        self._forget(connection)
+        self._connections.forget(connection)
+        load = self._load
         if connection.row >= 0:
-            self._answered[connection.row] = monotonic() - self._origin
-            self._answer[connection.row] = Answer.DROPPED
-            self._taken += 1
+            load.answered_at[connection.row] = monotonic() - load.origin
+            load.answer[connection.row] = Answer.DROPPED
+            load.taken += 1
             connection.row = -1
-
-    def _forget(self, connection: Connection) -> None:
-        # Closing its socket has taken it out of the epoll.
-        self._connections.pop(connection.fd, None)
-
-    def _rows(self) -> LoadRows:
-        rows = self._next
-        due, sent, answered = (
-            np.frombuffer(each, np.float64)[:rows].copy() for each in (self._due, self._sent, self._answered)
-        )
-        answer, serials, claimed_at_ms = (
-            np.frombuffer(each, np.int64)[:rows].copy() for each in (self._answer, self._serials, self._claimed_at_ms)
-        )
-        starved = np.frombuffer(self._starved, np.uint8)[:rows].astype(np.int64)
-        return LoadRows(due, sent, answered, answer, serials, claimed_at_ms, starved)

@@ -1,37 +1,33 @@
-"""A modest open-loop load over a few keep-alive connections: requests are due at an even pace, whatever is answered."""
+"""A modest open-loop load over a few keep-alive connections: requests are due at an even rate, whatever is answered."""
 
 import select
 from collections import deque
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Final
 
 from loadtest.client.connection import Connection, LoadError
-
-# A server that says nothing for so long is stuck, not slow.
-_SILENCE_SECONDS: Final = 20.0
+from loadtest.client.connections import Connections, Patience
 
 
 class OpenLoop:
-    """Sends requests to 127.0.0.1; `latencies` are seconds from when each was due, `statuses` what was answered."""
+    """Sends requests to 127.0.0.1; `latencies` are seconds since each was due, `statuses` all that were answered."""
 
     def __init__(self, port: int, connections: int) -> None:
-        """Connects. Raises OSError."""
+        """Connect. Raises LoadError."""
+        self._connections = Connections(port, connections, self._on_answer, self._on_lost)
         self._waiting: deque[float] = deque()
         self._due: dict[int, float] = {}
         self._requests: Sequence[bytes] = ()
         self._next = 0
         self.latencies: list[float] = []
         self.statuses: set[bytes] = set()
-        opened = [Connection(("127.0.0.1", port), self._on_answer, self._on_lost) for _ in range(connections)]
-        self._connections = {connection.fd: connection for connection in opened}
-        # First in, first out: a connection nobody uses is closed by the server after a while.
-        self._free = deque(opened)
+        # First in, first out, so that the server finds none idle for long and closes none.
+        self._free = deque(self._connections)
 
     def run(self, requests: Sequence[bytes], per_second: float) -> None:
-        """Send all of them, and take every answer. Raises LoadError."""
+        """Send all requests, `per_second` of them a second, and take every answer. Raises LoadError."""
         self._requests, self._next, arrived = requests, 0, 0
-        start = heard = perf_counter()
+        start, patience, by_fd = perf_counter(), Patience(), self._connections.by_fd
         while len(self.latencies) < len(requests):
             now = perf_counter()
             while arrived < len(requests) and start + arrived / per_second <= now:
@@ -41,18 +37,17 @@ class OpenLoop:
                 self._send(self._free.popleft(), self._waiting.popleft())
             due = start + arrived / per_second if arrived < len(requests) else now + 1.0
             # Not epoll, which counts in milliseconds.
-            ready, _, _ = select.select(self._connections, (), (), max(0.0, due - perf_counter()))
+            ready, _, _ = select.select(by_fd, (), (), max(0.0, due - perf_counter()))
             if ready or not self._due:
-                heard = now
-            elif now - heard > _SILENCE_SECONDS:
-                raise LoadError(f"{len(self._due)} requests were not answered in {_SILENCE_SECONDS:g} s")
+                patience.renew()
+            else:
+                patience.check(len(self._due))
             for fd in ready:
-                self._connections[fd].read()
+                by_fd[fd].read()
 
     def close(self) -> None:
         """Close all connections."""
-        for connection in self._connections.values():
-            connection.close()
+        self._connections.close()
 
     def _send(self, connection: Connection, due: float) -> None:
         self._due[connection.fd] = due
@@ -69,5 +64,5 @@ class OpenLoop:
             self._on_lost(connection)
         self._free.append(connection)
 
-    def _on_lost(self, connection: Connection) -> None:  # noqa: ARG002 - what a connection calls
+    def _on_lost(self, connection: Connection) -> None:  # noqa: ARG002 - the callback of a connection
         raise LoadError(f"a connection was closed by the other side after {len(self.latencies)} answers")

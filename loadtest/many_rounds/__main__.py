@@ -23,7 +23,8 @@ import typer
 
 from loadtest import commandline
 from loadtest.client import credentials
-from loadtest.client.connection import Connection, LoadError
+from loadtest.client.closed_loop import ClosedLoop
+from loadtest.client.connection import LoadError
 from loadtest.client.open_loop import OpenLoop
 from loadtest.client.requests import claim_requests
 from loadtest.target import claimd_up, console_client
@@ -51,7 +52,7 @@ def claims(
             names = [f"many-{count}-{number}" for number in range(count)]
             _create(claimd, names, over=False)
             requests = _requests(claimd, names, most)
-            with closing(_ClosedLoop(claimd.port, connections)) as loop:
+            with closing(ClosedLoop(claimd.port, connections)) as loop:
                 print(f"{count:>5} rounds: {_while_claimed(claimd, loop, requests, seconds)}", flush=True)
 
 
@@ -85,11 +86,14 @@ def listing(
         print(f"one list by itself: {_cost(claimd.port, path, gateway)}")
 
 
-def _while_claimed(claimd: Claimd, loop: "_ClosedLoop", requests: list[bytes], seconds: float) -> str:
+def _while_claimed(claimd: Claimd, loop: ClosedLoop, requests: list[bytes], seconds: float) -> str:
     processes = [psutil.Process(claimd.pid(name)) for name in ("gateway-0", "valkey")]
     before = [_cpu_seconds(process) for process in processes]
-    took = loop.run(requests, seconds)
-    answered = len(loop.latencies)
+    began = time.perf_counter()
+    loop.run(requests, seconds)
+    took, answered = time.perf_counter() - began, len(loop)
+    if wrong := set(loop.statuses) - {b"201"}:
+        raise LoadError(f"claims were answered {sorted(wrong)}, which should all be 201")
     gateway, server = (
         (_cpu_seconds(process) - was) / answered * 1e6 for process, was in zip(processes, before, strict=True)
     )
@@ -98,59 +102,6 @@ def _while_claimed(claimd: Claimd, loop: "_ClosedLoop", requests: list[bytes], s
         f"{answered / took:,.0f} claims/s, p50 {p50:.2f} ms, p99 {p99:.2f} ms; "
         f"{gateway:.1f} us of the gateway and {server:.1f} of the server a claim"
     )
-
-
-class _ClosedLoop:
-    """As many requests under way as there are connections; `latencies` in seconds, from sending to the answer."""
-
-    def __init__(self, port: int, connections: int) -> None:
-        self.latencies: list[float] = []
-        self._sent: dict[int, float] = {}
-        self._requests: Iterator[bytes] = iter(())
-        opened = [Connection(("127.0.0.1", port), self._on_answer, self._on_lost) for _ in range(connections)]
-        self._connections = {connection.fd: connection for connection in opened}
-        self._epoll = select.epoll()
-        for connection in opened:
-            self._epoll.register(connection.fd, select.EPOLLIN)
-
-    def run(self, requests: list[bytes], seconds: float) -> float:
-        """Until the time or the requests are used up; how long it took. Raises LoadError."""
-        self._requests = iter(requests)
-        began = time.perf_counter()
-        for connection in self._connections.values():
-            self._send(connection)
-        while self._sent:
-            ready = self._epoll.poll(5.0)
-            if not ready:
-                raise LoadError(f"{len(self._sent)} requests are not answered")
-            for fd, _ in ready:
-                self._connections[fd].read()
-            if time.perf_counter() - began > seconds:
-                self._requests = iter(())
-        return time.perf_counter() - began
-
-    def close(self) -> None:
-        """Close all connections."""
-        for connection in self._connections.values():
-            connection.close()
-        self._epoll.close()
-
-    def _send(self, connection: Connection) -> None:
-        request = next(self._requests, None)
-        if request is not None:
-            connection.row = 0
-            self._sent[connection.fd] = time.perf_counter()
-            connection.send(request)
-
-    def _on_answer(self, connection: Connection, status: bytes, body: bytes, closing: bool) -> None:
-        self.latencies.append(time.perf_counter() - self._sent.pop(connection.fd))
-        connection.row = -1
-        if status != b"201" or closing:
-            raise LoadError(f"a claim was answered {status!r}: {body[:200]!r}")
-        self._send(connection)
-
-    def _on_lost(self, connection: Connection) -> None:  # noqa: ARG002 - what a connection calls
-        raise LoadError("a connection was closed by the other side")
 
 
 @contextmanager

@@ -31,4 +31,32 @@ MUTANTS = (
         "0",
         "tests/loadtest/test_history.py",
     ),
+    Mutant(
+        "harness takes a busy gateway for a lost server",
+        "loadtest/client/answers.py",
+        '(b"503", "overloaded"): Answer.OVERLOADED',
+        '(b"503", "overloaded"): Answer.UNAVAILABLE',
+        "tests/loadtest/test_answers.py",
+    ),
+    Mutant(
+        "harness believes its slowest look at the clock",
+        "loadtest/target/clock.py",
+        "if error_ms < best.error_ms:",
+        "if error_ms > best.error_ms or best.error_ms == float('inf'):",
+        "tests/loadtest/test_clock.py",
+    ),
+    Mutant(
+        "flood forgets that no connection was free",
+        "loadtest/client/flood.py",
+        "                load.starving = True\n",
+        "                load.starving = False\n",
+        "tests/loadtest/test_flood.py",
+    ),
+    Mutant(
+        "an invalid drop ends as one that held",
+        "loadtest/drop/verdict.py",
+        "Verdict.INVALID: 2",
+        "Verdict.INVALID: 0",
+        "tests/loadtest/test_drop_report.py",
+    ),
 )
