@@ -1,6 +1,6 @@
-"""`python -m loadtest.stalled`: what thousands of stalled connections cost those who claim, measured side by side.
+"""`python -m loadtest.stalled`: what thousands of stalled connections cost the clients that claim, side by side.
 
-Everything it starts, it stops, however it ends.
+It stops everything that it starts, however it ends.
 """
 
 import statistics
@@ -31,24 +31,24 @@ from loadtest.target.claimd_up import Claimd
 _HOUR_MS: Final = 3_600_000
 _ROUND: Final = "stalled"
 _SEED: Final = 1
-# Some are hung up on and come back all the time.
+# At any moment some were disconnected and are about to reconnect.
 _ENOUGH: Final = 0.9
 _SETTLE_SECONDS: Final = 120.0
 _WARM_UP_SECONDS: Final = 1.0
 
 # What is measured, in this order.
-_SIDES: Final = ("alone", "they stall elsewhere", "they stall at the gateway")
+_SIDES: Final = ("alone", "stalled elsewhere", "stalled at the gateway")
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 class MeasuringError(Exception):
-    """It could not be measured; the message says why."""
+    """The measurement failed; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one measurement: latencies of claims, and what the gateway took."""
+    """One measurement: latencies of claims since they were due; the gateway's memory, CPU and stalled connections."""
 
     p50_ms: float
     p99_ms: float
@@ -59,21 +59,21 @@ class Figures:
 
 @app.command()
 def stalled(
-    connections: Annotated[int, typer.Option(min=8, max=50_000, help="How many stall.")] = 5_000,
-    rate: Annotated[float, typer.Option(min=10, max=50_000, help="Claims a second of the others.")] = 2_000.0,
-    carriers: Annotated[int, typer.Option(min=1, max=500, help="Keep-alive connections of the others.")] = 50,
+    connections: Annotated[int, typer.Option(min=8, max=50_000, help="Stalled connections.")] = 5_000,
+    rate: Annotated[float, typer.Option(min=10, max=50_000, help="Claims a second meanwhile.")] = 2_000.0,
+    carriers: Annotated[int, typer.Option(min=1, max=500, help="Keep-alive connections that claim.")] = 50,
     seconds: Annotated[float, typer.Option(min=0.5, max=300, help="How long each measurement takes.")] = 10.0,
-    rounds: Annotated[int, typer.Option(min=1, max=50, help="How often both are measured.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="How often each side is measured.")] = 5,
 ) -> None:
-    """Latency of claims alone, with CONNECTIONS that stall elsewhere, and with them at the gateway; medians of ROUNDS.
+    """Latency of claims alone, with CONNECTIONS stalled at another server, and with them at the gateway; medians.
 
-    Clients that stall take processor time themselves, on the same machine here. What they do to claims by that is seen
-    when they stall at a server that does nothing: what counts is the difference between there and the gateway.
+    Stalled clients need processor time themselves, here on the same machine. What that alone does to claims is measured
+    with the clients at a server that does nothing; the result is the difference between that and the gateway.
 
-    A quarter each: sends half a request; drips a byte a second; sends headers without end; never reads its answers.
-    Half of them are on the way to each of the gateway's doors. Who is hung up on comes back. Latency counts from the
-    moment a claim was due, whatever was answered before. One gateway, an embedded Valkey, everything on this machine:
-    leave it alone meanwhile. Exit code: **0** measured, **1** it could not be.
+    A quarter of the clients each send half a request, drip a byte a second, send headers without end, or never read
+    their answers. Half of them ask for what the express lane answers, half for what aiohttp does. A client that is
+    disconnected connects again. Latency counts from the moment a claim was due. There is one gateway with an embedded
+    Valkey, all on this machine: leave it idle meanwhile. Exit code: **0** measured, **1** failed.
     """
     console = commandline.begin()
     try:
@@ -102,28 +102,28 @@ def _measure(
     claimd: Claimd, connections: int, rate: float, carriers: int, seconds: float, rounds: int, console: Console
 ) -> list[tuple[Figures, ...]]:
     now_ms, count, warm_up = int(time.time() * 1000), int(rate * seconds), int(rate * _WARM_UP_SECONDS)
-    asking = _Asking(claimd, warm_up + len(_SIDES) * rounds * count)
+    claims = _Claims(claimd, warm_up + len(_SIDES) * rounds * count)
     operators = console_client.ConsoleClient(claimd.console_url, claimd.admin_token)
     operators.create_round(_ROUND, 2**31, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
     gateway = psutil.Process(claimd.pid("gateway-0"))
     measured: list[tuple[Figures, ...]] = []
     with closing(OpenLoop(claimd.port, carriers)) as load:
-        load.run(asking.next(warm_up), rate)
+        load.run(claims.next(warm_up), rate)
         quiet = gateway.num_fds()
         for number in range(rounds):
-            alone = _figures(gateway, load, asking.next(count), rate, quiet)
-            with _sink(claimd) as (port, sink), _stallers(claimd, port, connections, sink):
-                elsewhere = _figures(gateway, load, asking.next(count), rate, quiet)
-            with _stallers(claimd, claimd.port, connections, gateway):
-                here = _figures(gateway, load, asking.next(count), rate, quiet)
+            alone = _figures(gateway, load, claims.next(count), rate, quiet)
+            with _idle_server(claimd) as (port, idle), _slow_clients(claimd, port, connections, idle):
+                elsewhere = _figures(gateway, load, claims.next(count), rate, quiet)
+            with _slow_clients(claimd, claimd.port, connections, gateway):
+                here = _figures(gateway, load, claims.next(count), rate, quiet)
             measured.append((alone, elsewhere, here))
-            told = ", ".join(f"{side.p99_ms:.2f} ms {name}" for side, name in zip(measured[-1], _SIDES, strict=True))
-            console.print(f"round {number + 1}: p99 {told}")
+            p99s = ", ".join(f"{side.p99_ms:.2f} ms {name}" for side, name in zip(measured[-1], _SIDES, strict=True))
+            console.print(f"round {number + 1}: p99 {p99s}")
     return measured
 
 
-class _Asking:
-    """Claims of people who have not claimed yet."""
+class _Claims:
+    """Requests of people that have not claimed yet."""
 
     def __init__(self, claimd: Claimd, people: int) -> None:
         self._packed = credentials.mint(claimd.keys, _ROUND, _SEED, np.arange(people, dtype=np.int32), people)
@@ -131,7 +131,7 @@ class _Asking:
         self._at = 0
 
     def next(self, count: int) -> list[bytes]:
-        """The requests of the next `count`."""
+        """The requests of the next `count` people."""
         start, self._at = self._at, self._at + count * PASS_CHARACTERS
         return claim_requests(_ROUND, self._host, self._packed[start : self._at])
 
@@ -151,10 +151,10 @@ def _figures(gateway: psutil.Process, load: OpenLoop, requests: list[bytes], rat
 
 
 @contextmanager
-def _sink(claimd: Claimd) -> Iterator[tuple[int, psutil.Process]]:
-    """A server to stall at that does nothing, and its port."""
+def _idle_server(claimd: Claimd) -> Iterator[tuple[int, psutil.Process]]:
+    """Run a server that does nothing with its clients; its port and process. Raises TargetError."""
     (port,) = claimd_up.free_ports(1)
-    log = claimd.log.with_name("sink.log")
+    log = claimd.log.with_name("idle-server.log")
     command = [sys.executable, "-m", "loadtest.stalled.idle_server", str(port)]
     with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT) as child:
         claimd_up.await_listening(port, child, log)
@@ -162,11 +162,11 @@ def _sink(claimd: Claimd) -> Iterator[tuple[int, psutil.Process]]:
 
 
 @contextmanager
-def _stallers(claimd: Claimd, port: int, connections: int, server: psutil.Process) -> Iterator[None]:
-    """As many stalled connections to a server's port, until it is left and they are gone."""
+def _slow_clients(claimd: Claimd, port: int, connections: int, server: psutil.Process) -> Iterator[None]:
+    """Hold stalled connections to a server's port; on leaving, wait until they are closed. Raises MeasuringError."""
     command = [sys.executable, "-m", "loadtest.stalled.slow_clients", str(port), str(connections)]
     quiet = server.num_fds()
-    log = claimd.log.with_name("stallers.log")
+    log = claimd.log.with_name("slow-clients.log")
     with children.running(command, claimd_up.inherited_environment(), log, cwd=claimd_up.ROOT):
         _await_connections(server, log, lowest=quiet + int(connections * _ENOUGH))
         yield
@@ -192,15 +192,17 @@ def _show(measured: list[tuple[Figures, ...]], console: Console) -> None:
             name,
             f"{statistics.median(each.p50_ms for each in side):.2f}",
             f"{statistics.median(each.p99_ms for each in side):.2f}",
-            # It grows with what was claimed, too, and never shrinks: how far it went says more than a median.
+            # It grows with the claims, too, and never shrinks: its range means more than a median.
             f"{min(each.rss_mib for each in side):.0f} to {max(each.rss_mib for each in side):.0f}",
             f"{statistics.median(each.cpu_fraction for each in side):.0%}",
             f"{statistics.median(each.connections for each in side):,.0f}",
         )
     console.print(table)
     alone, elsewhere, here = (statistics.median(each.p99_ms for each in side) for side in zip(*measured, strict=True))
-    console.print(f"p99 with them at the gateway: {(here / elsewhere - 1) * 100:+.1f} % of that with them elsewhere")
-    console.print(f"                              {(here / alone - 1) * 100:+.1f} % of that alone")
+    console.print(
+        f"p99 with stalled clients at the gateway: {(here / elsewhere - 1) * 100:+.1f} % of that with them elsewhere"
+    )
+    console.print(f"                                         {(here / alone - 1) * 100:+.1f} % of that alone")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server for clients that stall which does nothing but take and hang up: what they cost a machine without claimd.
+"""A server that accepts stalled clients and disconnects them, and does nothing else: their cost without claimd.
 
 `python -m loadtest.stalled.idle_server PORT` runs until it is stopped.
 """
@@ -9,20 +9,20 @@ import sys
 from typing import Final, cast
 
 _BACKLOG: Final = 4096
-# As long as claimd has patience with a head that does not end.
+# After as long as claimd waits for the end of a head.
 _PATIENCE_SECONDS: Final = 10.0
 
 
-class _Taken(asyncio.Protocol):
-    """Hangs up when claimd would hang up on a head that does not end."""
+class _Accepted(asyncio.Protocol):
+    """A connection that is closed when claimd would close it for a head that does not end."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted."""
+        """Start the time until it is closed."""
         asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, cast(asyncio.Transport, transport).abort)
 
 
 async def _serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(_Taken, "127.0.0.1", port, backlog=_BACKLOG)
+    server = await asyncio.get_running_loop().create_server(_Accepted, "127.0.0.1", port, backlog=_BACKLOG)
     await server.serve_forever()
 
 

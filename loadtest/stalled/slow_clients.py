@@ -1,4 +1,4 @@
-"""Clients that stall, each in one of four ways, and come back when they are hung up on. They claim nothing.
+"""Clients that stall, each in one of four ways, and connect again when they are disconnected. They claim nothing.
 
 `python -m loadtest.stalled.slow_clients PORT COUNT` runs until it is stopped: in a process of its own,
 so that it does not delay the process that measures.
@@ -20,20 +20,20 @@ _CONNECT_SECONDS: Final = 5.0
 _ESTABLISHED: Final = 1
 
 _CREDENTIALS: Final = b"Host: x\r\nAuthorization: Pass " + b"A" * PASS_CHARACTERS + b"\r\n"
-# One of the gateway's two doors is for claims, the other for the rest.
+# The express lane answers the one, aiohttp the other.
 _HEADS: Final = (
     b"POST /v1/rounds/stalled/claims HTTP/1.1\r\n" + _CREDENTIALS,
     b"GET /v1/rounds/stalled/claims/me HTTP/1.1\r\n" + _CREDENTIALS,
 )
-# What more of them would fill is the kernel's buffers, not the gateway's; and thousands of requests are no stalling.
+# More of them would fill the kernel's buffers, not the gateway's.
 _UNREAD_REQUESTS: Final = 3
-# Thousands that stall do not come in step: those who are hung up on after the same time come back one by one, too.
-_COME_PER_SECOND: Final = 500.0
+# Spread out, so that they are disconnected one by one later, too.
+_CONNECTS_PER_SECOND: Final = 500.0
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What a client sends at once, and what once a second from then on. None of them ever reads."""
+    """What a client sends when it connects, and what once a second from then on. No client ever reads."""
 
     first: bytes
     then: bytes = b""
@@ -52,18 +52,18 @@ WAYS: Final = tuple(
 )
 
 
-class Staller:
-    """One of them, and its present connection."""
+class SlowClient:
+    """One client and its present connection, from `starts_at` (monotonic) on."""
 
-    def __init__(self, port: int, way: Way, comes_at: float) -> None:
+    def __init__(self, port: int, way: Way, starts_at: float) -> None:
         self._address = ("127.0.0.1", port)
         self._way = way
-        self._comes_at = comes_at
+        self._starts_at = starts_at
         self._socket: socket.socket | None = None
 
     def go_on(self, now: float) -> None:
-        """Do what it does once a second; connect again where it was hung up on."""
-        if now < self._comes_at:
+        """Do what it does once a second; connect again where it was disconnected. Called once a second."""
+        if now < self._starts_at:
             return
         try:
             if self._socket is None:
@@ -74,7 +74,7 @@ class Staller:
             elif self._way.then:
                 self._socket.send(self._way.then)
         except OSError:
-            # Hung up on in between, or the server is too busy to accept: the next second will tell.
+            # Disconnected in between, or the server is too busy to accept: try again in a second.
             return
 
     def _connect(self) -> None:
@@ -84,17 +84,17 @@ class Staller:
 
 
 def main(port: int, count: int) -> None:
-    """Stall for ever, in what the processor has to spare: it is the server's time that is measured, not ours."""
+    """Stall for ever, with the processor's idle time only, as the server's time is measured."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     start = time.monotonic()
-    stallers = [
-        Staller(port, way, start + number / _COME_PER_SECOND)
+    clients = [
+        SlowClient(port, way, start + number / _CONNECTS_PER_SECOND)
         for number, way in zip(range(count), itertools.cycle(WAYS), strict=False)
     ]
     for portion in itertools.cycle(range(_PORTIONS)):
         began = time.monotonic()
-        for staller in stallers[portion::_PORTIONS]:
-            staller.go_on(began)
+        for client in clients[portion::_PORTIONS]:
+            client.go_on(began)
         time.sleep(max(0.0, began + 1 / _PORTIONS - time.monotonic()))
 
 

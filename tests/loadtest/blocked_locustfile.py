@@ -1,6 +1,7 @@
 """The harness, with a greenlet that takes the processor away from it as soon as the round is open."""
 
 import time
+from typing import Any
 
 import gevent
 from locust import events
@@ -10,11 +11,11 @@ from loadtest.locustfile import AppUser, CrowdUser, compose
 __all__ = ["AppUser", "CrowdUser", "compose"]
 
 
-@events.spawning_complete.add_listener
-def block(**_):
-    """From the opening until long after the last tap."""
+@events.spawning_complete.add_listener  # type: ignore[untyped-decorator]
+def block(**_: Any) -> None:
+    """Start a greenlet that keeps the processor from the opening until long after the last tap."""
 
-    def hog():
+    def hog() -> None:
         drop = CrowdUser.generator.await_drop()
         gevent.sleep(max(0, -drop.since_opening()))
         while True:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from stub_claimd import SECRET, TOKEN
+from typing import Any
 
 from loadtest.client.credentials import new_jwks
 from loadtest.target.children import running
+from tests.loadtest.stub_claimd import SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -22,16 +22,16 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass
 class Ran:
-    """What a run left."""
+    """What a run left: its exit code, its report (empty where there is none) and its log."""
 
     exit_code: int
-    report: dict
+    report: dict[str, Any]
     output: str
 
 
 @contextmanager
 def stub(folder: Path, *faults: str) -> Iterator[str]:
-    """A stub claimd; its address."""
+    """Run a stub claimd with these faults; its URL."""
     port_file = folder / "port"
     process = subprocess.Popen([sys.executable, str(HERE / "stub_claimd.py"), str(port_file), *faults])
     try:
@@ -47,7 +47,7 @@ def stub(folder: Path, *faults: str) -> Iterator[str]:
 
 
 def crowd(folder: Path, url: str, *arguments: str, locustfile: str = "loadtest/locustfile.py") -> Ran:
-    """A small drop, carried by Locust as anybody would run it."""
+    """Run a small drop with Locust's own command line."""
     jwks = folder / "jwks.json"
     jwks.write_text(new_jwks())
     out = folder / "out"
@@ -64,7 +64,7 @@ def crowd(folder: Path, url: str, *arguments: str, locustfile: str = "loadtest/l
 
 
 def channel() -> list[str]:
-    """Options that give master and workers a port of their own."""
+    """Options that give Locust's master and workers a port that no other run uses."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

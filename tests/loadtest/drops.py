@@ -1,4 +1,4 @@
-"""A small drop as plain data, all in order: what tests of recount and report corrupt, one thing at a time."""
+"""A small drop as plain data without any mistake; tests of the recount and the report corrupt one thing of it."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ class SmallDrop:
         }
     )  # fmt: skip
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         persons = np.arange(PEOPLE)
         rows = np.zeros(PEOPLE + 4, ROW)
         rows["person"][:PEOPLE] = persons
@@ -66,7 +66,7 @@ class SmallDrop:
         self.export = Export(np.arange(POOL) + 1, self.everyone[:POOL].copy(), OPENS_AT_MS + np.arange(POOL) * 100 + 2)
 
     def row(self, person: int, kind: int = Kind.CLAIM) -> Any:
-        """The row of a person, to be changed."""
+        """A person's row of that kind, which a test may change."""
         where = np.flatnonzero((self.rows["person"] == person) & (self.rows["kind"] == kind))
         return self.rows[where[0]]
 
@@ -75,13 +75,13 @@ class SmallDrop:
         self.export = replace(self.export, **columns)
 
     def recount(self) -> Recount:
-        """Count it."""
+        """The history checker's recount of it."""
         asked = Operations.of_rows(self.rows, self.everyone)
         return check(self.export, asked, pool=POOL, audit=self.audit, clock=ServerClock(OPENS_AT_MS, 2.0))
 
     def done(self, **other: Any) -> Done:
-        """How the generator fared: well."""
-        fared = {
+        """The message of a generator that kept up, with `other` fields changed."""
+        fared: dict[str, Any] = {
             "index": 0, "crowd_rows": len(self.rows), "blind": [], "cpu_fraction": 0.3, "busiest_cpu_fraction": 0.4,
             "runqueue_fraction": None, "connections": 20, "app_users": 0, "app_retries": 0, "clock_error_ms": 2.0,
             "server_ms_at_zero": OPENS_AT_MS, "errors": {},

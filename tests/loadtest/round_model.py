@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from histories import BASE_MS, CLOCK, columns, digest
-
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
 from loadtest.client.answers import Answer
 from loadtest.history.checker import check
 from loadtest.history.log import Log
 from loadtest.history.operations import Operation, Operations
 from loadtest.history.recount import Recount
+from tests.loadtest.histories import BASE_MS, CLOCK, columns, digest
 
 SECONDS = 10.0
 BUGS = {

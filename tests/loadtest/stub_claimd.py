@@ -1,4 +1,4 @@
-"""A claimd of one process and no store, that can be told to misbehave: what the harness is tried against.
+"""A claimd of one process without a store, which fails in chosen ways: the harness is tested against it.
 
 `python stub_claimd.py PORT_FILE [--stall-after N --stall-seconds S] [--fail-every N] [--drop-every N] [--oversell N]
 [--sell-short N]` serves gateway and console on one port of its own choosing, which it writes to PORT_FILE. Its secret
@@ -11,6 +11,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jwt
 
@@ -23,6 +24,8 @@ from claimd.identity.unauthenticated import Unauthenticated
 SECRET = "not much of a secret, but long enough"
 TOKEN = "stub-admin"
 
+Document = dict[str, Any]
+
 
 def now_ms() -> int:
     return int(time.time() * 1000)
@@ -30,18 +33,18 @@ def now_ms() -> int:
 
 @dataclass
 class Stub:
-    """One round at a time, and how to misbehave."""
+    """One round at a time, and the faults to show."""
 
     faults: argparse.Namespace
     keys: Keys = field(default_factory=lambda: Keys.derive(SECRET.encode()))
-    round: dict = field(default_factory=dict)
+    round: dict[str, Any] = field(default_factory=dict)
     claims: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     asked: int = 0
 
     def __post_init__(self) -> None:
         self.passes = Passes(self.keys.pass_key)
 
-    def answer(self, method: str, path: str, credentials: str, body: bytes) -> tuple[int, dict | bytes]:
+    def answer(self, method: str, path: str, credentials: str, body: bytes) -> tuple[int, Document | bytes]:
         parts = path.strip("/").split("/")
         if parts[0] == "admin":
             return self.operate(method, parts[2:], body)
@@ -61,7 +64,7 @@ class Stub:
             return (200, {"claim": self.claim(held)}) if held else (404, problem("not_claimed"))
         return self.decide(identity)
 
-    def decide(self, identity: bytes) -> tuple[int, dict | bytes]:
+    def decide(self, identity: bytes) -> tuple[int, Document | bytes]:
         self.asked += 1
         faults = self.faults
         if self.asked == faults.stall_after:
@@ -79,16 +82,16 @@ class Stub:
         self.claims[identity] = held = (len(self.claims) + 1, now_ms())
         return 201, {"claim": self.claim(held), "replayed": False}
 
-    def claim(self, held: tuple[int, int]) -> dict:
+    def claim(self, held: tuple[int, int]) -> Document:
         name = self.round["id"]
         return {"round": name, "id": claim_id(name, held[0]), "serial": held[0], "claimed_at": to_rfc3339(held[1])}
 
-    def described(self) -> dict:
+    def described(self) -> Document:
         issued = len(self.claims)
         status = "scheduled" if now_ms() < self.opens_at_ms else "open"
         return {**self.round, "issued": issued, "status": status, "server_time": to_rfc3339(now_ms())}
 
-    def operate(self, method: str, parts: list[str], body: bytes) -> tuple[int, dict | bytes]:
+    def operate(self, method: str, parts: list[str], body: bytes) -> tuple[int, Document | bytes]:
         if method == "POST":
             self.round, self.claims = json.loads(body), {}
             self.opens_at_ms = from_rfc3339(self.round["opens_at"])
@@ -107,7 +110,7 @@ class Stub:
         return 200, self.described() if self.round else {"issued": 3, "status": "open"}
 
 
-def problem(code: str, **more: str) -> dict:
+def problem(code: str, **more: str) -> Document:
     return {"type": "about:blank", "title": code, "code": code, **more}
 
 
@@ -123,8 +126,8 @@ async def serve(stub: Stub, port_file: Path) -> None:
                 status, document = stub.answer(method, path, credentials, body)
                 if not status:
                     break
-                said = document if isinstance(document, bytes) else json.dumps(document, separators=(",", ":")).encode()
-                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(said), said))
+                data = document if isinstance(document, bytes) else json.dumps(document, separators=(",", ":")).encode()
+                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(data), data))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

@@ -1,4 +1,4 @@
-"""An answer is read for what it says of a claim, whoever asked: what is no grant and no refusal is unknown."""
+"""The reader of answers: each code is one answer, and what is neither a grant nor a refusal is unknown."""
 
 import json
 import subprocess
@@ -14,12 +14,13 @@ from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Answer, Finding,
 AT = 1_585_857_600_123
 
 
-def problem(code, **more):
+def problem(code: str, **more: object) -> bytes:
+    """The body of a problem."""
     return json.dumps({"code": code, **more}).encode()
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "told"),
+    ("status", "code", "answer"),
     [
         (b"409", "sold_out", Answer.SOLD_OUT),
         (b"409", "paused", Answer.PAUSED),
@@ -32,40 +33,40 @@ def problem(code, **more):
         (b"404", "round_not_found", Answer.WRONG),
     ],
 )
-def test_each_code_says_one_thing(status, code, told):
-    """Twice, because what was seen before is not looked at again; what leaves the claim unknown says why."""
+def test_each_code_is_one_answer(status: bytes, code: str, answer: Answer) -> None:
+    """Read twice, as the second time is from a cache. An unknown outcome comes with an error for the report."""
     reader = Reader("r")
     for _ in range(2):
         assert reader.read(status, problem(code)) == Finding(
-            told, error=f"{status.decode()} {code}" if told in UNKNOWN else None
+            answer, error=f"{status.decode()} {code}" if answer in UNKNOWN else None
         )
 
 
-def test_a_claim_is_read():
-    """Status, serial and time."""
+def test_a_claim_is_read() -> None:
+    """Its answer, serial and time."""
     held = {"round": "r", "id": claim_id("r", 5), "serial": 5, "claimed_at": to_rfc3339(AT)}
     assert Reader("r").read(b"201", json.dumps({"claim": held, "replayed": False}).encode()) == Finding(
         Answer.GRANTED, 5, AT
     )
 
 
-def test_an_opening_that_may_move_is_only_a_time():
-    """Where the reader was told no opening, any time will do, and nothing that is none."""
+def test_without_a_known_opening_any_time_is_accepted() -> None:
+    """But only a time: runs that move the opening give the reader none."""
     reader = Reader("r")
     assert reader.read(b"409", problem("not_open", opens_at=to_rfc3339(AT))) == Finding(Answer.NOT_OPEN)
     assert reader.read(b"409", problem("not_open", opens_at="soon")).answer is Answer.WRONG
     assert reader.read(b"409", problem("not_open")).answer is Answer.WRONG
 
 
-def test_what_may_be_told_falls_into_kinds():
-    """A claim, a refusal, unknown; and two that say nothing about the claim."""
-    silent = set(Answer) - {*HOLDING, *REFUSALS, *UNKNOWN}
-    assert silent == {Answer.RATE_LIMITED, Answer.UNAUTHENTICATED}
-    told = np.array([Answer.NO_ANSWER, Answer.GRANTED, Answer.UNAVAILABLE], np.uint8)
-    assert is_one_of(told, UNKNOWN).tolist() == [True, False, True]
+def test_the_groups_of_answers_leave_two_out() -> None:
+    """An answer is a claim, a refusal or unknown; a limited or unauthenticated request never reached the round."""
+    neither = set(Answer) - {*HOLDING, *REFUSALS, *UNKNOWN}
+    assert neither == {Answer.RATE_LIMITED, Answer.UNAUTHENTICATED}
+    column = np.array([Answer.NO_ANSWER, Answer.GRANTED, Answer.UNAVAILABLE], np.uint8)
+    assert is_one_of(column, UNKNOWN).tolist() == [True, False, True]
 
 
-def test_reading_and_checking_need_no_gevent():
-    """Its patches must not reach an asyncio harness."""
+def test_reading_and_checking_need_no_gevent() -> None:
+    """gevent's patches would break a harness that uses asyncio."""
     script = "import sys, loadtest.history.checker; sys.exit(bool({'gevent', 'locust'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,8 +1,10 @@
-"""One connection of the crowd: what it takes for an answer, however it comes, and what it takes for the end."""
+"""One connection of the crowd: which bytes it takes for an answer, and which end it."""
 
 import select
 import socket
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -13,31 +15,33 @@ WHOLE = HEAD + b"Content-Length: 4\r\n\r\nbody"
 
 
 class Asked:
-    """A connection with a request under way, the server's end of it, and what was heard."""
+    """A connection with a request under way, the server's end of it, and the calls of its callbacks."""
 
-    def __init__(self, connection, server, heard):
+    def __init__(self, connection: Connection, server: socket.socket, heard: list[Any]) -> None:
         self.connection, self.server, self.heard = connection, server, heard
 
-    def say(self, data):
-        """The server sends this; the connection reads it."""
+    def send(self, data: bytes) -> None:
+        """Send from the server's end, and let the connection read it."""
         self.server.sendall(data)
         self.read()
 
-    def read(self):
-        """Once there is something to read."""
+    def read(self) -> None:
+        """Wait for data and let the connection read it."""
         assert select.select([self.connection.fd], [], [], 10)[0]
         self.connection.read()
 
 
 @pytest.fixture
-def asked():
+def asked() -> Iterator[Asked]:
+    """One connection with a request under way."""
     with asking() as asked:
         yield asked
 
 
 @contextmanager
-def asking():
-    heard = []
+def asking() -> Iterator[Asked]:
+    """The same for a test that needs several."""
+    heard: list[Any] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connection = Connection(
             listener.getsockname(), lambda _, *answer: heard.append(answer), lambda _: heard.append("lost")
@@ -50,18 +54,18 @@ def asking():
 
 
 @pytest.mark.parametrize("cut", range(1, len(WHOLE)))
-def test_an_answer_may_come_in_pieces(asked, cut):
-    """Wherever it was cut."""
-    asked.say(WHOLE[:cut])
+def test_an_answer_may_come_in_pieces(asked: Asked, cut: int) -> None:
+    """Cut at any byte; the next answer is read as well."""
+    asked.send(WHOLE[:cut])
     assert asked.heard == []
-    asked.say(WHOLE[cut:])
+    asked.send(WHOLE[cut:])
     assert asked.heard == [(b"201", b"body", False)]
-    asked.say(WHOLE)
+    asked.send(WHOLE)
     assert asked.heard == [(b"201", b"body", False)] * 2
 
 
-def test_an_answer_longer_than_a_read(asked):
-    """Nobody promised that answers are small."""
+def test_an_answer_longer_than_a_read(asked: Asked) -> None:
+    """Answers may be larger than the receive buffer."""
     asked.server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     asked.server.sendall(HEAD + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000)
     while not asked.heard:
@@ -70,20 +74,20 @@ def test_an_answer_longer_than_a_read(asked):
 
 
 @pytest.mark.parametrize("spelt", [b"content-length:4", b"CONTENT-LENGTH:  4 ", b"Date: now\r\nContent-Length: 4"])
-def test_heads_are_spelt_in_many_ways(asked, spelt):
-    """All of them HTTP."""
-    asked.say(HEAD + spelt + b"\r\n\r\nbody")
+def test_heads_are_spelt_in_many_ways(asked: Asked, spelt: bytes) -> None:
+    """Names in any case, spaces around values, other headers between."""
+    asked.send(HEAD + spelt + b"\r\n\r\nbody")
     assert asked.heard == [(b"201", b"body", False)]
 
 
-def test_a_server_that_closes_says_so(asked):
-    """Then nothing more may be sent on it."""
-    asked.say(b"HTTP/1.1 408 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+def test_connection_close_reaches_the_owner(asked: Asked) -> None:
+    """The owner must not send on it any more."""
+    asked.send(b"HTTP/1.1 408 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     assert asked.heard == [(b"408", b"", True)]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "data",
     [
         HEAD + b"Content-Length: 3\r\n\r\nbody",
         HEAD + b"\r\nbody",
@@ -91,27 +95,27 @@ def test_a_server_that_closes_says_so(asked):
         HEAD + b"Content-Length: -4\r\n\r\n",
         b"SSH-2.0 x\r\nContent-Length: 4\r\n\r\nbody",
     ],
-    ids=["more than it said", "no length", "no number", "less than nothing", "another protocol"],
+    ids=["more than announced", "no length", "no number", "less than nothing", "another protocol"],
 )
-def test_what_is_no_answer_ends_the_connection(said):
-    """Twice, because a head that was seen before is not looked at again."""
+def test_what_is_no_answer_ends_the_connection(data: bytes) -> None:
+    """Read twice, as the second time the head is from a cache."""
     for _ in range(2):
         with asking() as asked:
-            asked.say(said)
+            asked.send(data)
             assert asked.heard == ["lost"]
             assert asked.connection.lost
 
 
-def test_an_answer_nobody_asked_for_ends_the_connection(asked):
-    """It would be taken for the next one's."""
+def test_an_answer_without_a_request_ends_the_connection(asked: Asked) -> None:
+    """It would be taken for the answer to the next request."""
     asked.connection.row = -1
-    asked.say(WHOLE)
+    asked.send(WHOLE)
     assert asked.heard == ["lost"]
 
 
-def test_a_server_that_hangs_up_ends_the_connection(asked):
-    """In the middle of an answer, too."""
-    asked.say(WHOLE[:-1])
+def test_a_close_by_the_server_ends_the_connection(asked: Asked) -> None:
+    """Also in the middle of an answer."""
+    asked.send(WHOLE[:-1])
     asked.server.close()
     asked.read()
     assert asked.heard == ["lost"]

@@ -1,4 +1,4 @@
-"""The one command, against the real claimd: everything is started, crowded, recounted, reported and stopped."""
+"""`python -m loadtest.drop` against the real claimd, from its start to its report."""
 
 import json
 import os
@@ -13,18 +13,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def command(*arguments):
+def command(*arguments: str) -> list[str]:
+    """The command line of a drop."""
     return [sys.executable, "-m", "loadtest.drop", *arguments]
 
 
-def drop(tmp_path, *arguments):
+def drop(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a drop to its end, with its temporary files in `tmp_path`."""
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     return subprocess.run(
         command(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
 
 
-def left_behind(tmp_path):
+def left_behind(tmp_path: Path) -> list[psutil.Process]:
     """Processes that were started for a drop in `tmp_path`."""
     found = []
     for process in psutil.process_iter():
@@ -36,10 +38,10 @@ def left_behind(tmp_path):
     return found
 
 
-def test_a_small_drop_end_to_end(tmp_path):
-    """Every promise is kept, every answer is right, and nothing is left behind but the report.
+def test_a_small_drop_end_to_end(tmp_path: Path) -> None:
+    """Every answer is right, the recount agrees, and only the report is left behind.
 
-    Whether it was fast enough to pass depends on the machine; that the books agree does not.
+    Whether the drop was fast enough to pass depends on the machine.
     """
     out = tmp_path / "out"
     done = drop(tmp_path, "--pool=300", "--seconds=2", f"--out={out}")
@@ -56,14 +58,14 @@ def test_a_small_drop_end_to_end(tmp_path):
     assert not list(tmp_path.glob("claimd-drop-*"))
 
 
-def test_as_fast_as_it_goes(tmp_path):
+def test_as_fast_as_it_goes(tmp_path: Path) -> None:
     """The whole pool at once: sold out to the last pack and every answer right, so it passes, on any machine."""
     out = tmp_path / "out"
     done = drop(tmp_path, "--pool=3000", "--seconds=0", f"--out={out}")
     report = json.loads((out / "report.json").read_text())
     assert (done.returncode, report["verdict"], report["reasons"]) == (0, "pass", [])
     assert (report["loop"], report["seconds_target"], report["generator"]["late_fraction"]) == ("closed", 0, 0)
-    # 3,000 + 600 people, 180 double taps, 18 bad passes, and nobody early.
+    # 3,000 + 600 people, 180 double taps, 18 bad passes, and no early birds.
     answers = [report[name] for name in ("offered", "granted", "sold_out", "refused", "errors")]
     assert answers == [3798, 3000, 780 - report["replayed"], 18, 0]
     assert report["replayed"] > 100
@@ -76,8 +78,8 @@ def test_as_fast_as_it_goes(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_drop_stops_everything(tmp_path, number):
-    """Whenever it comes; here as soon as the crowd gathers."""
+def test_an_interrupted_drop_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
+    """Here while the crowd is being prepared."""
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         command("--pool=300", "--seconds=60", f"--out={tmp_path / 'out'}"),
@@ -108,8 +110,10 @@ def test_an_interrupted_drop_stops_everything(tmp_path, number):
         (("--connections=100000000",), "hard limit"),
     ],
 )
-def test_what_cannot_be_run_is_said(tmp_path, arguments, sentence):
-    """Before anything is started, in a sentence, and not with the exit code of an invalid run."""
+def test_a_drop_that_cannot_be_run_ends_with_a_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    """Before anything is started, and with exit code 1, as 2 means an invalid run."""
     done = drop(tmp_path, *arguments)
     assert done.returncode == 1
     assert sentence in done.stdout + done.stderr

@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
-from histories import CLOCK, History, digest, ms, whole_round
 from typer.testing import CliRunner
 
 from claimd.domain.log import EditEntry
@@ -16,6 +15,7 @@ from loadtest.history.columns import unpack_identities
 from loadtest.history.export import Export
 from loadtest.history.operations import Operation, Operations
 from loadtest.history.recount import VIOLATIONS
+from tests.loadtest.histories import CLOCK, History, digest, ms, whole_round
 
 Corruption: TypeAlias = Callable[[History], None]
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import orjson
-from histories import columns, digest
 
 from claimd.domain.claims import IDENTITY_BYTES
 from claimd.domain.log import EditEntry, GrantsEntry
@@ -16,6 +15,7 @@ from loadtest.history.checker import check
 from loadtest.history.log import Log, read_log
 from loadtest.history.operations import Operation, Operations
 from loadtest.target.clock import read_valkey_clock
+from tests.loadtest.histories import columns, digest
 from tests.rounds import definition, identities, now_ms
 from tests.servers import Server
 

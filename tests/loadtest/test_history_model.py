@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from round_model import BUGS, play
 
 from loadtest.client.answers import Answer
+from tests.loadtest.round_model import BUGS, play
 
 
 @settings(max_examples=300, deadline=None)

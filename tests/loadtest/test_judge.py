@@ -1,4 +1,4 @@
-"""Each answer is judged for what it should be, and for nothing less."""
+"""The judge: which answers are right for which kind of request."""
 
 import json
 
@@ -15,30 +15,33 @@ OPENS_AT = 1_585_857_600_000
 
 
 @pytest.fixture
-def judge():
+def judge() -> Judge:
+    """The judge of round "r"."""
     return Judge("r", OPENS_AT)
 
 
-def claim(replayed, compact=True, **other):
+def claim(replayed: bool, compact: bool = True, **other: object) -> bytes:
+    """The body of an answer with claim 5, with `other` fields changed; `compact` as claimd writes JSON."""
     held = {"round": "r", "id": claim_id("r", 5), "serial": 5, "claimed_at": to_rfc3339(AT)} | other
     separators = (",", ":") if compact else None
     return json.dumps({"claim": held, "replayed": replayed}, separators=separators).encode()
 
 
-def problem(code, **more):
+def problem(code: str, **more: object) -> bytes:
+    """The body of a problem."""
     return json.dumps({"type": "about:blank", "status": 409, "code": code, **more}).encode()
 
 
 @pytest.mark.parametrize("compact", [True, False])
 @pytest.mark.parametrize("kind", [Kind.CLAIM, Kind.AGAIN, Kind.APP])
-def test_a_claim_is_understood(judge, kind, compact):
-    """In whatever spelling of JSON it comes."""
+def test_a_claim_is_understood(judge: Judge, kind: Kind, compact: bool) -> None:
+    """In either spelling of JSON."""
     assert judge.judge(kind, b"201", claim(False, compact)) == Finding(Answer.GRANTED, 5, AT)
     assert judge.judge(kind, b"200", claim(True, compact)) == Finding(Answer.REPLAYED, 5, AT)
 
 
-def test_right_refusals_are_successes(judge):
-    """Sold out to a late comer, not open to an early bird, unauthenticated to a bad pass."""
+def test_correct_refusals_are_successes(judge: Judge) -> None:
+    """Sold out for a late claim, not open for an early one, unauthenticated for a bad pass."""
     assert judge.judge(Kind.CLAIM, b"409", problem("sold_out")) == Finding(Answer.SOLD_OUT)
     early = problem("not_open", opens_at=to_rfc3339(OPENS_AT))
     assert judge.judge(Kind.EARLY, b"409", early) == Finding(Answer.NOT_OPEN)
@@ -75,16 +78,16 @@ def test_right_refusals_are_successes(judge):
         (Kind.CLAIM, b"xyz", b""),
     ],
 )
-def test_anything_else_is_an_error(judge, kind, status, body):
-    """Twice, because what was seen before is not looked at again."""
+def test_anything_else_is_an_error(judge: Judge, kind: Kind, status: bytes, body: bytes) -> None:
+    """Judged twice, as the second time the finding is from a cache."""
     for _ in range(2):
         finding = judge.judge(kind, status, body)
         assert finding.answer is Answer.WRONG
         assert finding.error
 
 
-def test_a_server_that_varies_its_refusals_does_not_fill_the_memory():
-    """What is remembered is bounded."""
+def test_the_cache_of_refusals_is_bounded() -> None:
+    """A server may answer with a new body each time."""
     reader = Reader("r")
     for number in range(3000):
         assert reader.read(b"409", problem("sold_out", detail=str(number))).answer is Answer.SOLD_OUT

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from drops import PEOPLE, POOL, ROUND, SmallDrop
 
 from claimd.domain.claims import IDENTITY_BYTES
 from loadtest.client.answers import Answer
 from loadtest.client.credentials import IDENTITY_END
 from loadtest.crowd.schedule import Kind
 from loadtest.history.export import read_export
+from tests.loadtest.drops import PEOPLE, POOL, ROUND, SmallDrop
 
 
 def swap_two_identities(drop: SmallDrop) -> None:

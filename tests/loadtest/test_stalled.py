@@ -1,4 +1,4 @@
-"""The measurement of stalled connections, against the real claimd: small, and interrupted."""
+"""`python -m loadtest.stalled` against the real claimd: a small measurement, and an interrupted one."""
 
 import os
 import signal
@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--connections=40", "--rate=100", "--carriers=4")
 
 
-def started(tmp_path, *arguments):
+def started(tmp_path: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """A small measurement that is running."""
     return subprocess.Popen(
         [sys.executable, "-m", "loadtest.stalled", *SMALL, *arguments],
         cwd=ROOT,
@@ -26,31 +27,31 @@ def started(tmp_path, *arguments):
     )
 
 
-def test_a_small_measurement_end_to_end(tmp_path):
-    """Every claim is granted while the others stall, and nothing is left behind."""
+def test_a_small_measurement_end_to_end(tmp_path: Path) -> None:
+    """Every claim is granted while clients stall, and no file is left behind."""
     process = started(tmp_path, "--seconds=1", "--rounds=1")
-    said, _ = process.communicate(timeout=100)
-    assert process.returncode == 0, said
-    assert "they stall elsewhere" in said
-    assert "p99 with them at the gateway:" in said
+    printed, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, printed
+    assert "stalled elsewhere" in printed
+    assert "p99 with stalled clients at the gateway:" in printed
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_measurement_stops_everything(tmp_path, number):
-    """The gateway, the server and those who stall, in the middle of stalling."""
+def test_an_interrupted_measurement_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
+    """claimd and the slow clients, while they stall."""
     process = started(tmp_path, "--seconds=1", "--rounds=50")
     try:
         me = psutil.Process(process.pid)
         eventually(
             lambda: any("loadtest.stalled.slow_clients" in each.cmdline() for each in me.children(True)),
-            "those who stall",
+            "the slow clients to run",
         )
         all_of_them = me.children(True)
         process.send_signal(number)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 130, said
-        assert "interrupted" in said
+        printed, _ = process.communicate(timeout=60)
+        assert process.returncode == 130, printed
+        assert "interrupted" in printed
         assert psutil.wait_procs(all_of_them, timeout=10)[1] == []
         assert not list(tmp_path.iterdir())
     finally:

@@ -1,4 +1,4 @@
-"""The tokens of the app users are those that the claimd under test accepts, whatever its settings say of tokens."""
+"""The harness signs tokens that a claimd with the same settings accepts."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from loadtest.client.credentials import TokenIssuer, new_jwks
 
 
 async def test_tokens_fit_lists_of_issuers_and_another_identity(tmp_path: Path) -> None:
-    """The same variables are read by both."""
+    """Both read the same variables; the harness takes the first of several issuers and audiences."""
     jwks = tmp_path / "jwks.json"
     jwks.write_text(new_jwks())
     settings = Settings.read(jwt_issuer="https://a.example , https://b.example", jwt_audience="app,web")
