@@ -1,4 +1,4 @@
-"""What the harness's own commands share: where they print, how many files they need, and how they are interrupted."""
+"""What the harness's commands share: the terminal, the limit of open files, interruption, and report folders."""
 
 import resource
 import signal
@@ -18,7 +18,7 @@ _SPARE_FILES: Final = 256
 
 
 def begin() -> Console:
-    """Where to print; from here on SIGTERM interrupts as Ctrl-C does, so that what was started is stopped."""
+    """The terminal to print to. From here on SIGTERM interrupts as Ctrl-C does, so that child processes are stopped."""
     signal.signal(signal.SIGTERM, _interrupt)
     return Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 
@@ -34,7 +34,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 class SizeError(ValueError):
-    """A size that cannot be run; the message says what to do."""
+    """A size that cannot be run; the message names one that can."""
 
 
 def allow_files(needed: int) -> None:

@@ -1,6 +1,6 @@
 """One keep-alive HTTP/1.1 connection of the crowd: a non-blocking socket, one request at a time, parsed just enough.
 
-It neither waits nor watches: whoever knows that there is something to read calls `read`. Nothing here may block.
+It neither waits nor polls: its owner calls `read` when the socket is readable. Nothing here may block.
 """
 
 import _socket
@@ -16,14 +16,14 @@ _HEAD_END: Final = b"\r\n\r\n"
 
 
 class LoadError(Exception):
-    """A load could not be carried; the message says why."""
+    """A load could not be carried to its end; the message gives the reason."""
 
 
 class Connection:
-    """Calls `on_answer(connection, status, body, closing)` for each answer, `on_lost(connection)` once when gone.
+    """Calls `on_answer(connection, status, body, closing)` for each answer, `on_lost(connection)` when lost.
 
-    `gone` is set when it is closed, by whomever. `row` is the schedule's row whose answer is awaited, -1 while there
-    is none; the owner sets it.
+    `gone` is set when either side closes it. `row` is the number of the request under way, -1 without one; the owner
+    sets it.
     """
 
     __slots__ = ("_on_answer", "_on_lost", "_partial", "_recv", "_send", "_socket", "fd", "gone", "lost", "row")
@@ -34,10 +34,10 @@ class Connection:
         on_answer: Callable[["Connection", bytes, bytes, bool], None],
         on_lost: Callable[["Connection"], None],
     ) -> None:
-        """Connects, letting other greenlets run meanwhile. Raises OSError."""
+        """Connect, while other greenlets run. Raises OSError."""
         connecting = gevent.socket.create_connection(address, timeout=10)
         connecting.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
-        # From here on a plain socket: gevent's own would wait, and waiting is the dispatcher's business.
+        # From here on a plain socket: gevent's own would wait, which its owner does for all connections.
         family, kind = connecting.family, connecting.type
         self._socket = _socket.socket(family, kind, 0, connecting.detach())
         self._socket.setblocking(False)
@@ -50,9 +50,9 @@ class Connection:
         self.gone = gevent.event.Event()
 
     def send(self, request: bytes) -> bool:
-        """Send a whole request; False, and the connection is lost, where it cannot be taken at once.
+        """Send a whole request. False, with the connection closed, where the kernel does not take it at once.
 
-        One small request is in flight at a time, so a full send buffer means that the other side is gone.
+        One small request is in flight at a time, so a full send buffer means that the other side hangs.
         """
         try:
             if self._send(request) == len(request):
@@ -63,7 +63,7 @@ class Connection:
         return False
 
     def close(self) -> None:
-        """Close without a word to the owner. Closing twice is harmless."""
+        """Close without a call of `on_lost`. Closing twice is harmless."""
         if not self.lost:
             self.lost = True
             self._socket.close()
@@ -75,7 +75,7 @@ class Connection:
             self._on_lost(self)
 
     def read(self) -> None:
-        """Take what has come, and answer for it when it is whole."""
+        """Receive once, and call `on_answer` when the answer is whole."""
         try:
             data = self._recv(_RECEIVE_BYTES)
         except BlockingIOError:
@@ -83,7 +83,7 @@ class Connection:
         except OSError:
             data = b""
         if not data or self.row < 0:
-            # Gone; or it speaks without being asked, which is as bad.
+            # Closed; or an answer without a request, after which no answer can be assigned.
             self._lose()
             return
         if self._partial:
@@ -102,10 +102,10 @@ class Connection:
             self._lose()
 
 
-# Most answers share their head with the one before, but for the date once a second.
+# Most heads equal the one before: the date changes once a second.
 @lru_cache(maxsize=1024)
 def _understand(head: bytes) -> tuple[bytes, int, bool]:
-    """Status, length of the body, and whether the server closes after it; -1 where no length can be made out."""
+    """Status, length of the body in bytes (-1 where it has none that is valid), and whether the server closes then."""
     lines = head.split(b"\r\n")
     fields = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:])}
     length = fields.get(b"content-length", b"")

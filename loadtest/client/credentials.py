@@ -1,9 +1,9 @@
-"""What people show at the door: identities, passes for the crowd, bearer tokens for those who use the app.
+"""Credentials: identity digests, passes for the crowd, bearer tokens for app users.
 
-Passes of the crowd are minted here with the secret instead of being asked for one by one: asking is what the app
-users do, and 1.8 million JWTs would measure PyJWT. They are minted before the round exists, into one packed blob:
-as 1.8 million `bytes` objects they would take 175 MB and give the processor's caches nothing to hold on to; packed
-they are 115 MB, and minting takes 8 s of one core. Made at send time they would cost a fifth of what a request may.
+Passes of the crowd are minted here with the secret instead of being requested one by one: the app users do that, and
+1.8 million JWTs would measure PyJWT. They are minted before the round exists, into one packed blob: as 1.8 million
+`bytes` objects they would take 175 MB, spread over the heap; packed they are 115 MB, and minting takes 8 s of one core.
+Minted at send time they would cost a fifth of what a request may.
 """
 
 import base64
@@ -40,7 +40,7 @@ def subject(seed: int, person: int) -> str:
 
 
 def identities(keys: Keys, seed: int, persons: Iterable[int], breathe: Callable[[], None] = lambda: None) -> Identities:
-    """The identity digests of `persons`, in their order. `breathe` is called now and then to let others run."""
+    """The identity digests of `persons`, in their order. `breathe` is called once in 5,000, to let greenlets run."""
     packed = bytearray()
     key = keys.identity_key
     for count, person in enumerate(persons):
@@ -74,7 +74,7 @@ def mint(
 
 
 def _bad_pass(keys: Keys, round_id: str, seed: int, number: int) -> str:
-    """Bad pass `number`, for the identity of a real person: none of these may ever claim in somebody's place."""
+    """Bad pass `number`, for the identity of a real person: a claim with it must never be granted."""
     passes = Passes(keys.pass_key)
     identity = identity_digest(keys.identity_key, subject(seed, number))
     now_ms = int(time.time() * 1000)

@@ -1,8 +1,8 @@
-"""When people come: the demand curve of a drop, as pure arithmetic.
+"""When people arrive: the curve of a drop's demand, as pure arithmetic.
 
 The rate starts at `CREST` times the mean, stays there for the first tenth, then decays exponentially, so that
-exactly the pool's worth of distinct people has come at the end. After that the curve goes on for those who are
-too late, but never under `FLOOR` times the mean: the tail of the curve would make a run long and prove nothing.
+exactly as many distinct people as the pool has packs have arrived at the end. Late people follow the same curve, but at
+no less than `FLOOR` times the mean rate: its long tail would make a run long and prove nothing.
 """
 
 import math
@@ -35,12 +35,12 @@ _ARRIVED_AT_FLOOR: Final = _ARRIVED_AT_CREST_END + (CREST - FLOOR) / DECAY
 
 
 def rate(x: Floats) -> Floats:
-    """Arrivals at time `x`, relative to the mean; `x` = 1 is when the pool-th distinct person comes."""
+    """The rate of arrivals at time `x`, relative to the mean; the pool-th distinct person arrives at `x` = 1."""
     return np.where(x < CREST_UNTIL, CREST, np.maximum(CREST * np.exp(-DECAY * (x - CREST_UNTIL)), FLOOR))
 
 
 def time_of(share: Floats) -> Floats:
-    """When `share` of the pool has come (over 1: those who are too late): the inverse of the integral of `rate`."""
+    """The time `x` at which `share` of the pool has arrived (late people: over 1); inverts the integral of `rate`."""
     decayed = 1 - (share - _ARRIVED_AT_CREST_END) * DECAY / CREST
     # The branch not taken may leave the logarithm's domain; `select` throws its value away.
     falling = CREST_UNTIL - np.log(np.maximum(decayed, 1e-9)) / DECAY
@@ -52,7 +52,7 @@ def time_of(share: Floats) -> Floats:
 
 
 def arrivals(pool: int, people: int, seconds: float, rng: np.random.Generator) -> Floats:
-    """Ascending seconds after the opening at which each of `people` comes; the pool-th comes at exactly `seconds`."""
+    """Seconds after the opening at which each of `people` arrives, ascending; the pool-th at exactly `seconds`."""
     share = (np.arange(people) + rng.random(people)) / pool
     share[pool - 1] = 1.0
     return time_of(share) * seconds

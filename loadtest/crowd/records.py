@@ -1,4 +1,4 @@
-"""What became of every request of a schedule: a row each, in plain arrays, so that noting a result costs nanoseconds.
+"""The result of every request of a schedule: a row each, in plain arrays, so that noting a result costs nanoseconds.
 
 Times are seconds after the opening. `array` during the run (an item is set in 30 ns, in numpy in 100), numpy after.
 """
@@ -35,7 +35,11 @@ _ALL: Final = slice(None)
 
 @dataclass(slots=True)
 class Records:
-    """The rows of one generator, as they fill. `completed` holds row numbers in the order the answers came."""
+    """The rows of one generator as they fill.
+
+    `sent`, `free_since` and `done` are NaN until they are known; `answer` holds values of `Answer`; `completed` holds
+    row numbers in the order of the answers; `errors` counts wrong answers by their text.
+    """
 
     schedule: Schedule
     sent: "array[float]" = field(init=False)
@@ -55,7 +59,7 @@ class Records:
         self.serial, self.claimed_at_ms = array("q", [0]) * count, array("q", [0]) * count
 
     def note(self, row: int, done: float, answer: int, serial: int, claimed_at_ms: int) -> None:
-        """The answer to a request."""
+        """Note the answer to the request `row`."""
         self.done[row] = done
         self.answer[row] = answer
         self.serial[row] = serial
@@ -63,7 +67,7 @@ class Records:
         self.completed.append(row)
 
     def intended(self, chosen: "slice | npt.NDArray[np.int64]" = _ALL) -> Floats:
-        """When the chosen rows were meant to leave: where latency begins. In a closed loop that is when they did."""
+        """When the chosen requests were due, from which latency counts; in a closed loop, when they were sent."""
         due = self.schedule.offsets[chosen]
         if self.schedule.pace is Pace.OPEN:
             return due
@@ -71,7 +75,7 @@ class Records:
         return np.where(np.isnan(sent), due, sent)
 
     def rows(self) -> Rows:
-        """Everything as one structured array (`ROW`)."""
+        """All rows as one structured array (`ROW`)."""
         rows = np.zeros(len(self.schedule), ROW)
         rows["intended"] = self.intended()
         rows["person"] = self.schedule.persons
@@ -86,11 +90,11 @@ class Records:
 
 
 def pack(rows: Rows) -> Iterator[bytes]:
-    """Rows as messages of some megabytes, for the way from a Locust worker to the master."""
+    """Rows as messages of some megabytes, which a Locust worker sends to the master."""
     for start in range(0, len(rows), _CHUNK_ROWS):
         yield rows[start : start + _CHUNK_ROWS].tobytes()
 
 
 def unpack(chunks: Sequence[bytes]) -> Rows:
-    """The rows of all `chunks`, from whatever generator."""
+    """The rows of all `chunks`, in their order."""
     return np.frombuffer(b"".join(chunks), ROW)

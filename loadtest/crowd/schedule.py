@@ -1,7 +1,7 @@
-"""Who taps, and when: the whole crowd of a drop as one seeded schedule, decided before the first request leaves.
+"""The whole crowd of a drop as one seeded schedule, fixed before the first request is sent.
 
 People are numbered in the order of their arrival. Numbers from `people` on are not people but bad passes
-(`forgery_of` says which kind). The same pool, seconds, seed and app users always give the same schedule.
+(`forgery_of` is their kind). The same pool, seconds, seed and app users always give the same schedule.
 """
 
 from dataclasses import dataclass, replace
@@ -21,12 +21,13 @@ EARLY_BIRDS: Final = 0.01
 EARLY_SECONDS: Final = (0.3, 5.0)  # the latter no more than the drop itself is long
 BAD_PASSES: Final = 0.005
 APP_SECONDS: Final = 2.0
-# A closed loop has no times: whatever the pool, its people stand in the order of a drop that takes as long as this.
+# A closed loop has no times: its requests are in the order of a drop of this length.
 ORDER_SECONDS: Final = 105.0
 
 
 class Kind(IntEnum):
-    """What a request of the schedule is; the answer it must get follows from it."""
+    """The kind of a request, which decides the answers that are right for it: a first claim, a double tap, one before
+    the opening, one with a bad pass, an app user's."""
 
     CLAIM = 0
     AGAIN = 1
@@ -45,7 +46,10 @@ class Forgery(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Requests in the order they are meant to be sent: seconds after the opening, whose, and of what kind."""
+    """A column entry for each request, in sending order: seconds after the opening, person, and `Kind`.
+
+    `people` is the number of persons; higher numbers are bad passes.
+    """
 
     pace: Pace
     people: int
@@ -57,7 +61,7 @@ class Schedule:
         return len(self.offsets)
 
     def slice(self, index: int, count: int) -> "Schedule":
-        """The share of generator `index` of `count`: every count-th request, whoever else has the person's others."""
+        """The share of generator `index` of `count`: every count-th request; a person may be in several."""
         own = np.s_[index::count]
         return replace(self, offsets=self.offsets[own], persons=self.persons[own], kinds=self.kinds[own])
 
@@ -72,17 +76,17 @@ def forgery_of(number: int) -> Forgery:
 
 
 def people_for(pool: int) -> int:
-    """How many people come for a pool: a fifth more than it has."""
+    """How many people want a pack: a fifth more than the pool has."""
     return pool + max(1, round(pool * LATECOMERS))
 
 
 def earliest(seconds: float) -> float:
-    """How many seconds before the opening the first may tap."""
+    """The greatest number of seconds before the opening at which a person may tap."""
     return min(EARLY_SECONDS[1], seconds)
 
 
 def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
-    """The crowd of a drop. `app_users` of the first to come use the app itself; they count like everybody else."""
+    """The schedule of a drop; `app_users` of the people are app users, chosen among the first arrivals."""
     if pace_of(seconds) is Pace.CLOSED:
         return _all_at_once(gather(pool, ORDER_SECONDS, seed, app_users))
     rng = np.random.default_rng(seed)
@@ -117,6 +121,6 @@ def gather(pool: int, seconds: float, seed: int, app_users: int) -> Schedule:
 
 
 def _all_at_once(schedule: Schedule) -> Schedule:
-    """The same crowd in the same order, all of it at the opening; before it there is nobody."""
+    """The same crowd in the same order, all at the opening, without early birds."""
     staying = schedule.pick(schedule.kinds != Kind.EARLY)
     return replace(staying, pace=Pace.CLOSED, offsets=np.zeros(len(staying)))

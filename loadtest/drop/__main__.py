@@ -1,6 +1,6 @@
-"""The whole drop in one command: claimd up in a fresh data directory, the crowd at its door, verdict and report.
+"""`python -m loadtest.drop`: starts claimd in a fresh data directory, sends the crowd, and reports the verdict.
 
-Everything it starts, it stops, however it ends. It never imports Locust: gevent's patches would reach in here.
+It stops everything that it starts, however it ends. It never imports Locust, whose gevent would patch this process.
 """
 
 import json
@@ -25,7 +25,7 @@ from loadtest.drop.verdict import Verdict
 from loadtest.target import children, claimd_up
 
 _EXIT_SECONDS: Final = 30.0
-# The crowd is not on the server's machine where it matters; here at least it must not be starved by it.
+# A real crowd is on other machines; here claimd must at least not starve it.
 _NICE: Final = ("nice", "-n", "5")
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -41,17 +41,15 @@ def drop(
     connections: Annotated[
         int | None, typer.Option(min=1, help="Keep-alive connections of the crowd.", show_default="by pool")
     ] = None,
-    app_users: Annotated[
-        int | None, typer.Option(min=0, help="People who use the app.", show_default="by pool")
-    ] = None,
+    app_users: Annotated[int | None, typer.Option(min=0, help="App users.", show_default="by pool")] = None,
     generators: Annotated[int, typer.Option(min=1, max=64, help="Locust processes that carry the crowd.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed brings the same crowd.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for the report.", show_default="loadtest/out/TIME")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave claimd's data directory behind, and say where.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep claimd's data directory and print its path.")] = False,
 ) -> None:
     """Give away POOL packs in SECONDS to a crowd that is too large, and check every single answer.
 
-    Exit code: **0** it held, **1** it did not, or could not be run, **2** the load generator fell behind, so that the
+    Exit code: **0** passed, **1** failed or could not be run, **2** invalid: the load generator fell behind, so the
     figures mean nothing.
     """
     console = commandline.begin()
@@ -76,12 +74,12 @@ def drop(
         console.print("interrupted: everything is stopped, there is no report")
         raise typer.Exit(commandline.INTERRUPTED) from None
     console.print(terminal.summary(result))
-    console.print(f"\n  report: {_shown(folder / 'report.html')}", soft_wrap=True)
+    console.print(f"\n  report: {_relative(folder / 'report.html')}", soft_wrap=True)
     raise typer.Exit(Verdict(result["verdict"]).exit_code)
 
 
 def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Console) -> dict[str, Any]:
-    """Start claimd, then the crowd; the report as read back. Raises DropError."""
+    """Start claimd, then the crowd; the report that it wrote. Raises DropError, TargetError."""
     claimd_log, locust_log = folder / "claimd.log", folder / "locust.log"
     with ExitStack() as stack:
         home = stack.enter_context(_temporary_folder(keep, console))
@@ -100,7 +98,7 @@ def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Conso
 
 
 def _bring_the_crowd(command: list[str], log: Path, console: Console) -> None:
-    """Run Locust to its end and show how it goes."""
+    """Run Locust to its end and display its progress. Raises DropError."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb", buffering=0) as news, ExitStack() as stack:
         try:
@@ -120,7 +118,7 @@ def _bring_the_crowd(command: list[str], log: Path, console: Console) -> None:
 
 
 def _lines(descriptor: int, child: children.Child) -> Iterator[dict[str, Any]]:
-    """JSON lines from a pipe until its other end is closed, or the child is gone though another still holds it."""
+    """JSON lines from a pipe until its other end is closed, or `child` has ended though another process holds it."""
     rest = b""
     while True:
         readable, _, _ = select.select([descriptor], [], [], 1.0)
@@ -160,14 +158,14 @@ def _temporary_folder(keep: bool, console: Console) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _shown(path: Path) -> Path:
-    """As short as it can be said from here."""
+def _relative(path: Path) -> Path:
+    """The path, relative to the current directory where it is inside."""
     with suppress(ValueError):
         return path.relative_to(Path.cwd())
     return path
 
 
 if __name__ == "__main__":
-    # A mistake in the arguments would be 2, which says something else here.
+    # Typer would exit with 2 for a bad argument, which means an invalid drop here.
     typer.BadParameter.exit_code = Verdict.FAIL.exit_code
     app()

@@ -1,4 +1,4 @@
-"""From rows and export to the figures of the report: latencies, rates and stock over time."""
+"""The figures of the report, computed from rows and export: latencies, rates and stock over time."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -38,15 +38,15 @@ def percentiles(values: Floats) -> dict[str, float]:
 
 
 def outcomes(rows: Rows) -> dict[str, int]:
-    """How many requests left, and what became of them."""
-    told = np.bincount(rows["answer"], minlength=len(Answer))
+    """How many requests were sent, and their answers by kind."""
+    counts = np.bincount(rows["answer"], minlength=len(Answer))
     sent = ~np.isnan(rows["sent"])
     return {
         "offered": int(np.count_nonzero(sent)),
-        "granted": int(told[Answer.GRANTED]),
-        "replayed": int(told[Answer.REPLAYED]),
-        "sold_out": int(told[Answer.SOLD_OUT]),
-        "refused": int(sum(told[code] for code in REFUSED)),
+        "granted": int(counts[Answer.GRANTED]),
+        "replayed": int(counts[Answer.REPLAYED]),
+        "sold_out": int(counts[Answer.SOLD_OUT]),
+        "refused": int(sum(counts[code] for code in REFUSED)),
         "errors": int(np.count_nonzero(is_one_of(rows["answer"], UNKNOWN))),
     }
 
@@ -93,10 +93,10 @@ class Buckets:
 
 
 def series(rows: Rows, export: Export, pool: int, seconds: float, server_ms_at_zero: float) -> dict[str, Any]:
-    """What the report draws: for each stretch of the run its middle, the stock left at its end, rates and latencies."""
+    """The columns of the charts: for each stretch of the run its end, the stock left then, rates and latencies."""
     buckets = Buckets.over(rows, seconds)
     heard = answered(rows)
-    told, done = heard["answer"], heard["done"]
+    answers, done = heard["answer"], heard["done"]
     granted_at = np.sort((export.claimed_at_ms - server_ms_at_zero) / 1000)
     waits = latency_ms(heard)
     sent = rows[~np.isnan(rows["sent"])]
@@ -106,11 +106,11 @@ def series(rows: Rows, export: Export, pool: int, seconds: float, server_ms_at_z
         "remaining": [pool - int(count) for count in np.searchsorted(granted_at, buckets.edges[1:], side="right")],
         "intended": buckets.rate(rows["intended"]),
         "offered": buckets.rate(sent["sent"]),
-        "granted": buckets.rate(done[told == Answer.GRANTED]),
-        "replayed": buckets.rate(done[told == Answer.REPLAYED]),
-        "sold_out": buckets.rate(done[told == Answer.SOLD_OUT]),
-        "refused": buckets.rate(done[is_one_of(told, REFUSED)]),
-        "errors": buckets.rate(done[is_one_of(told, UNKNOWN)]),
+        "granted": buckets.rate(done[answers == Answer.GRANTED]),
+        "replayed": buckets.rate(done[answers == Answer.REPLAYED]),
+        "sold_out": buckets.rate(done[answers == Answer.SOLD_OUT]),
+        "refused": buckets.rate(done[is_one_of(answers, REFUSED)]),
+        "errors": buckets.rate(done[is_one_of(answers, UNKNOWN)]),
         "p50": buckets.percentile(heard["intended"], waits, 50),
         "p90": buckets.percentile(heard["intended"], waits, 90),
         "p99": buckets.percentile(heard["intended"], waits, 99),

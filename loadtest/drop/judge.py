@@ -1,7 +1,7 @@
-"""Whether an answer is what it should be. A correct refusal is a success; the rest is an error.
+"""Decides whether an answer is right for its request. A correct refusal is a success.
 
-The crowd gets no second chance: a 503 is an error here, because a drop that turns people away did not hold.
-Only the app users (`users.py`) retry, as an app would.
+The crowd does not retry: a 503 is an error here, as a drop that rejects requests has failed. Only the app users
+(`users.py`) retry, as an app would.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from loadtest.client.answers import Answer, Finding, Reader
 from loadtest.crowd.schedule import Kind
 
-# What may be told rightly to somebody of the crowd who gets no claim, beside "sold out".
+# Refusals that are right for some kind of request, beside "sold out".
 REFUSED: Final = (Answer.NOT_OPEN, Answer.UNAUTHENTICATED)
 
 _ANSWERS_TO_A_CLAIM: Final = frozenset({Answer.GRANTED, Answer.REPLAYED, Answer.SOLD_OUT})
@@ -21,16 +21,19 @@ _ALLOWED: Final[dict[int, frozenset[Answer]]] = {
 
 
 class Judge:
-    """Judges the answers of one drop: every request has a kind, and a kind may be told only so much."""
+    """Judges the answers of one drop by the kind of each request."""
 
     def __init__(self, round_id: str, opens_at_ms: int) -> None:
         self._read = Reader(round_id, opens_at_ms).read
 
     def judge(self, kind: int, status: bytes, body: bytes) -> Finding:
-        """What this answer to a request of `kind` says. Never raises."""
+        """The finding of an answer to a request of `kind`; WRONG, with an error, for one that the kind may not get.
+
+        Never raises.
+        """
         finding = self._read(status, body)
-        told = finding.answer
-        if told in _ALLOWED[kind] or told is Answer.WRONG:
+        answer = finding.answer
+        if answer in _ALLOWED[kind] or answer is Answer.WRONG:
             return finding
-        misplaced = f"{told.name.lower()} told to a request of kind {Kind(kind).name.lower()}"
+        misplaced = f"{answer.name.lower()} in answer to a request of kind {Kind(kind).name.lower()}"
         return Finding(Answer.WRONG, error=finding.error or misplaced)

@@ -19,7 +19,7 @@ from loadtest.crowd.schedule import Kind
 Codes = npt.NDArray[np.integer[Any]]
 
 _METHOD: Final = "POST"
-_FAILURE: Final = "not the answer it should be; the report says which"
+_FAILURE: Final = "a wrong answer; the report lists them"
 _NAMES: Final = {
     Kind.CLAIM: "claim",
     Kind.AGAIN: "claim: double tap",
@@ -28,10 +28,10 @@ _NAMES: Final = {
 }
 
 
-def feed(environment: Environment, kinds: Codes, told: Codes, latency_seconds: Floats) -> None:
-    """Add answers to Locust's statistics: what kind of request each was, what it was told, and how long it took."""
+def feed(environment: Environment, kinds: Codes, answers: Codes, latency_seconds: Floats) -> None:
+    """Add answers to Locust's statistics: columns of each request's `Kind`, its `Answer` and its latency."""
     stats = environment.stats
-    wrong = is_one_of(told, UNKNOWN)
+    wrong = is_one_of(answers, UNKNOWN)
     for kind, name in _NAMES.items():
         mine = kinds == kind
         if mine.any():

@@ -1,6 +1,6 @@
-"""What conductor and generators say to each other, over Locust's own channel between master and workers.
+"""The messages between conductor and generators, over Locust's channel between master and workers.
 
-In a single process the same messages go from one to the other directly: Locust's local runner emulates the channel.
+In a single process Locust's local runner delivers them directly.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,21 +17,21 @@ FAILED: Final = "drop_failed"
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """Travels as a plain dict, for msgpack."""
+    """Sent as a plain dict, for msgpack."""
 
     def dump(self) -> dict[str, Any]:
-        """As a dict."""
+        """The message as a dict."""
         return asdict(self)
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Self:
-        """From such a dict."""
+        """The message of such a dict."""
         return cls(**data)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare(_Message):
-    """Conductor to each generator: your share of the crowd. `index` counts generators from 0."""
+    """Conductor to each generator: the drop, and its share. `index` counts generators from 0 to `count` - 1."""
 
     index: int
     count: int
@@ -44,14 +44,17 @@ class Prepare(_Message):
 
 @dataclass(frozen=True, slots=True)
 class Opens(_Message):
-    """Conductor to all generators: the round exists and opens then."""
+    """Conductor to all generators: the round exists and opens at this time (since 1970, the server's clock)."""
 
     opens_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Progress(_Message):
-    """Generator to conductor, once a second. Counts are totals so far, latencies those since the last one."""
+    """Generator to conductor, once a second. Counts are totals so far; latencies are of the last second.
+
+    `offset` is in seconds after the opening.
+    """
 
     index: int
     offset: float
@@ -69,7 +72,7 @@ class Progress(_Message):
 
 @dataclass(frozen=True, slots=True)
 class Done(_Message):
-    """Generator to conductor, after its rows: how it fared itself.
+    """Generator to conductor, after its rows: its own performance.
 
     `blind` holds (begin, end) pairs. `server_ms_at_zero` is the server's clock at offset 0 of its rows, give or take
     `clock_error_ms`.

@@ -1,4 +1,4 @@
-"""The report of a drop: `report.json` with the contract's fields and some more, and `report.html` to show around."""
+"""The report of a drop: `report.json` with all figures, and `report.html`, one page with charts."""
 
 import json
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _TEMPLATES: Final = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class DropResult:
-    """All that was seen of one drop. `audit` is claimd's answer, or `{"error": …}` where there was none."""
+    """All that was recorded of one drop. `audit` is claimd's answer, or `{"error": …}` where there was none."""
 
     round_id: str
     pool: int
@@ -73,7 +73,7 @@ def build(drop: DropResult) -> dict[str, Any]:
 
 
 def _generator(drop: DropResult) -> dict[str, Any]:
-    """How the generators fared; of several, the worst counts."""
+    """The generators' own performance; of several, the worst."""
     late = late_by(drop.rows, drop.generators)
     generators = drop.generators
     waits = [g.runqueue_fraction for g in generators if g.runqueue_fraction is not None]
@@ -93,9 +93,9 @@ def _generator(drop: DropResult) -> dict[str, Any]:
 
 
 def _capacity(drop: DropResult, took: float | None) -> dict[str, Any]:
-    """How fast it went, and who had the least time to spare, where claimd's processes are seen from here.
+    """Packs a second, and the busiest process where claimd runs on this machine.
 
-    By everybody's busiest seconds: the mean has the time before the opening in it.
+    By each process's busiest 5 s, as its mean includes the time before the opening.
     """
     shares = {name: process["busiest_cpu_fraction"] for name, process in drop.processes.items() if name != "locust"}
     busiest = None
@@ -133,7 +133,7 @@ def _error_texts(generators: list[Done]) -> dict[str, int]:
 
 
 def write(report: dict[str, Any], folder: Path) -> None:
-    """Write both files, and let `latest`, beside the folder, point to it."""
+    """Write both files, and point `latest` beside the folder to it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     (folder / "report.html").write_text(render(report))
@@ -145,7 +145,7 @@ def write(report: dict[str, Any], folder: Path) -> None:
 
 
 def render(report: dict[str, Any]) -> str:
-    """The page: one file, charts and all, that needs no network."""
+    """The page as HTML: one file with its charts, which needs no network."""
     # Imported here: it takes half a second, and only a finished drop needs it.
     from plotly.offline import get_plotlyjs
 

@@ -1,4 +1,4 @@
-"""What a drop shows while it runs, and at its end. Drawn in the parent process, so that it never disturbs the crowd."""
+"""The terminal output of a drop, during and after it. The parent process draws it, so it never delays the crowd."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,20 +17,20 @@ _COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow"}
 
 
 class Display(Protocol):
-    """Takes the news of the Locust process one by one."""
+    """Displays the progress messages of the Locust process."""
 
     def show(self, news: dict[str, Any]) -> None:
-        """Show one piece of news."""
+        """Display one message."""
 
 
 class _Rates:
-    """Rates a second, from totals."""
+    """Rates a second, computed from totals."""
 
     def __init__(self) -> None:
         self._last: dict[str, Any] = {}
 
     def of(self, news: dict[str, Any]) -> tuple[float, float]:
-        """Requests and grants a second since the news before."""
+        """Requests and grants a second since the last message."""
         last, self._last = self._last, news
         passed = news["offset"] - last.get("offset", news["offset"])
         if passed <= 0:
@@ -39,7 +39,7 @@ class _Rates:
 
 
 class _Lines:
-    """For a pipe or a log: a line now and then."""
+    """For a pipe or a log: a line every five seconds."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._rates = console, _Rates()
@@ -63,7 +63,7 @@ class _Lines:
 
 
 class _Picture:
-    """For a person at a terminal: one picture, redrawn."""
+    """For a terminal: one picture, redrawn."""
 
     def __init__(self, live: Live) -> None:
         self._live, self._rates = live, _Rates()
@@ -104,16 +104,16 @@ class _Picture:
 
 
 def sentence_for(news: dict[str, Any]) -> str | None:
-    """What a phase of the run is called; None where the phase speaks for itself."""
+    """The line that announces a phase of the run; None where there is none."""
     return {
         "preparing": "the crowd gathers and gets its passes …",
-        "auditing": "everyone has an answer: audit and recount …",
+        "auditing": "all requests are answered: audit and recount …",
     }.get(news["phase"])
 
 
 @contextmanager
 def display(console: Console) -> Iterator[Display]:
-    """The display that fits where the output goes."""
+    """The display for a terminal, or for a pipe."""
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -132,7 +132,7 @@ def summary(report: dict[str, Any]) -> Group:
     table.add_row("sold out in", "not sold out" if took is None else f"{took:.2f} s ({_against(report)})")
     table.add_row("granted", f"{report['granted']:,} of {report['pool']:,}")
     table.add_row("offered", f"{report['offered']:,} requests")
-    refusals = f"{report['sold_out']:,} sold out, {report['refused']:,} refused as they should be"
+    refusals = f"{report['sold_out']:,} sold out, {report['refused']:,} refused correctly"
     table.add_row("answers", f"{report['replayed']:,} replayed, {refusals}")
     table.add_row("errors", f"{report['errors']:,}")
     table.add_row("latency", "   ".join(f"{name} {value:,.1f} ms" for name, value in latency.items()))
@@ -150,7 +150,7 @@ def summary(report: dict[str, Any]) -> Group:
 
 
 def _against(report: dict[str, Any]) -> str:
-    """What the time to the sell-out is to be held against."""
+    """What the time to the sell-out is compared with."""
     if report["loop"] == Pace.OPEN:
         return f"target {report['seconds_target']:g} s"
     rate = report["capacity"]["packs_per_second"]

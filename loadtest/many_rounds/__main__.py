@@ -1,7 +1,7 @@
-"""`python -m loadtest.many_rounds`: what many rounds cost, claimed at once or merely there, measured side by side.
+"""`python -m loadtest.many_rounds`: what many rounds cost, claimed at once or only kept, measured side by side.
 
 `claims` has one gateway decide claims of one round and then of many at once, in a closed loop. `listing` has clients
-claim at an even pace while another one lists the rounds without a pause. Everything it starts, it stops.
+claim at an even pace while another one lists the rounds without a pause. It stops everything that it starts.
 """
 
 import http.client
@@ -138,8 +138,8 @@ def _requests(claimd: Claimd, names: list[str], count: int) -> list[bytes]:
 
 @contextmanager
 def _polling(port: int, path: str | None) -> Iterator[Callable[[], str]]:
-    """Have another process ask for `path` without a pause; what it says of that in the end."""
-    said = ""
+    """Have another process request `path` without a pause. What is yielded returns its result, after the block."""
+    result = ""
     if path is None:
         yield lambda: "nothing was listed"
         return
@@ -147,9 +147,9 @@ def _polling(port: int, path: str | None) -> Iterator[Callable[[], str]]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as polling:
         assert polling.stdout is not None
         polling.stdout.readline()
-        yield lambda: said
-        said, _ = polling.communicate("stop\n")
-        said = said.strip()
+        yield lambda: result
+        result, _ = polling.communicate("stop\n")
+        result = result.strip()
 
 
 @app.command(hidden=True)

@@ -1,4 +1,4 @@
-"""Child processes that never outlive the drop: started in a group of their own, asked to stop, then made to."""
+"""Child processes of the harness, in groups of their own: ended with SIGTERM, and after 30 s with SIGKILL."""
 
 import os
 import signal
@@ -41,8 +41,8 @@ def running(
 
 
 def stop(child: Child) -> None:
-    """End a child and its group; a second Ctrl-C does not get in between."""
-    patient = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    """End a child and its group; SIGINT and SIGTERM are ignored meanwhile."""
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         if child.poll() is None:
             child.terminate()
@@ -52,12 +52,12 @@ def stop(child: Child) -> None:
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
     finally:
-        for number, handler in patient.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def tail(log: Path, lines: int = 25) -> str:
-    """The end of a log, under its name."""
+    """The last `lines` lines of a log, below its name."""
     try:
         written = log.read_text(errors="replace").splitlines()
     except OSError:

@@ -24,7 +24,7 @@ _PROBE_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Claimd:
-    """One that is ready. `secret_file` where the secret is not the one that its data directory keeps."""
+    """A `claimd up` and where its parts are. `secret_file` where the secret is not the one in its data directory."""
 
     port: int
     console_port: int
@@ -35,31 +35,31 @@ class Claimd:
 
     @property
     def url(self) -> str:
-        """Of the gateway."""
+        """The gateway's URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def console_url(self) -> str:
-        """Of the console."""
+        """The console's URL."""
         return f"http://127.0.0.1:{self.console_port}"
 
     @property
     def redis_url(self) -> str:
-        """Of the embedded server."""
+        """The embedded Valkey's URL."""
         return str(self._record()["valkey"]["url"])
 
     @property
     def admin_token(self) -> str:
-        """The console's."""
+        """The console's admin token."""
         return (self.data_dir / "admin-token").read_text().strip()
 
     @property
     def keys(self) -> Keys:
-        """Those of its secret."""
+        """The keys derived from its secret."""
         return Keys.derive((self.secret_file or self.data_dir / "secret").read_text().strip().encode())
 
     def pid(self, name: str) -> int:
-        """Of `valkey`, `console`, `gateway-0` …"""
+        """The process id of `valkey`, `console`, `gateway-0` …"""
         return int(self._record()[name]["pid"])
 
     def _record(self) -> dict[str, dict[str, Any]]:
@@ -76,14 +76,17 @@ def running(
     flags: Sequence[str] = (),
     secret_file: Path | None = None,
 ) -> Iterator[Claimd]:
-    """Run one in the folder `home`, by a command that starts with `prefix` (`nice`, say). Raises TargetError."""
+    """Run one in the folder `home`, by a command that starts with `prefix` (such as `nice`).
+
+    `secret_file` names a secret other than the one in the data directory. Raises TargetError.
+    """
     claimd = replace(prepare(home, log), secret_file=secret_file)
     with started(claimd, workers, prefix, flags):
         yield claimd
 
 
 def prepare(home: Path, log: Path, data_dir: Path | None = None) -> Claimd:
-    """One that is still to be started, in the folder `home`; it may be started several times, on the same ports."""
+    """A claimd in the folder `home` that is not running yet; it may be started several times, on the same ports."""
     port, console_port = free_ports(2)
     claimd = Claimd(port, console_port, data_dir or home / "data", home / "jwks.json", log)
     claimd.jwks.write_text(new_jwks())
@@ -96,7 +99,7 @@ def started(
 ) -> Iterator[children.Child]:
     """Run it, with more `flags` of `claimd up`, until both its sides can decide claims. Raises TargetError.
 
-    What it says goes to its log, or to `output`, whose reader then fills the log.
+    Its output goes to its log, or to `output`, whose reader then fills the log.
     """
     command = [
         *(*prefix, sys.executable, "-m", "claimd", "up"),
@@ -111,12 +114,12 @@ def started(
 
 
 def inherited_environment() -> dict[str, str]:
-    """This process's, without settings: those of a shell are for somebody's own claimd, and this one is fresh."""
+    """This process's environment without claimd's and Locust's settings, which belong to another claimd."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("CLAIMD_", "LOCUST_"))}
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now."""
+    """TCP ports on which no process listens at the moment."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

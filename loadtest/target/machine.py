@@ -1,4 +1,4 @@
-"""What the machine is, and what each process of claimd takes of it."""
+"""The machine, and the processor time and memory of claimd's processes on it."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def _git(*words: str) -> str:
 
 
 def runqueue_seconds() -> float | None:
-    """How long this thread was ready to run while another had the core; None where the kernel does not say."""
+    """Seconds this thread was ready to run while another had the core; None where the kernel has no count."""
     try:
         return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
@@ -60,7 +60,7 @@ def runqueue_seconds() -> float | None:
 
 @dataclass
 class ProcessLog:
-    """Processor time and memory of one process over the run; its moments are of any one clock, in seconds."""
+    """Processor time and memory of one process over a run; `moments` are seconds of the caller's clock."""
 
     process: psutil.Process
     moments: list[float] = field(default_factory=list)
@@ -68,7 +68,7 @@ class ProcessLog:
     rss_bytes: list[int] = field(default_factory=list)
 
     def sample(self, moment: float) -> None:
-        """Note how it stands; a process that is gone is left as it was."""
+        """Add a sample; nothing where the process has ended."""
         try:
             with self.process.oneshot():
                 times, memory = self.process.cpu_times(), self.process.memory_info()
@@ -117,5 +117,5 @@ def _logs(pids: Iterable[tuple[str, int]]) -> dict[str, ProcessLog]:
 
 
 def this_process() -> ProcessLog:
-    """The process that asks."""
+    """The log of this process."""
     return ProcessLog(psutil.Process())

@@ -206,7 +206,7 @@ def test_latency_of_a_closed_loop_counts_from_sending() -> None:
 
 
 def test_each_verdict_has_its_exit_code() -> None:
-    """Scripts tell a failed drop from an invalid one."""
+    """A script can distinguish a failed drop from an invalid one."""
     assert [verdict.exit_code for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.INVALID)] == [0, 1, 2]
 
 

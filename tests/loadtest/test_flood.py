@@ -1,4 +1,4 @@
-"""The overload's claims: each row says what became of its request."""
+"""The overload's claims: one row for each request that was sent."""
 
 import json
 import socket
@@ -70,7 +70,7 @@ def passes(letters: str) -> bytes:
 
 
 def test_each_row_has_its_answer(port: int) -> None:
-    """Overloaded and unavailable are told apart, a lost connection is no answer, and only a claim has a serial."""
+    """Overloaded and unavailable are distinct, a lost connection is no answer, and only a claim has a serial."""
     with closing(Flood(port, 3, "r")) as flood:
         rows = flood.run(np.zeros(6), passes("gouwdg"), 10.0)
     assert rows.answer.tolist() == [

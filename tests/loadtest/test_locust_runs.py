@@ -1,6 +1,6 @@
 """Whole runs of Locust against a stub, which is correct or has faults that the harness must notice.
 
-The machine may be busy: a run must be invalid where a test says so, and may be invalid elsewhere.
+The machine may be busy: a run may be invalid, unless a test asserts otherwise.
 """
 
 from pathlib import Path
