@@ -59,7 +59,7 @@ async def test_entries_that_cannot_be_read_are_counted(store: RedisStore, server
     ]
     with server.client() as client:
         for fields in strange:
-            client.xadd(log_key(Partition("r1")), fields)  # type: ignore[arg-type]
+            client.xadd(log_key(Partition("r1")), fields)
         client.xadd(log_key(Partition("r1")), {"grants": "r2"})
     log = read(server)
     assert (len(log.entries), log.malformed) == (1, len(strange))
