@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from claimd.http.timeouts import IDLE_SECONDS
+from claimd.contract.limits import IDLE_SECONDS
 from claimd.identity.jwks_location import check_location
 from claimd.identity.keys import MIN_SECRET_BYTES
 from claimd.store.redis.acknowledgement import Durability

@@ -11,9 +11,10 @@ from aiohttp import web
 
 from claimd.audit.archive_file import ArchiveError
 from claimd.console.archive_folder import ArchiveFolder, FolderBusy
-from claimd.console.bodies import Reason, validated
+from claimd.console.bodies import validated
 from claimd.console.conditions import wanted_version
 from claimd.console.context import CONTEXT, Context
+from claimd.contract.edits import Reason
 from claimd.contract.problems import Code
 from claimd.domain.archived import Archived
 from claimd.domain.outcomes import EditOutcome

@@ -11,9 +11,11 @@ import orjson
 from aiohttp import hdrs, web
 
 from claimd.console.archived import in_its_archive
-from claimd.console.bodies import Deletion, NewRound, Reason, RoundChanges, validated
+from claimd.console.bodies import validated
 from claimd.console.conditions import etag, wanted_version
 from claimd.console.context import CONTEXT
+from claimd.contract.edits import Deletion, NewRound, Reason, RoundChanges
+from claimd.contract.limits import MAX_CONSOLE_BODY_BYTES
 from claimd.contract.problems import CODE_OF_EDIT, Code
 from claimd.domain.log import EditAction
 from claimd.domain.outcomes import EditOutcome
@@ -25,20 +27,17 @@ from claimd.http.problems import ProblemError, reject
 from claimd.http.rounds import read_round, read_rounds
 from claimd.store.ports import Edited
 
-# A pack of 4 KiB, and room for the rest: 1,000 characters of a reason may be 12,000 bytes, where JSON escapes them.
-_MAX_BODY_BYTES = 16 * 1024
-
 
 async def create(request: web.Request) -> web.Response:
     """`POST /admin/v1/rounds`."""
-    body = validated(NewRound, await read_object(request, _MAX_BODY_BYTES))
+    body = validated(NewRound, await read_object(request, MAX_CONSOLE_BODY_BYTES))
     definition = Definition(body.id, body.title, body.total, body.opens_at, body.closes_at, body.pack, body.eligibility)
     return _answer(await request.app[CONTEXT].rounds.round_create(definition, reason="created"), HTTPStatus.CREATED)
 
 
 async def edit(request: web.Request) -> web.Response:
     """`PATCH /admin/v1/rounds/{id}`."""
-    body = validated(RoundChanges, await read_object(request, _MAX_BODY_BYTES))
+    body = validated(RoundChanges, await read_object(request, MAX_CONSOLE_BODY_BYTES))
     return await _edit(request, EditAction.EDIT, body.changes(), body.reason)
 
 
@@ -46,7 +45,7 @@ def command(action: EditAction, changes: Mapping[str, Any]) -> Callable[[web.Req
     """A handler for `POST …/pause`, `/resume`, `/close` or `/passes/revoke`."""
 
     async def handler(request: web.Request) -> web.Response:
-        body = validated(Reason, await read_object(request, _MAX_BODY_BYTES))
+        body = validated(Reason, await read_object(request, MAX_CONSOLE_BODY_BYTES))
         return await _edit(request, action, dict(changes), body.reason)
 
     return handler
@@ -54,7 +53,7 @@ def command(action: EditAction, changes: Mapping[str, Any]) -> Callable[[web.Req
 
 async def delete(request: web.Request) -> web.Response:
     """`DELETE /admin/v1/rounds/{id}`: 204 where nothing was ever issued, else 409 `has_claims`."""
-    body = validated(Deletion, await read_object(request, _MAX_BODY_BYTES))
+    body = validated(Deletion, await read_object(request, MAX_CONSOLE_BODY_BYTES))
     deleted = await request.app[CONTEXT].rounds.round_delete(
         _round_id(request), body.reason, if_version=wanted_version(request)
     )

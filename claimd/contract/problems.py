@@ -108,7 +108,7 @@ PROBLEM_TYPES: Final[Mapping[Code, ProblemType]] = {
         HTTPStatus.FORBIDDEN,
         "This round is not open to this person.",
         "The token does not have the values that the round's eligibility asks for.",
-        "Tell the person; do not retry.",
+        "Show it; do not retry.",
     ),
     Code.NOT_FOUND: ProblemType(
         HTTPStatus.NOT_FOUND,
@@ -153,7 +153,7 @@ PROBLEM_TYPES: Final[Mapping[Code, ProblemType]] = {
         HTTPStatus.CONFLICT,
         "Every pack of this round has been claimed.",
         "No stock is left. Stock may be added later.",
-        "Show it; do not retry by yourself.",
+        "Show it. Packs may be added or come back, so let the person try again; do not retry by yourself.",
     ),
     Code.CLOSED: ProblemType(
         HTTPStatus.CONFLICT,
@@ -164,7 +164,7 @@ PROBLEM_TYPES: Final[Mapping[Code, ProblemType]] = {
     Code.ROUND_EXISTS: ProblemType(
         HTTPStatus.CONFLICT,
         "There is a round of this id already.",
-        "A round of this id exists, or was archived: an id is used once.",
+        "A round of this id exists, or was archived.",
         "Read the round: an earlier, lost request may have created it. Else choose another id.",
     ),
     Code.TOTAL_BELOW_ISSUED: ProblemType(

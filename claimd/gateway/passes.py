@@ -5,6 +5,7 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
+from claimd.contract.limits import PASS_GRACE_DAYS
 from claimd.contract.problems import Code
 from claimd.domain.times import MAX_TIME_MS, to_rfc3339
 from claimd.gateway.context import CONTEXT
@@ -12,9 +13,7 @@ from claimd.gateway.credentials import asking_with_bearer, is_admitted, known_ro
 from claimd.http.bodies import refuse_fields
 from claimd.http.problems import reject
 
-# A round may be postponed after its passes were issued, and a claim may be asked for long after the round. An edit of
-# eligibility outdates a pass, and operators can revoke all of a round's, so nothing depends on its expiry.
-_GRACE_MS = 366 * 24 * 3600 * 1000
+_GRACE_MS = PASS_GRACE_DAYS * 24 * 3600 * 1000
 
 
 async def issue(request: web.Request) -> web.Response:

@@ -5,14 +5,10 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from claimd.contract.limits import BODY_SECONDS, MAX_BODY_BYTES
 from claimd.contract.problems import Code
 from claimd.domain.strict_json import parse_json
 from claimd.http.problems import ProblemError, reject, reject_unknown_field
-
-MAX_BODY_BYTES = 4096
-
-# aiohttp has no timeout of its own for a body that stalls.
-_BODY_TIMEOUT_SECONDS = 5.0
 
 
 async def read_object(request: web.Request, limit: int = MAX_BODY_BYTES) -> dict[str, Any]:
@@ -47,7 +43,8 @@ async def _read(request: web.Request, limit: int) -> bytes:
         raise reject(Code.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is not supported.")
     body = bytearray()
     try:
-        async with asyncio.timeout(_BODY_TIMEOUT_SECONDS):
+        # aiohttp has no timeout of its own for a body that stalls.
+        async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > limit:

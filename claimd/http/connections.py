@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-from claimd.http.timeouts import ANSWER_SECONDS
+from claimd.contract.limits import ANSWER_SECONDS
 
 _SWEEP_SECONDS = 1.0
 

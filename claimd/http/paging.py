@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from multidict import MultiMapping
 
+from claimd.contract.limits import MAX_ROUNDS_PER_PAGE
 from claimd.contract.problems import Code
 from claimd.domain.rounds import ANY_STATUS, NOT_OVER, Status, is_round_id
 from claimd.domain.times import MAX_TIME_MS
 from claimd.http.problems import ProblemError, reject
 from claimd.store.ports import Position
-
-MOST_ROUNDS = 100
 
 _STATUSES: Mapping[str, frozenset[Status]] = {
     **{str(status): frozenset({status}) for status in Status},
@@ -29,7 +28,7 @@ class Asked:
 
     statuses: frozenset[Status] = NOT_OVER
     after: Position | None = None
-    limit: int = MOST_ROUNDS
+    limit: int = MAX_ROUNDS_PER_PAGE
 
     @classmethod
     def read(cls, query: MultiMapping[str]) -> "Asked":
@@ -38,7 +37,7 @@ class Asked:
         return cls(
             statuses=_statuses(given["status"]) if "status" in given else NOT_OVER,
             after=_position(given["after"]) if "after" in given else None,
-            limit=_limit(given["limit"]) if "limit" in given else MOST_ROUNDS,
+            limit=_limit(given["limit"]) if "limit" in given else MAX_ROUNDS_PER_PAGE,
         )
 
 
@@ -73,8 +72,8 @@ def _position(text: str) -> Position:
 
 def _limit(text: str) -> int:
     limit = int(text) if _LIMIT.fullmatch(text) else 0
-    if not 1 <= limit <= MOST_ROUNDS:
-        raise _wrong("limit", f"limit must be a number from 1 to {MOST_ROUNDS}.")
+    if not 1 <= limit <= MAX_ROUNDS_PER_PAGE:
+        raise _wrong("limit", f"limit must be a number from 1 to {MAX_ROUNDS_PER_PAGE}.")
     return limit
 
 

@@ -8,14 +8,13 @@ from typing import Any, Final, TypeVar
 import orjson
 from aiohttp import web
 
+from claimd.contract.limits import RETRY_AFTER_SECONDS
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE, PROBLEM_TYPES, TYPE_PREFIX, Code, ProblemHeader
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.metrics.counts import Counts
 
 _T = TypeVar("_T")
 
-# RFC 9110 wants whole seconds. Spread at random, so that rejected clients do not all retry at the same moment.
-_RETRY_AFTER_SECONDS: Final = (1, 2, 3)
 _BOTH_SCHEMES: Final = "Bearer, Pass"
 
 
@@ -109,5 +108,5 @@ def _unauthenticated(reason: Unauthenticated) -> Problem:
     return Problem(code, headers={ProblemHeader.WWW_AUTHENTICATE.value: challenge}, reason=reason.value)
 
 
-RETRY_AFTER: Final = tuple({ProblemHeader.RETRY_AFTER.value: str(seconds)} for seconds in _RETRY_AFTER_SECONDS)
+RETRY_AFTER: Final = tuple({ProblemHeader.RETRY_AFTER.value: str(seconds)} for seconds in RETRY_AFTER_SECONDS)
 _UNAUTHENTICATED = {reason: _unauthenticated(reason) for reason in Unauthenticated}

@@ -11,8 +11,8 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
+from claimd.contract.limits import IDLE_SECONDS, REQUEST_SECONDS
 from claimd.contract.problems import Code
-from claimd.http import timeouts
 from claimd.http.admission import Admission
 from claimd.http.caching import forbid_caching
 from claimd.http.connections import Door, UnreadAnswers, keep_sweeping
@@ -121,7 +121,7 @@ class _Connection(web.RequestHandler):
             return
         unread = self._unread_answers.stuck(self._wire.get_write_buffer_size(), now)
         silent = self._silent_since is not None and self._silent_since < now - self._idle_seconds
-        dripping = self._arriving_since is not None and self._arriving_since < now - timeouts.REQUEST_SECONDS
+        dripping = self._arriving_since is not None and self._arriving_since < now - REQUEST_SECONDS
         if unread or silent or dripping:
             self._wire.abort()
 
@@ -165,7 +165,7 @@ class _Connection(web.RequestHandler):
 class AiohttpDoor:
     """Every connection is aiohttp's."""
 
-    def __init__(self, runner: web.AppRunner, idle_seconds: float = timeouts.IDLE_SECONDS) -> None:
+    def __init__(self, runner: web.AppRunner, idle_seconds: float = IDLE_SECONDS) -> None:
         """`runner` is set up already. A connection may ask nothing for `idle_seconds`."""
         if runner.server is None:
             raise RuntimeError("the runner is not set up")
@@ -221,7 +221,7 @@ async def serve(
     stop: Stop,
     in_front: Callable[[Callable[[], asyncio.Protocol]], Door] | None = None,
     *,
-    idle_seconds: float = timeouts.IDLE_SECONDS,
+    idle_seconds: float = IDLE_SECONDS,
 ) -> None:
     """Serve until `stop`; then answer what is being decided, for at most 6.5 seconds, and hang up.
 

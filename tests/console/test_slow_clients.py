@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from claimd.http.timeouts import ANSWER_SECONDS, REQUEST_SECONDS
+from claimd.contract.limits import ANSWER_SECONDS, REQUEST_SECONDS
 from tests.http.raw import Raw, connected, until
 from tests.http.serving import ADMIN_TOKEN, PATIENCE_SECONDS, Served, identity_of, open_round
 

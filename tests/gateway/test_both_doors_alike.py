@@ -329,7 +329,7 @@ def _timeless(body: bytes) -> Any:
 def doors(valkey: Server, tmp_path: Path, jwks: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A gateway with the lane and one without, each over a database of its own."""
     # For requests that promise more of a body than they bring.
-    monkeypatch.setattr(bodies, "_BODY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
     monkeypatch.setattr(http_server, "_LINGERING_SECONDS", 0.1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()

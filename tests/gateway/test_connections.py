@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from claimd.contract.limits import IDLE_SECONDS
 from claimd.domain.outcomes import Decision
 from claimd.gateway.lane.connection import Lane
-from claimd.http import timeouts
 from claimd.http.server import AiohttpDoor
 from tests.http import serving
 from tests.http.answers import good
@@ -177,7 +177,7 @@ async def test_idle_connections_are_closed(gateway: Served) -> None:
         between = await _next_tick()
         await busy.send(_request("bob"))
         assert (await busy.answer()).status == 201
-        await gateway.sweep(between + timeouts.IDLE_SECONDS)
+        await gateway.sweep(between + IDLE_SECONDS)
         assert await old.has_ended()
         await busy.send(_request("bob"))
         assert (await busy.answer()).status == 200
@@ -187,12 +187,12 @@ async def test_idle_connections_are_closed(gateway: Served) -> None:
 @pytest.mark.parametrize("longer", [False, True])
 async def test_how_long_a_connection_may_ask_nothing_is_a_setting(valkey: Server, door: Any, longer: bool) -> None:
     """Before its first request, at both doors: not a moment after the limit that was set, and not before it."""
-    idle_seconds = timeouts.IDLE_SECONDS * (2 if longer else 0.5)
+    idle_seconds = IDLE_SECONDS * (2 if longer else 0.5)
     serve = serving.gateway(valkey.url, door=door, idle_seconds=idle_seconds)
     async with serve as gateway, connected(gateway.port) as raw:
         while not gateway.front.connections:  # noqa: ASYNC110 - nothing tells when it is accepted
             await asyncio.sleep(0)
-        await gateway.sweep(await _next_tick() + timeouts.IDLE_SECONDS)
+        await gateway.sweep(await _next_tick() + IDLE_SECONDS)
         if longer:
             await raw.send(_request("ada"))
             assert (await raw.answer()).status == 404

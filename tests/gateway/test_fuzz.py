@@ -205,7 +205,7 @@ def fuzzed(
     request: pytest.FixtureRequest, valkey: Server, jwks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Fuzzed]:
     """By each door."""
-    monkeypatch.setattr(bodies, "_BODY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
     monkeypatch.setattr(http_server, "_LINGERING_SECONDS", 0.05)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()

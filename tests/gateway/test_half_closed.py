@@ -120,7 +120,7 @@ async def test_a_body_that_is_cut_off_is_an_error(
     valkey: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, door: Any, before: bytes
 ) -> None:
     """Nothing waits for the rest: 400 at once, after the answers to the requests before it, and the end."""
-    monkeypatch.setattr(bodies, "_BODY_TIMEOUT_SECONDS", 3600.0)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 3600.0)
     async with serving.gateway(valkey.url, door=door) as gateway:
         await open_round(gateway.store)
         async with connected(gateway.port) as raw:

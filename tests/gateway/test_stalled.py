@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from claimd.contract.limits import ANSWER_SECONDS, REQUEST_SECONDS
 from claimd.gateway.lane.connection import Lane, LaneConnection
 from claimd.http import server as http_server
 from claimd.http.server import AiohttpDoor
-from claimd.http.timeouts import ANSWER_SECONDS, REQUEST_SECONDS
 from tests.http import serving
 from tests.http.raw import Raw, connected, until
 from tests.http.serving import PATIENCE_SECONDS, Served, open_round, pass_for

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tests.contract.conformance import check_problem_document
 from tests.http.serving import PATIENCE_SECONDS
 
 
@@ -66,7 +67,10 @@ class Raw:
             while len(self._unread) < length:
                 assert await self._receive(), f"cut off: {head!r} {self._unread!r}"
             body, self._unread = self._unread[:length], self._unread[length:]
-            return Answer(line, headers, body)
+            answer = Answer(line, headers, body)
+            if not bodiless and line.split()[1] >= "400":
+                check_problem_document(answer.status, headers, body)
+            return answer
 
     async def has_ended(self) -> bool:
         """Whether the server hangs up, without another byte."""

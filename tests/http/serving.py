@@ -17,12 +17,12 @@ import aiohttp
 from aiohttp import web
 
 from claimd.compose import build_console, build_gateway
+from claimd.contract.limits import IDLE_SECONDS
 from claimd.domain.rounds import Definition
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
 from claimd.http import server as http_server
-from claimd.http import timeouts
 from claimd.http.admission import Admission
 from claimd.http.connections import sweep
 from claimd.http.middleware import COUNTS
@@ -34,6 +34,7 @@ from claimd.identity.passes import Passes
 from claimd.metrics.counts import Counts
 from claimd.metrics.reporter import Reporter
 from claimd.store.redis.store import RedisStore
+from tests.contract.conformance import CheckedResponse
 
 SECRET = b"the secret of these tests, and of them only"
 ADMIN_TOKEN = "the admin token of these tests"
@@ -116,7 +117,7 @@ async def gateway(
     worker: str = "test-0",
     requests_per_identity: int = 1_000_000,
     limits: BatchLimits | None = None,
-    idle_seconds: float = timeouts.IDLE_SECONDS,
+    idle_seconds: float = IDLE_SECONDS,
     keys: KeyFinder | None = None,
     rules: TokenRules | None = None,
     most_connections: int | None = None,
@@ -156,7 +157,7 @@ async def _serving(
     store: RedisStore,
     reporter: Reporter | None,
     most_connections: int | None,
-    idle_seconds: float = timeouts.IDLE_SECONDS,
+    idle_seconds: float = IDLE_SECONDS,
 ) -> AsyncIterator[Served]:
     # Not `claimd.http.server.serve`: it ends with a signal to the process, and a test has several servers in one.
     loop = asyncio.get_running_loop()
@@ -172,7 +173,9 @@ async def _serving(
     timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
     try:
-        async with aiohttp.ClientSession(base, timeout=timeout, connector=connector) as session:
+        async with aiohttp.ClientSession(
+            base, timeout=timeout, connector=connector, response_class=CheckedResponse
+        ) as session:
             yield Served(port, store, session, front, behind, reporter, app[COUNTS])
     finally:
         server.close()

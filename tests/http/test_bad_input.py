@@ -36,7 +36,7 @@ async def unchanged(
     valkey: Server, gateway: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[None]:
     """A round with a claim, which is byte for byte the same after each of these tests; and a log without complaints."""
-    monkeypatch.setattr(bodies, "_BODY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
     monkeypatch.setattr(http_server, "_LINGERING_SECONDS", 0.1)
     caplog.set_level(logging.INFO)
     await open_round(gateway.store)

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from claimd.http.timeouts import IDLE_SECONDS
+from claimd.contract.limits import IDLE_SECONDS
 from tests.http import serving
 from tests.http.answers import PROBLEM
 from tests.http.raw import connected

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import cast
 
+from claimd.contract.limits import IDLE_SECONDS, REQUEST_SECONDS
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.gateway.context import Context
 from claimd.gateway.lane.answers import claim_answer
@@ -20,7 +21,6 @@ from claimd.http.connections import UnreadAnswers
 from claimd.http.problems import Problem, unauthenticated
 from claimd.http.raw_answers import problem_answer
 from claimd.http.replies import problem_of
-from claimd.http.timeouts import IDLE_SECONDS, REQUEST_SECONDS
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.metrics.counts import Counts
 

@@ -1,0 +1,51 @@
+"""Answers about claims and passes, and the lines of an export."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from claimd.contract.fields import Answer, ClaimedAt, ClaimId, RoundId, Serial, Time
+
+
+class Claim(Answer):
+    """What one person holds in one round."""
+
+    round: RoundId
+    id: ClaimId
+    serial: Serial
+    claimed_at: ClaimedAt
+
+
+class ClaimAnswer(Answer):
+    """A claim that was granted, now or before."""
+
+    claim: Claim
+    replayed: Annotated[
+        bool, Field(description="False for the request that was granted the claim, true for each one after it.")
+    ]
+
+
+class MyClaimAnswer(Answer):
+    """The claim that a person holds."""
+
+    claim: Claim
+
+
+class PassAnswer(Answer):
+    """A pass."""
+
+    pass_: Annotated[
+        str, Field(alias="pass", pattern=r"^[A-Za-z0-9_-]{68}$", description="For `Authorization: Pass …`; opaque.")
+    ]
+    expires_at: Annotated[Time, Field(description="When it expires.")]
+
+
+class ExportLine(Answer):
+    """One claim of an export."""
+
+    serial: Serial
+    id: ClaimId
+    identity: Annotated[
+        str, Field(pattern=r"^[0-9a-f]{32}$", description="The keyed digest of the person's identifier, in hex.")
+    ]
+    claimed_at: ClaimedAt

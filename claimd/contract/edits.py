@@ -1,0 +1,85 @@
+"""The request bodies of the console: types, ranges, and no field that is not named here."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from claimd.contract.fields import (
+    Body,
+    NewEligibility,
+    NewPack,
+    NewTime,
+    NewTitle,
+    NewTotal,
+    ReasonText,
+    TotalChange,
+)
+from claimd.domain.rounds import is_round_id
+
+
+class NewRound(Body):
+    """A round to create."""
+
+    id: Annotated[
+        str, Field(description="Matches `[a-z0-9][a-z0-9-]{0,63}`; the id of an archived round is taken for good.")
+    ]
+    title: NewTitle
+    total: NewTotal
+    opens_at: NewTime
+    closes_at: NewTime
+    pack: NewPack = Field(default_factory=dict)
+    eligibility: NewEligibility = Field(default_factory=dict)
+
+    @field_validator("id")
+    @classmethod
+    def _form_of_an_id(cls, value: str) -> str:
+        if not is_round_id(value):
+            raise ValueError("must match [a-z0-9][a-z0-9-]{0,63}")
+        return value
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.closes_at <= self.opens_at:
+            raise ValueError("closes_at must be later than opens_at")
+        return self
+
+
+class RoundChanges(Body):
+    """Changes to a round: at least one field beside the reason, which is always required.
+
+    The defaults stand for "absent" and are never used; with None as the default, a null in the JSON would pass for it.
+    """
+
+    title: NewTitle = ""
+    total: NewTotal = 0
+    total_change: TotalChange = 0
+    opens_at: NewTime = 0
+    closes_at: NewTime = 0
+    pack: NewPack = Field(default_factory=dict)
+    eligibility: NewEligibility = Field(default_factory=dict)
+    reason: ReasonText
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.model_fields_set == {"reason"}:
+            raise ValueError("reason: there is nothing to change beside it")
+        if {"total", "total_change"} <= self.model_fields_set:
+            raise ValueError("total_change: cannot be given together with total")
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that are present, without the reason, by the names of `domain.rounds.Definition`."""
+        given = {name: getattr(self, name) for name in self.model_fields_set - {"reason"}}
+        return {f"{name}_ms" if name in ("opens_at", "closes_at") else name: value for name, value in given.items()}
+
+
+class Reason(Body):
+    """Why."""
+
+    reason: ReasonText
+
+
+class Deletion(Body):
+    """Why; the body may be absent."""
+
+    reason: ReasonText = "deleted"

@@ -1,0 +1,33 @@
+"""The limits that a client meets, with the reason beside each. Those of a definition are in `claimd.domain.rounds`."""
+
+from typing import Final
+
+# No public request has fields: what is larger than a few headers' worth is no client of this API.
+MAX_BODY_BYTES: Final = 4096
+# A pack of 4 KiB, and room for the rest: 1,000 characters of a reason may be 12,000 bytes, where JSON escapes them.
+MAX_CONSOLE_BODY_BYTES: Final = 16 * 1024
+# A few sentences for the log.
+MAX_REASON_CHARACTERS: Final = 1000
+# To read a page takes the server the time of fifty claims.
+MAX_ROUNDS_PER_PAGE: Final = 100
+
+# Requests of one person to one gateway process: far more than a person taps, far less than a script would send.
+REQUESTS_PER_IDENTITY: Final = 10
+RATE_WINDOW_SECONDS: Final = 1.0
+
+# A connection without a request, unless `CLAIMD_IDLE_SECONDS` says otherwise.
+IDLE_SECONDS: Final = 75.0
+# From the first byte of a request to the end of its head: a client that drips bytes gains no time.
+REQUEST_SECONDS: Final = 10.0
+# For the whole body.
+BODY_SECONDS: Final = 5.0
+# Without any progress of an answer. A slow reader that takes some of it every now and then is served on.
+ANSWER_SECONDS: Final = 20.0
+
+# `Retry-After` of a rejection that says nothing about the claim. RFC 9110 wants whole seconds; spread at random,
+# so that rejected clients do not all retry at the same moment.
+RETRY_AFTER_SECONDS: Final = (1, 2, 3)
+# A pass stays valid for so long after its round's end, or after it was issued, if that is later: a round may be
+# postponed, and a person may look up a claim long afterwards. Edits and revocations outdate a pass at once, so nothing
+# depends on its expiry.
+PASS_GRACE_DAYS: Final = 366

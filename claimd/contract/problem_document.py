@@ -1,0 +1,46 @@
+"""The document of an error, with the members that only some codes have."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from claimd.contract.audit import AuditAnswer
+from claimd.contract.fields import Answer, RoundId, Sha256, Time, Version
+from claimd.contract.problems import PROBLEM_TYPES, TYPE_PREFIX, Code
+
+STANDARD_MEMBERS = frozenset(("type", "title", "status", "detail", "code"))
+
+
+class ProblemDocument(Answer):
+    """An error: `application/problem+json` (RFC 9457)."""
+
+    type: Annotated[str, Field(description=f"`{TYPE_PREFIX}` and the code.")]
+    title: Annotated[str, Field(description="One sentence for people; the same for each code.")]
+    status: Annotated[int, Field(description="The HTTP status.")]
+    detail: Annotated[str | None, Field(description="What is wrong here, for developers; may be absent.")] = None
+    code: Annotated[Code, Field(description="Stable: branch on this alone.")]
+    field: Annotated[str | None, Field(description="The field or parameter that is wrong.")] = None
+    opens_at: Annotated[Time | None, Field(description="When the round opens.")] = None
+    closes_at: Annotated[Time | None, Field(description="When the round closes.")] = None
+    version: Annotated[Version | None, Field(description="The round's version now.")] = None
+    issued: Annotated[int | None, Field(description="How many packs were claimed.")] = None
+    audit: Annotated[AuditAnswer | None, Field(description="The audit of what was written to the archive.")] = None
+    id: Annotated[RoundId | None, Field(description="The archived round's id.")] = None
+    total: Annotated[int | None, Field(description="The archived round's total.")] = None
+    file: Annotated[str | None, Field(description="Where the archive is.")] = None
+    sha256: Annotated[Sha256 | None, Field(description="Its digest.")] = None
+    archived_at: Annotated[Time | None, Field(description="When the round left the server.")] = None
+    who: Annotated[str | None, Field(description="The operator who archived it.")] = None
+    reason: Annotated[str | None, Field(description="Why.")] = None
+
+    @model_validator(mode="after")
+    def _fits_the_table(self) -> Self:
+        kind = PROBLEM_TYPES[self.code]
+        if (self.type, self.title) != (f"{TYPE_PREFIX}{self.code}", kind.title):
+            raise ValueError(f"not the type and title of {self.code}")
+        if self.status not in (kind.status, kind.unknown_field_status):
+            raise ValueError(f"{self.status} is not the status of {self.code}")
+        stray = self.model_fields_set - STANDARD_MEMBERS - set(kind.members)
+        if stray:
+            raise ValueError(f"{self.code} has no member {', '.join(sorted(stray))}")
+        return self

@@ -1,0 +1,485 @@
+"""Every route of both APIs: who may call it, what it takes, what it answers, and the codes of its own problems.
+
+The reference is written from it. A test holds it against the routes of the two applications, and every answer that any
+test gets against the models named here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import Any, Final
+
+from claimd.contract.audit import AuditAnswer
+from claimd.contract.claims import ClaimAnswer, ExportLine, MyClaimAnswer, PassAnswer
+from claimd.contract.edits import Deletion, NewRound, Reason, RoundChanges
+from claimd.contract.fields import Answer, Body
+from claimd.contract.health import Healthy, Ready
+from claimd.contract.limits import MAX_BODY_BYTES, MAX_CONSOLE_BODY_BYTES, MAX_ROUNDS_PER_PAGE
+from claimd.contract.problems import Code
+from claimd.contract.rounds import (
+    ArchiveAnswer,
+    LogLine,
+    OperatorRound,
+    OperatorRoundAnswer,
+    OperatorRoundPage,
+    RoundAnswer,
+    RoundPage,
+)
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+PROMETHEUS: Final = "text/plain"
+
+
+class Credentials(Enum):
+    """What a request must present, in words for the reference."""
+
+    NONE = "none"
+    BEARER = "`Authorization: Bearer <token of the identity provider>`"
+    PASS_OR_BEARER = "`Authorization: Pass <pass>`, or `Bearer <token>`"  # noqa: S105 - not a password
+    ADMIN = "`Authorization: Bearer <admin token>`"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a query string."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """An answer that is no problem. `model` describes the body, or each of its lines; None: no JSON."""
+
+    status: HTTPStatus
+    meaning: str
+    model: type[Answer] | None = None
+    media_type: str = JSON
+    example: Mapping[str, Any] | None = None
+    etag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path; `path` is that of the router.
+
+    `codes` are the problems of this route, in the order of their status; `codes_of_any_request` come on top of them.
+    """
+
+    method: str
+    path: str
+    summary: str
+    credentials: Credentials
+    answers: tuple[Success, ...]
+    codes: tuple[Code, ...] = ()
+    query: tuple[Parameter, ...] = ()
+    body: type[Body] | None = None
+    body_example: Mapping[str, Any] | None = None
+    max_body_bytes: int = MAX_BODY_BYTES
+    if_match: bool = False
+    notes: str = ""
+
+
+# Before a handler is reached, or whatever it does.
+CODES_OF_ANY_REQUEST: Final = (
+    Code.BAD_REQUEST,
+    Code.NOT_FOUND,
+    Code.METHOD_NOT_ALLOWED,
+    Code.TOO_LARGE,
+    Code.UNSUPPORTED_MEDIA_TYPE,
+    Code.OVERLOADED,
+    Code.UNAVAILABLE,
+)
+
+_ROUND: Final[Mapping[str, Any]] = {
+    "id": "spring-5",
+    "title": "Round 5",
+    "status": "open",
+    "total": 1_500_000,
+    "issued": 731_204,
+    "remaining": 768_796,
+    "opens_at": "2026-04-20T12:00:00.000Z",
+    "closes_at": "2026-04-20T14:00:00.000Z",
+    "paused": False,
+    "pack": {"vouchers": 4, "value": "50.00"},
+}
+_NOW: Final = {"server_time": "2026-04-20T12:00:51.317Z"}
+_OPERATOR_ROUND: Final[Mapping[str, Any]] = {
+    **_ROUND,
+    "version": 3,
+    "eligibility": {"city": ["macao"]},
+    "campaign": None,
+}
+_CLAIM: Final[Mapping[str, Any]] = {
+    "round": "spring-5",
+    "id": "lkhliqtm7kagyvbl-731204",
+    "serial": 731_204,
+    "claimed_at": "2026-04-20T12:00:51.290Z",
+}
+_NEXT: Final = "1776686400000-spring-5"
+_AUDIT: Final[Mapping[str, Any]] = {
+    "ok": True,
+    "total": 1_500_000,
+    "issued": 1_500_000,
+    "remaining": 0,
+    "claims": 1_500_000,
+    "identities": 1_500_000,
+    "serials_contiguous": True,
+    "oversold": 0,
+    "duplicates": 0,
+    "log_matches": True,
+}
+
+_PAGE_PARAMETERS: Final = (
+    Parameter(
+        "status",
+        "`scheduled`, `open`, `paused`, `sold_out`, `closed` or `all`. Without it: every round that is not closed.",
+    ),
+    Parameter("after", "The `next` of the page before. Without it: the first page."),
+    Parameter("limit", f"At most so many rounds, 1 to {MAX_ROUNDS_PER_PAGE}. Default {MAX_ROUNDS_PER_PAGE}."),
+)
+HEALTH_ROUTES: Final = (
+    Route(
+        "GET",
+        "/healthz",
+        "Does the process live?",
+        Credentials.NONE,
+        (Success(HTTPStatus.OK, "It does.", Healthy, example={"status": "ok"}),),
+        notes="Answered also while all connections are in use: a restart would help nothing.",
+    ),
+    Route(
+        "GET",
+        "/readyz",
+        "Can claims be decided?",
+        Credentials.NONE,
+        (Success(HTTPStatus.OK, "They can.", Ready, example={"status": "ready"}),),
+        notes="503 `unavailable` while the server does not answer. For load balancers.",
+    ),
+)
+
+PUBLIC_ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/rounds",
+        "List rounds",
+        Credentials.NONE,
+        (
+            Success(
+                HTTPStatus.OK,
+                "One page, by opening time.",
+                RoundPage,
+                example={"rounds": [_ROUND], "next": _NEXT, **_NOW},
+            ),
+        ),
+        query=_PAGE_PARAMETERS,
+        notes="A page may be up to 50 ms old; `server_time` is that of the answer.",
+    ),
+    Route(
+        "GET",
+        "/v1/rounds/{round_id}",
+        "Read a round",
+        Credentials.NONE,
+        (Success(HTTPStatus.OK, "The round.", RoundAnswer, example={**_ROUND, **_NOW}),),
+        (Code.ROUND_NOT_FOUND, Code.ARCHIVED),
+        notes="The difference between `server_time` and the client's clock is what a countdown needs.",
+    ),
+    Route(
+        "POST",
+        "/v1/rounds/{round_id}/passes",
+        "Get a pass",
+        Credentials.BEARER,
+        (
+            Success(
+                HTTPStatus.CREATED,
+                "The pass.",
+                PassAnswer,
+                example={
+                    "pass": "AgABnbUjmAAAAABkGOuYQmJWzUYCVlFzjBHs7tvGm8yFDhxrKqPZtwy4hUNQ3nC0KxE2",
+                    "expires_at": "2027-04-21T14:00:00.000Z",
+                },
+            ),
+        ),
+        (
+            Code.UNAUTHENTICATED,
+            Code.NOT_ELIGIBLE,
+            Code.ROUND_NOT_FOUND,
+            Code.ARCHIVED,
+            Code.RATE_LIMITED,
+        ),
+        notes="The expensive check, before the drop: a pass may be fetched as soon as the round exists.",
+    ),
+    Route(
+        "POST",
+        "/v1/rounds/{round_id}/claims",
+        "Claim",
+        Credentials.PASS_OR_BEARER,
+        (
+            Success(
+                HTTPStatus.CREATED,
+                "Granted by this request.",
+                ClaimAnswer,
+                example={"claim": _CLAIM, "replayed": False},
+            ),
+            Success(
+                HTTPStatus.OK,
+                "Granted before; the same claim, also when the round is sold out, paused or closed by now.",
+                ClaimAnswer,
+                example={"claim": _CLAIM, "replayed": True},
+            ),
+        ),
+        (
+            Code.UNAUTHENTICATED,
+            Code.PASS_OUTDATED,
+            Code.NOT_ELIGIBLE,
+            Code.ROUND_NOT_FOUND,
+            Code.NOT_OPEN,
+            Code.PAUSED,
+            Code.SOLD_OUT,
+            Code.CLOSED,
+            Code.ARCHIVED,
+            Code.RATE_LIMITED,
+        ),
+        notes="Idempotent: the person is the idempotency key. After a lost answer, a timeout or a 503, send it again. "
+        "Send no body, `Content-Length: 0` and the pass: that is the fastest form.",
+    ),
+    Route(
+        "GET",
+        "/v1/rounds/{round_id}/claims/me",
+        "Look up a claim",
+        Credentials.PASS_OR_BEARER,
+        (Success(HTTPStatus.OK, "The claim that the person holds.", MyClaimAnswer, example={"claim": _CLAIM}),),
+        (
+            Code.UNAUTHENTICATED,
+            Code.ROUND_NOT_FOUND,
+            Code.NOT_CLAIMED,
+            Code.ARCHIVED,
+            Code.RATE_LIMITED,
+        ),
+        notes="Answers with a pass that is outdated, too. It changes nothing: to find out whether a lost claim was "
+        "granted, and to get one if not, claim again instead.",
+    ),
+    *HEALTH_ROUTES,
+)
+
+_ONE: Final = "/admin/v1/rounds/{round_id}"
+_GONE_CODES: Final = (Code.UNAUTHENTICATED, Code.ROUND_NOT_FOUND, Code.ARCHIVED)
+_EDIT_CODES: Final = (*_GONE_CODES, Code.VERSION_MISMATCH, Code.INVALID_ROUND)
+_EDITED: Final = Success(HTTPStatus.OK, "The round as it is now.", OperatorRound, example=_OPERATOR_ROUND, etag=True)
+
+
+def _command(verb: str, summary: str, notes: str) -> Route:
+    return Route(
+        "POST",
+        f"{_ONE}/{verb}",
+        summary,
+        Credentials.ADMIN,
+        (Success(HTTPStatus.OK, "The round as it is now, as after an edit.", OperatorRound, etag=True),),
+        _EDIT_CODES,
+        body=Reason,
+        body_example={"reason": "the identity provider is down"},
+        max_body_bytes=MAX_CONSOLE_BODY_BYTES,
+        if_match=True,
+        notes=notes,
+    )
+
+
+CONSOLE_ROUTES: Final = (
+    Route(
+        "POST",
+        "/admin/v1/rounds",
+        "Create a round",
+        Credentials.ADMIN,
+        (Success(HTTPStatus.CREATED, "The round.", OperatorRound, example=_OPERATOR_ROUND, etag=True),),
+        (Code.UNAUTHENTICATED, Code.ROUND_EXISTS, Code.INVALID_ROUND),
+        body=NewRound,
+        body_example={
+            "id": "spring-5",
+            "title": "Round 5",
+            "total": 1_500_000,
+            "opens_at": "2026-04-20T20:00:00+08:00",
+            "closes_at": "2026-04-20T22:00:00+08:00",
+            "pack": {"vouchers": 4, "value": "50.00"},
+            "eligibility": {"city": ["macao"]},
+        },
+        max_body_bytes=MAX_CONSOLE_BODY_BYTES,
+        notes="After a lost answer, send it again: 409 `round_exists` then means that there is one; read it.",
+    ),
+    Route(
+        "GET",
+        "/admin/v1/rounds",
+        "List rounds as an operator",
+        Credentials.ADMIN,
+        (
+            Success(
+                HTTPStatus.OK,
+                "One page, by opening time.",
+                OperatorRoundPage,
+                example={"rounds": [_OPERATOR_ROUND], "next": None, **_NOW},
+            ),
+        ),
+        (Code.UNAUTHENTICATED,),
+        query=_PAGE_PARAMETERS,
+    ),
+    Route(
+        "GET",
+        _ONE,
+        "Read a round as an operator",
+        Credentials.ADMIN,
+        (Success(HTTPStatus.OK, "The round.", OperatorRoundAnswer, example={**_OPERATOR_ROUND, **_NOW}, etag=True),),
+        _GONE_CODES,
+    ),
+    Route(
+        "PATCH",
+        _ONE,
+        "Edit a round",
+        Credentials.ADMIN,
+        (_EDITED,),
+        (
+            Code.UNAUTHENTICATED,
+            Code.ROUND_NOT_FOUND,
+            Code.TOTAL_BELOW_ISSUED,
+            Code.ARCHIVED,
+            Code.VERSION_MISMATCH,
+            Code.INVALID_ROUND,
+        ),
+        body=RoundChanges,
+        body_example={"total_change": 50_000, "reason": "more vouchers arrived"},
+        max_body_bytes=MAX_CONSOLE_BODY_BYTES,
+        if_match=True,
+        notes="All of it or nothing, and it counts for the very next claim on every gateway. An edit that changes "
+        "`eligibility` outdates every pass of the round.",
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        "Delete a round without claims",
+        Credentials.ADMIN,
+        (Success(HTTPStatus.NO_CONTENT, "It is deleted.", None, ""),),
+        (
+            Code.UNAUTHENTICATED,
+            Code.ROUND_NOT_FOUND,
+            Code.HAS_CLAIMS,
+            Code.ARCHIVED,
+            Code.VERSION_MISMATCH,
+            Code.INVALID_ROUND,
+        ),
+        body=Deletion,
+        body_example={"reason": "created by mistake"},
+        max_body_bytes=MAX_CONSOLE_BODY_BYTES,
+        if_match=True,
+    ),
+    _command("pause", "Pause a round", "Claims are rejected with `paused`; claims that are held are replayed."),
+    _command("resume", "Resume a round", "The end of a pause."),
+    _command("close", "Close a round", "For good: no request opens it again."),
+    _command("passes/revoke", "Revoke all passes of a round", "Every pass so far becomes `pass_outdated`."),
+    Route(
+        "POST",
+        f"{_ONE}/archive",
+        "Archive a closed round",
+        Credentials.ADMIN,
+        (
+            Success(
+                HTTPStatus.OK,
+                "It is in the file, and has left the server; the same answer where it was archived before.",
+                ArchiveAnswer,
+                example={
+                    "id": "spring-5",
+                    "title": "Round 5",
+                    "total": 1_500_000,
+                    "issued": 1_500_000,
+                    "version": 4,
+                    "file": "/var/lib/claimd/archive/spring-5.9f86d081884c7d65.ndjson.gz",
+                    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "archived_at": "2026-05-01T08:30:00.000Z",
+                    "who": "admin",
+                    "reason": "over",
+                    "rewrite": "started",
+                },
+            ),
+        ),
+        (
+            Code.UNAUTHENTICATED,
+            Code.ROUND_NOT_FOUND,
+            Code.NOT_CLOSED,
+            Code.ARCHIVING,
+            Code.AUDIT_FAILED,
+            Code.VERSION_MISMATCH,
+            Code.INVALID_ROUND,
+            Code.ARCHIVE_FAILED,
+        ),
+        body=Reason,
+        body_example={"reason": "over"},
+        if_match=True,
+        notes="Takes seconds for a million claims. Nothing is removed before the file is on disk and audited. "
+        "A retry is safe.",
+    ),
+    Route(
+        "GET",
+        f"{_ONE}/log",
+        "Read the log of a round",
+        Credentials.ADMIN,
+        (
+            Success(
+                HTTPStatus.OK,
+                "One line for each creation and edit, in order.",
+                LogLine,
+                NDJSON,
+                {
+                    "at": "2026-04-19T09:12:44.018Z",
+                    "version": 2,
+                    "who": "admin",
+                    "action": "edit",
+                    "reason": "more vouchers arrived",
+                    "fields": {"total": 1_500_000},
+                },
+            ),
+        ),
+        _GONE_CODES,
+    ),
+    Route(
+        "GET",
+        f"{_ONE}/audit",
+        "Audit a round",
+        Credentials.ADMIN,
+        (Success(HTTPStatus.OK, "The audit; it may be not `ok`.", AuditAnswer, example=_AUDIT),),
+        _GONE_CODES,
+        notes="Reads every claim: seconds for a million. May run in the middle of a drop.",
+    ),
+    Route(
+        "GET",
+        f"{_ONE}/claims",
+        "Export all claims",
+        Credentials.ADMIN,
+        (
+            Success(
+                HTTPStatus.OK,
+                "One line for each claim, by serial.",
+                ExportLine,
+                NDJSON,
+                {
+                    "serial": 731_204,
+                    "id": _CLAIM["id"],
+                    "identity": "a58a5fa2a3f0d7b6f3f6b1f7fd0c4e7a",
+                    "claimed_at": _CLAIM["claimed_at"],
+                },
+            ),
+        ),
+        _GONE_CODES,
+        notes="Streamed; cut off, without the end of the chunks, where the server is lost half-way.",
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        "Scrape metrics",
+        Credentials.NONE,
+        (Success(HTTPStatus.OK, "Prometheus text.", None, PROMETHEUS),),
+        (Code.ROUND_NOT_FOUND,),
+        query=(Parameter("round", "That round alone."),),
+        notes="Names no person. Without `round` it is 200 also while the server is away.",
+    ),
+    *HEALTH_ROUTES,
+)
+
+ALL_ROUTES: Final = (*PUBLIC_ROUTES, *(route for route in CONSOLE_ROUTES if route not in HEALTH_ROUTES))

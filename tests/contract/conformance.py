@@ -1,0 +1,102 @@
+"""Holds every answer that a test gets against its route: status, code, headers, and the model of the body.
+
+`tests/http/serving.py` makes all its sessions with `CheckedResponse`, so no test has to ask for this.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import orjson
+
+from claimd.contract.fields import Answer
+from claimd.contract.problem_document import ProblemDocument
+from claimd.contract.problems import PROBLEM_CONTENT_TYPE, PROBLEM_TYPES, Code, ProblemHeader
+from claimd.contract.routes import ALL_ROUTES, CODES_OF_ANY_REQUEST, NDJSON, Route, Success
+
+# A console answers so at any address under `/admin/`, also where there is no route.
+_CODES_WITHOUT_ROUTE = frozenset((*CODES_OF_ANY_REQUEST, Code.UNAUTHENTICATED))
+
+
+class CheckedResponse(aiohttp.ClientResponse):
+    """A response whose body is checked when it is read whole."""
+
+    async def read(self) -> bytes:
+        """The body. Raises AssertionError where the answer is none of its route's."""
+        body = await super().read()
+        if self.method != "HEAD" and self.status < HTTPStatus.MULTIPLE_CHOICES:
+            check_success(self.method, self.url.path, self.status, self.headers, body)
+        elif self.method != "HEAD":
+            check_problem(self.method, self.url.path, self.status, self.headers, body)
+        return body
+
+
+def check_success(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Check an answer that is no problem."""
+    route = route_of(method, path)
+    assert route is not None, f"{method} {path} is in no table of routes"
+    success = next((known for known in route.answers if known.status == status), None)
+    assert success is not None, f"{method} {path} is not known to answer {status}"
+    assert headers["Cache-Control"] == "no-store"
+    assert ("ETag" in headers) == success.etag
+    if success.media_type:
+        assert headers["Content-Type"].partition(";")[0] == success.media_type
+    for document in _documents(success, body):
+        check_model(success.model, document)
+
+
+def check_problem(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Check an error."""
+    code = check_problem_document(status, headers, body)
+    route = route_of(method, path)
+    known = _CODES_WITHOUT_ROUTE if route is None else {*route.codes, *CODES_OF_ANY_REQUEST}
+    assert code in known, f"{method} {path} is not known to answer {code}"
+
+
+def check_problem_document(status: int, headers: Mapping[str, str], body: bytes) -> Code:
+    """Check an error of whatever request; its code."""
+    assert headers["content-type"] == PROBLEM_CONTENT_TYPE
+    assert headers["cache-control"] == "no-store"
+    problem = ProblemDocument.model_validate_json(body)
+    assert problem.status == status
+    present = {header for header in ProblemHeader if header.lower() in {name.lower() for name in headers}}
+    assert present == set(PROBLEM_TYPES[problem.code].headers), f"{problem.code} has the headers {present}"
+    return problem.code
+
+
+def check_model(model: type[Answer] | None, document: Any) -> None:
+    """Check a document against a model. Raises ValidationError, a kind of ValueError."""
+    if model is not None:
+        model.model_validate_json(orjson.dumps(_with_empty_packs(document)))
+
+
+def route_of(method: str, path: str) -> Route | None:
+    """The route that a request is for, or None."""
+    return next((route for route in ALL_ROUTES if route.method == method and _pattern(route).fullmatch(path)), None)
+
+
+def _pattern(route: Route) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(route.path)))
+
+
+def _documents(success: Success, body: bytes) -> Iterator[Any]:
+    if success.model is None:
+        return
+    if success.media_type == NDJSON:
+        yield from (orjson.loads(line) for line in body.splitlines())
+    else:
+        yield orjson.loads(body)
+
+
+def _with_empty_packs(document: Any) -> Any:
+    """A copy in which packs are empty: they may be nested deeper than pydantic reads JSON."""
+    if isinstance(document, list):
+        return [_with_empty_packs(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    return {
+        name: {} if name == "pack" and isinstance(value, dict) else _with_empty_packs(value)
+        for name, value in document.items()
+    }
