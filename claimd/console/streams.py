@@ -6,7 +6,7 @@ When the server is lost half-way the connection is cut, so that a part is never 
 import logging
 from collections.abc import AsyncIterator
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from claimd.store.errors import StoreUnavailable
 
@@ -20,6 +20,9 @@ async def stream_ndjson(request: web.Request, lines: AsyncIterator[bytes]) -> we
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     response.enable_chunked_encoding()
     await response.prepare(request)
+    if request.method == hdrs.METH_HEAD:
+        # The library writes whatever it is given: to a client, a body here would be the beginning of the next answer.
+        return response
     chunk = bytearray()
     try:
         async for part in lines:

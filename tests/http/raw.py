@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from tests.contract.conformance import check_problem_document
@@ -60,6 +61,7 @@ class Raw:
                     return None
             head, _, self._unread = self._unread.partition(b"\r\n\r\n")
             line, *fields = head.decode("latin-1").split("\r\n")
+            assert line.startswith("HTTP/1."), f"no answer begins like this: {line!r}"
             headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
             assert len(headers) == len(fields), f"a header is there twice: {fields}"
             assert line.split()[1] == "100" or "cache-control" in headers, f"a cache may keep this: {head!r}"
@@ -68,7 +70,7 @@ class Raw:
                 assert await self._receive(), f"cut off: {head!r} {self._unread!r}"
             body, self._unread = self._unread[:length], self._unread[length:]
             answer = Answer(line, headers, body)
-            if not bodiless and line.split()[1] >= "400":
+            if not bodiless and answer.status >= HTTPStatus.BAD_REQUEST:
                 check_problem_document(answer.status, headers, body)
             return answer
 
