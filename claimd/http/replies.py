@@ -1,6 +1,7 @@
 """From a decision on a claim to its answer: a grant's status and body, or the problem of a refusal. For both doors."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import orjson
 
@@ -27,28 +28,43 @@ _RETRY_PROBLEMS = {
 _GRANTS = {Outcome.GRANTED: (201, b"false"), Outcome.REPLAYED: (200, b"true")}
 
 
+class GrantTemplate(NamedTuple):
+    """A body for all claims of one round, outcome and moment: they differ in the serial alone, which comes twice.
+
+    A tuple: it is unpacked faster than attributes are read, and this is done for every claim.
+    """
+
+    prefix: bytes
+    middle: bytes
+    suffix: bytes
+
+    def fill(self, serial: bytes) -> bytes:
+        """The body for a serial, given in decimal digits."""
+        prefix, middle, suffix = self
+        return prefix + serial + middle + serial + suffix
+
+    def filled_bytes(self, digits: int) -> int:
+        """The length of the body for a serial of so many digits."""
+        return sum(map(len, self)) + 2 * digits
+
+
 def granted(round_id: str, decision: Decision) -> tuple[int, bytes] | None:
-    """Status and body for a claim that is held; None for a refusal."""
+    """Status and body of the answer to a claim that is held; None for a refusal."""
     if decision.outcome not in _GRANTS:
         return None
-    status, form = grant_form(round_id, decision.outcome, decision.claimed_at_ms)
-    serial = b"%d" % decision.serial
-    return status, form % (serial, serial)
+    status, template = grant_body(round_id, decision.outcome, decision.claimed_at_ms)
+    return status, template.fill(b"%d" % decision.serial)
 
 
 @lru_cache(maxsize=4096)
-def grant_form(round_id: str, outcome: Outcome, claimed_at_ms: int) -> tuple[int, bytes]:
-    """Status and body of all claims of one round and moment: its two `%b` are for the serial.
-
-    Spelled out, as this is written for every claim; a test holds it against `claim_json`.
-    """
+def grant_body(round_id: str, outcome: Outcome, claimed_at_ms: int) -> tuple[int, GrantTemplate]:
+    """Status and body of such claims, as `contract.claims.ClaimAnswer`; a test holds it against `claim_json`."""
     status, replayed = _GRANTS[outcome]
     beginning = orjson.dumps({"claim": {"round": round_id, "id": f"{claim_id_prefix(round_id)}-"}})
-    claimed_at = to_rfc3339(claimed_at_ms).encode()
-    return status, b'%b%%b","serial":%%b,"claimed_at":"%b"},"replayed":%b}' % (
-        beginning.removesuffix(b'"}}'),
-        claimed_at,
-        replayed,
+    return status, GrantTemplate(
+        prefix=beginning.removesuffix(b'"}}'),
+        middle=b'","serial":',
+        suffix=b',"claimed_at":"%b"},"replayed":%b}' % (to_rfc3339(claimed_at_ms).encode(), replayed),
     )
 
 
