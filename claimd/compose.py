@@ -13,6 +13,7 @@ from aiohttp import web
 
 from claimd.console import app as console_app
 from claimd.console import context as console_context
+from claimd.contract.limits import IDLE_SECONDS
 from claimd.embedded.data_dir import ARCHIVE
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
@@ -23,7 +24,6 @@ from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import REQUESTS_PER_WINDOW, WINDOW_SECONDS, RateLimit
 from claimd.gateway.refusal_log import RefusalLog
 from claimd.http.server import serve
-from claimd.http.timeouts import IDLE_SECONDS
 from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.fresh_keys import FreshKeys, KeyFinder
 from claimd.identity.jwks_source import jwks_source
