@@ -27,7 +27,8 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Measurements of each contender and workload.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.1, max=60, help="The length of each measurement.")] = 3.0,
     connections: Annotated[int, typer.Option(min=1, max=10_000, help="Keep-alive connections.")] = 100,
-    out: Annotated[Path, typer.Option(help="The file for the figures.")] = OUT / "bench.json",
+    out: Annotated[Path, typer.Option(help="The file for the figures.", show_default="loadtest/out/bench.json")] = OUT
+    / "bench.json",
 ) -> None:
     """Measure the CPU time and the latency of a claim: claimd, and common ways of writing it, side by side.
 

@@ -62,7 +62,7 @@ FAULTS: Final = (
     Fault("stop-gateway", "a gateway is suspended, up to 3 s", 10, 1, processes.suspend_gateway, _two_workers),
     Fault("break-console", "the console is killed, or suspended", 10, 2, processes.break_console),
     Fault("kill-supervisor", "kill -9 of the supervisor", 5, 1, processes.kill_supervisor, _two_workers),
-    Fault("stop-supervisor", "suspended while a gateway dies", 5, 1, processes.suspend_supervisor, _two_workers),
+    Fault("stop-supervisor", "supervisor suspended, a gateway dies", 5, 1, processes.suspend_supervisor, _two_workers),
     Fault("hang-gateway", "a gateway hangs for good", 10, 1, hanging.hang_gateway, _two_workers),
     Fault("hang-server", "the embedded server hangs for good", 10, 1, hanging.hang_server),
     Fault("stop-hung", "SIGTERM while all children hang", 5, 1, hanging.stop_while_hung, _two_workers),

@@ -42,8 +42,10 @@ async def run_out_of_memory(scenario: Scenario, times: int) -> None:
             await scenario.under_load(0.3)
             used: Any = redis.info("memory")
             redis.config_set("maxmemory", used["used_memory"] + _HEADROOM_BYTES)
-            await until(lambda: scenario.readiness.latest_status == 503, "readiness 503")
-            await scenario.next_answer(Answer.UNAVAILABLE, Answer.OVERLOADED)
+            await asyncio.gather(
+                until(lambda: scenario.readiness.latest_status == 503, "readiness 503"),
+                scenario.next_answer(Answer.UNAVAILABLE, Answer.OVERLOADED),
+            )
             _check_atomicity(scenario, redis)
             redis.config_set("maxmemory", 0)
             await scenario.recovered(time.monotonic())

@@ -155,7 +155,7 @@ def small_disk(home: Path) -> Iterator[Environment]:
 
 @contextmanager
 def settable_clock(home: Path) -> Iterator[Environment]:
-    """`claimd up` on a Valkey whose clock is off by what `clock_file` says. Raises SkippedError without libfaketime."""
+    """`claimd up` on a Valkey with the clock offset in `clock_file`. Raises SkippedError without libfaketime."""
     library = next(
         (path for root in ("/usr/lib", "/usr/lib64") for path in Path(root).glob(f"**/{_CLOCK_LIBRARY}")), None
     )

@@ -33,8 +33,10 @@ async def fill_disk(scenario: Scenario, times: int) -> None:
     for _ in range(times):
         await scenario.under_load(0.5)
         _fill(filler)
-        await until(lambda: scenario.readiness.latest_status != 200 or not answers(server_socket), "the disk is full")
-        await scenario.next_answer(Answer.UNAVAILABLE, Answer.OVERLOADED)
+        await asyncio.gather(
+            until(lambda: scenario.readiness.latest_status != 200 or not answers(server_socket), "the disk is full"),
+            scenario.next_answer(Answer.UNAVAILABLE, Answer.OVERLOADED),
+        )
         filler.unlink()
         await until(lambda: answers(server_socket), "the server is back")
         await scenario.recovered(time.monotonic())

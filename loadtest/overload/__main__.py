@@ -60,7 +60,9 @@ def overload(
     connections: Annotated[
         int, typer.Option(min=16, max=100_000, help="Connections: the most requests that can wait at a time.")
     ] = 14_000,
-    out: Annotated[Path, typer.Option(help="The file for the figures.")] = OUT / "overload.json",
+    out: Annotated[
+        Path, typer.Option(help="The file for the figures.", show_default="loadtest/out/overload.json")
+    ] = OUT / "overload.json",
 ) -> None:
     """Offer several TIMES the capacity, and measure grants, rejections, memory and the latency of other addresses.
 
