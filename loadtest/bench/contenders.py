@@ -16,7 +16,7 @@ from loadtest.target import children, claimd_up
 from loadtest.target.console_client import ConsoleClient
 
 LANE: Final = "claimd (lane)"
-DOOR: Final = "claimd (aiohttp door)"
+CLAIMD_AIOHTTP: Final = "claimd (aiohttp door)"
 AIOHTTP: Final = "aiohttp + redis-py"
 FASTAPI: Final = "FastAPI/uvicorn + redis-py"
 CONSTANT: Final = "floor: httptools, a constant"
@@ -61,7 +61,7 @@ def started(home: Path) -> Iterator[Contenders]:
         gateway = psutil.Process(claimd.pid("gateway-0"))
         contenders = [
             Contender(LANE, claimd.port, gateway, on_console),
-            Contender(DOOR, claimd.port, gateway, on_console, _NOT_FOR_THE_LANE),
+            Contender(CLAIMD_AIOHTTP, claimd.port, gateway, on_console, _NOT_FOR_THE_LANE),
         ]
         for name, module, rounds in (
             (AIOHTTP, "aiohttp_redis", PeerRounds(redis)),

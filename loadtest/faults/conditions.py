@@ -24,7 +24,7 @@ _IDLE_CLIENTS: Final = FEW_FILES - 10
 
 
 async def forget_scripts(scenario: Scenario, times: int) -> None:
-    """SCRIPT FLUSH."""
+    """Flush the script cache of the server (SCRIPT FLUSH) under load."""
     server = require(scenario.environment.server)
     with server.client() as redis:
         for _ in range(times):

@@ -74,7 +74,7 @@ def judge(scenario: Scenario, failure: dict[str, Any], clock_is_steady: bool) ->
 
 
 def _recount(scenario: Scenario, clock_is_steady: bool) -> Recount:
-    """Run the history checker."""
+    """Run the history checker on the round of the scenario. Raises ApiError, RedisError."""
     console, round_id = scenario.console, scenario.round_id
     export = read_export(console.export(round_id), round_id)
     with client(scenario.environment.server_socket) as redis:

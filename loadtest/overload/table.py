@@ -47,7 +47,7 @@ def _halves(each: Figures) -> str:
 
 
 def terminal(rounds: Sequence[Figures]) -> Table:
-    """Return the table."""
+    """Return the figures of all rounds as a table."""
     table = Table(title="overload", title_justify="left")
     table.add_column("")
     for number in range(len(rounds)):

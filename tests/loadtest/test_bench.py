@@ -18,12 +18,12 @@ from loadtest.bench.peers import keys, replies
 from loadtest.bench.rounds import AuditError, PeerRounds
 from tests.servers import Server
 
-DECIDING = (contenders.LANE, contenders.DOOR, contenders.AIOHTTP, contenders.FASTAPI)
+DECIDING = (contenders.LANE, contenders.CLAIMD_AIOHTTP, contenders.AIOHTTP, contenders.FASTAPI)
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_a_short_bench_writes_figures_of_every_contender(tmp_path: Path) -> None:
-    """And tables and a picture."""
+    """With tables and a picture beside them."""
     out = tmp_path / "bench.json"
     command = [sys.executable, "-m", "loadtest.bench", "--rounds=1", "--seconds=0.2", "--connections=8", f"--out={out}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
