@@ -1,6 +1,7 @@
 """What a wheel of claimd has in it: the package, its scripts and its types; neither the tests nor the harness."""
 
 import email
+import re
 import subprocess
 import sys
 import tomllib
@@ -53,3 +54,10 @@ def test_a_wheel_names_the_pythons_it_runs_on(wheel: zipfile.ZipFile) -> None:
     assert project["tool"]["ruff"]["target-version"] == "py311"
     assert project["tool"]["mypy"]["python_version"] == "3.11"
     assert "sys.version_info < (3, 11)" in (CHECKOUT / "Makefile").read_text()
+
+
+def test_the_changelog_ends_with_the_version() -> None:
+    """The newest version with a date is the one of the package; lines since then are under *Unreleased*."""
+    headings = re.findall(r"^## (.+)$", (CHECKOUT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d", headings[1])

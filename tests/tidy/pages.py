@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.tidy.words import CHECKOUT
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md"), *(CHECKOUT / "examples").glob("*.md")])
-_FENCED = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^ *```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"\s+# .*$")
 
 
@@ -40,4 +40,5 @@ def names(text: str) -> list[str]:
 def commands(path: Path) -> list[str]:
     """The commands of a page's console blocks (lines that begin with `$ `), without the comments behind them."""
     blocks = _FENCED.findall(path.read_text())
-    return [_COMMENT.sub("", line[2:]) for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [_COMMENT.sub("", line[2:]) for line in lines if line.startswith("$ ")]
