@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
+from claimd.contract.limits import ANSWER_SECONDS, IDLE_SECONDS, REQUEST_SECONDS
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.budget import MOST_IN_A_TURN
 from claimd.http.admission import RESERVED_FILES
-from claimd.http.timeouts import ANSWER_SECONDS, IDLE_SECONDS, REQUEST_SECONDS
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.settings import Settings
 from claimd.store.ports import MAX_BATCH
