@@ -18,7 +18,7 @@ from claimd.settings import Settings, SettingsError
 from claimd.up.development_key import DevelopmentKey, refuse_development_jwks
 from tests.identity.identity_provider import token, write_jwks
 from tests.servers import Server
-from tests.up.alone import ADMIN_TOKEN, SECRET
+from tests.up.alone import SECRET
 from tests.up.running import Up
 
 # One worker, or each would start a claimd of its own.
@@ -219,7 +219,12 @@ def test_a_role_alone_refuses_the_development_key(tmp_path: Path, up: Up, monkey
     """As it must not start by a slip with keys for which anyone signs; so does `claimd up` with it as a JWKS."""
     jwks = tmp_path / "copied.json"
     jwks.write_text((up.data_dir / "dev-jwks.json").read_text())
-    for name, value in (("SECRET", SECRET), ("ADMIN_TOKEN", ADMIN_TOKEN), ("REDIS_URL", "redis://127.0.0.1:1")):
+    # Where it were not refused, it would end at an address of which there is none.
+    for name, value in (
+        ("SECRET", SECRET),
+        ("REDIS_URL", "redis://127.0.0.1:1"),
+        ("HOST", "no-such-host.invalid"),
+    ):
         monkeypatch.setenv(f"CLAIMD_{name}", value)
     result = CliRunner().invoke(app, ["gateway", "--jwks", str(jwks), "--jwt-issuer", "claimd-dev"])
     assert result.exit_code == 2
