@@ -397,7 +397,7 @@ async def archived(store: Ports, round_id: str = "r1", **changes: Any) -> Edited
         "file": "/archive/f",
         "reason": "over",
     }
-    return await store.rounds.round_archive(round_id, **given)
+    return await store.rounds.round_archive(round_id, **{**given, **changes})
 
 
 async def test_an_archived_round_leaves_a_stub(store: Ports) -> None:
