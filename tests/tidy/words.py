@@ -28,10 +28,13 @@ DIALECT = {
         re.IGNORECASE,
     ),
 }
+# Since Python 3.12 the text of an f-string is a token of its own.
+_STRINGS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
 _TEST_NAME = re.compile(r"\bdef (test_\w+)")
-# Not prose: code in a page, and what is quoted from a program.
-_FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+# Not prose: code in a page, and names that it quotes.
+_FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+_QUOTED = re.compile(r"`[^`]*`")
 
 
 class Place(NamedTuple):
@@ -53,7 +56,7 @@ def prose_of(file: Path) -> Iterator[Place]:
     elif file.suffix == ".md":
         text = _FENCED.sub(lambda fenced: "\n" * fenced[0].count("\n"), file.read_text())
         for number, line in enumerate(text.splitlines(), 1):
-            yield Place(file, number, line)
+            yield Place(file, number, _QUOTED.sub("", line))
 
 
 def _python(file: Path) -> Iterator[Place]:
@@ -61,7 +64,7 @@ def _python(file: Path) -> Iterator[Place]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield Place(file, token.start[0], token.string)
-        elif token.type == tokenize.STRING and " " in token.string:
+        elif token.type in _STRINGS and " " in token.string:
             for number, line in enumerate(token.string.splitlines(), token.start[0]):
                 yield Place(file, number, line)
     for number, line in enumerate(text.splitlines(), 1):
@@ -87,7 +90,7 @@ def count(places: list[Place]) -> tuple[int, Counter[str], list[tuple[Place, str
 
 def main() -> None:
     """Print each place, and the sums, in words of the dialect a thousand."""
-    places = [place for file in files(*sys.argv[1:]) if not _own(file) for place in prose_of(file)]
+    places = [place for file in files(*sys.argv[1:]) if not is_own(file) for place in prose_of(file)]
     words, groups, found = count(places)
     for place, group in found:
         print(f"{place.file.relative_to(CHECKOUT)}:{place.line}: {group}: {place.text.strip()[:140]}")
@@ -96,9 +99,9 @@ def main() -> None:
     print(f"{'all':20} {len(found):5}  {1000 * len(found) / max(1, words):.2f} a thousand of {words:,} words")
 
 
-def _own(file: Path) -> bool:
-    """Whether the file has to name the words."""
-    return file.parent == Path(__file__).parent
+def is_own(file: Path) -> bool:
+    """Whether the file has to name the words: this folder and the glossary."""
+    return file.parent == Path(__file__).parent or file.name == "glossary.md"
 
 
 if __name__ == "__main__":
