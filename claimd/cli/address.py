@@ -1,4 +1,4 @@
-"""Where the console is, and the token it wants: from flags, from the environment, from what `claimd up` left."""
+"""The console's address and the admin token: from flags, the environment, or the files of a running `claimd up`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ class ConsoleAddress:
         admin_token: str | None,
         admin_token_file: Path | None = None,
     ) -> "ConsoleAddress":
-        """Flags over environment over what the data directory says. Raises SettingsError, CommandError."""
+        """From flags, else the environment, else the data directory. Raises SettingsError, CommandError."""
         settings = Settings.read(
             data_dir=data_dir,
             console_host=console_host,

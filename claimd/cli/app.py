@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from claimd import __version__
 from claimd.cli.errors import CommandError
-from claimd.cli.terminal.printable import legible
+from claimd.cli.terminal.printable import printable
 from claimd.cli.terminal.streams import OutputError, discard_output, standard_streams
 from claimd.errors import StartError
 from claimd.settings import SettingsError
@@ -41,7 +41,7 @@ class _Commands(TyperGroup):
             return super().make_context(*arguments, **named)
         except TyperException as error:
             code, sentence = _usage(error)
-        typer.echo(f"claimd: {legible(sentence)}", err=True)
+        typer.echo(f"claimd: {printable(sentence)}", err=True)
         raise typer.Exit(code)
 
     def invoke(self, ctx: Any) -> Any:
@@ -60,7 +60,7 @@ class _Commands(TyperGroup):
             code, sentence = 1, str(error)
         except TyperException as error:
             code, sentence = _usage(error)
-        typer.echo(f"claimd: {legible(sentence)}", err=True)
+        typer.echo(f"claimd: {printable(sentence)}", err=True)
         raise typer.Exit(code)
 
 

@@ -29,7 +29,7 @@ _AUDIT = {
 }
 
 
-class Console:
+class ConsoleClient:
     """Use it with `async with`."""
 
     def __init__(self, address: ConsoleAddress) -> None:
@@ -76,9 +76,11 @@ class Console:
         """Change a round; with `if_version` only while it has that version."""
         return self._expect(await self._ask("PATCH", _path(round_id), body, if_version=if_version), **_ROUND)
 
-    async def order(self, round_id: str, verb: str, reason: str, if_version: int | None = None) -> dict[str, Any]:
-        """`pause`, `resume`, `close` a round, or `passes/revoke`."""
-        body, path = {"reason": reason}, f"{_path(round_id)}/{verb}"
+    async def command_round(
+        self, round_id: str, action: str, reason: str, if_version: int | None = None
+    ) -> dict[str, Any]:
+        """The round after an `action`: `pause`, `resume`, `close` or `passes/revoke`. Raises CommandError."""
+        body, path = {"reason": reason}, f"{_path(round_id)}/{action}"
         return self._expect(await self._ask("POST", path, body, if_version=if_version), **_ROUND)
 
     async def delete(self, round_id: str, reason: str, if_version: int | None = None) -> None:
@@ -159,7 +161,7 @@ class Console:
         except aiohttp.ClientConnectorError as error:
             raise CommandError(
                 f"no console at {url} ({_why(error.os_error)}): start one with `claimd up`, "
-                "or say where it is with --url"
+                "or give its address with --url"
             ) from None
         except aiohttp.ClientPayloadError:
             raise CommandError("the answer broke off half-way: what came is not the whole") from None

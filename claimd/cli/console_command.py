@@ -1,4 +1,4 @@
-"""What all commands that talk to the console share: the flags that say where it is, and running on an event loop."""
+"""What all commands that ask the console share: the flags for its address and token, and an event loop."""
 
 import asyncio
 import functools
@@ -10,7 +10,7 @@ import typer
 
 from claimd.cli.address import ConsoleAddress
 from claimd.cli.arguments import options
-from claimd.cli.console_client import Console
+from claimd.cli.console_client import ConsoleClient
 
 _Url = Annotated[
     str | None,
@@ -32,7 +32,7 @@ def _address(
 
 
 def console_command(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A command whose first parameter is an open Console, with the flags of `_address` after its own.
+    """A command whose first parameter is an open ConsoleClient, with the flags of `_address` after its own.
 
     typer reads flags from signatures, so the signatures are joined.
     """
@@ -43,7 +43,7 @@ def console_command(command: Callable[..., Coroutine[Any, Any, None]]) -> Callab
         address = _address(**{name: given.pop(name) for name in shared.parameters})
 
         async def talk() -> None:
-            async with Console(address) as console:
+            async with ConsoleClient(address) as console:
                 await command(console, **given)
 
         with asyncio.Runner() as runner:

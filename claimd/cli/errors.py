@@ -1,4 +1,4 @@
-"""What a command could not do."""
+"""Failures of a command that are expected, with one line for the user."""
 
 
 class CommandError(Exception):
@@ -8,6 +8,6 @@ class CommandError(Exception):
 
 
 class WrongUsage(CommandError):
-    """The command line says something that cannot be."""
+    """An argument is invalid, or two contradict each other."""
 
     exit_code = 2

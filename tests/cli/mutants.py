@@ -7,7 +7,7 @@ MUTANTS = (
         "numbers cut on a terminal",
         "claimd/cli/terminal/show.py",
         "_terminal(_natural_width(table)).print(table)",
-        "Console(highlight=False).print(table)",
+        "Terminal(highlight=False).print(table)",
         "tests/cli/test_streams.py::test_what_is_shown_is_whole_on_a_narrow_terminal",
     ),
     Mutant(
@@ -15,7 +15,7 @@ MUTANTS = (
         "claimd/cli/terminal/streams.py",
         "raise OutputError(error) from None",
         "return",
-        "tests/cli/test_streams.py::test_output_that_cannot_be_written_is_said_in_a_line",
+        "tests/cli/test_streams.py::test_output_that_cannot_be_written_is_reported_in_a_line",
     ),
     Mutant(
         "Ctrl-C does not end a question",
@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "titles that a terminal obeys",
         "claimd/cli/terminal/show.py",
-        "return escape(legible(text))",
+        "return escape(printable(text))",
         "return escape(text)",
         "tests/cli/test_printable.py",
     ),

@@ -58,7 +58,7 @@ def archived(up: Up, round_id: str) -> Any:
     return json.loads(claimd("round", "archive", round_id, *flags))
 
 
-def test_it_asks_first_and_says_where_the_claims_are(up: Up) -> None:
+def test_it_asks_first_and_prints_where_the_claims_are(up: Up) -> None:
     """No is the default; then the file, its digest and the number of claims, and again the same."""
     closed_round(up, "asked", "abc")
     flags = ("--reason", "over", "--data-dir", str(up.data_dir))
@@ -93,7 +93,7 @@ def test_audit_and_export_read_the_file_without_a_console(up: Up, tmp_path: Path
     assert (tmp_path / "claims").read_text() == exported
 
 
-def test_commands_on_an_archived_round_say_where_it_is(up: Up) -> None:
+def test_commands_on_an_archived_round_name_its_file(up: Up) -> None:
     """One line, with the file and its digest."""
     closed_round(up, "gone", "a")
     document = archived(up, "gone")
@@ -112,7 +112,7 @@ def test_commands_on_an_archived_round_say_where_it_is(up: Up) -> None:
 
 
 def test_a_round_that_is_open_is_not_archived(up: Up) -> None:
-    """The line says what it is, and what to do."""
+    """One line with the fault and the remedy."""
     up.create_round("going", total=10)
     flags = ("--reason", "x", "--yes", "--data-dir", str(up.data_dir))
     said = claimd("round", "archive", "going", *flags, exit_code=1)
@@ -144,7 +144,7 @@ def test_a_file_that_is_no_archive_is_one_line(
 
 
 def test_a_name_that_could_be_an_id_is_one(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever lies in the directory that somebody stands in."""
+    """Whatever files there are in the working directory."""
     closed_round(up, "both", "a")
     (tmp_path / "both").write_text("a file")
     monkeypatch.chdir(tmp_path)

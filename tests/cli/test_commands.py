@@ -149,7 +149,7 @@ def test_what_fails_is_one_line(claimd: Claimd, arguments: list[str], exit_code:
 
 
 def test_the_gateways_port_is_no_console(claimd: Claimd, up: Up) -> None:
-    """Which is said, rather than that there is nothing at this address."""
+    """The error names it as such, rather than as an address where nothing listens."""
     address = up.process_file()["gateway"]
     said = claimd("round", "list", "--url", f"http://{address['host']}:{address['port']}", exit_code=1)
     assert "is no console: another part of claimd answers there, perhaps the public gateway" in said
@@ -175,7 +175,7 @@ def test_audit_and_export_prove_what_was_granted(claimd: Claimd, up: Up, tmp_pat
     assert [entry.name for entry in tmp_path.iterdir()] == ["claims.ndjson"]
 
 
-def test_watch_tells_how_a_round_runs_down(claimd: Claimd, up: Up) -> None:
+def test_watch_prints_how_a_round_runs_down(claimd: Claimd, up: Up) -> None:
     """A line a look, until Ctrl-C, which is no error to complain of."""
     create(claimd, "watched", total=2)
     command = [sys.executable, "-m", "claimd", "watch", "watched", "--json", "--interval", "0.1"]
@@ -204,23 +204,23 @@ def test_watch_tells_how_a_round_runs_down(claimd: Claimd, up: Up) -> None:
 def test_the_doctor_looks_at_the_server_of_the_data_directory(claimd: Claimd, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a person a line a check, for a program all of it; the embedded server keeps every promise."""
     monkeypatch.delenv("CLAIMD_REDIS_URL", raising=False)
-    told = claimd("doctor")
-    assert told.endswith("claimd keeps every promise on this server\n")
+    printed = claimd("doctor")
+    assert printed.endswith("claimd keeps every promise on this server\n")
     document = claimd.json("doctor")
     assert document["level"] == "ok"
     assert document["server"].startswith("unix://")
     assert {item["level"] for item in document["checks"]} == {"ok"}
-    assert len(document["checks"]) == told.count("\n") - 1
+    assert len(document["checks"]) == printed.count("\n") - 1
 
 
 def test_the_doctors_verdict_is_its_exit_code(valkey: Server) -> None:
-    """0 with warnings, 1 where claimd would refuse the server or nobody is there; all of it is said in either case."""
+    """0 with warnings, 1 where claimd would refuse the server or it is away; every finding is printed."""
     with valkey.client() as client:
         for setting, code, words in (
             (("appendfsync", "everysec"), 0, "warning  durable"),
             (("maxmemory", "1"), 1, "refusal  claims"),
         ):
-            before = client.config_get(setting[0])[setting[0]]  # type: ignore[index]
+            before = client.config_get(setting[0])[setting[0]]
             client.config_set(*setting)
             result = CliRunner().invoke(app, ["doctor", "--redis-url", valkey.url])
             client.config_set(setting[0], before)
@@ -230,7 +230,7 @@ def test_the_doctors_verdict_is_its_exit_code(valkey: Server) -> None:
     assert json.loads(away.stdout)["level"] == "refusal"
 
 
-def test_the_doctor_says_where_it_may_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_without_a_server_names_the_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an address and without a claimd that runs there is nothing to look at."""
     monkeypatch.delenv("CLAIMD_REDIS_URL", raising=False)
     result = CliRunner().invoke(app, ["doctor", "--data-dir", str(tmp_path)])

@@ -88,7 +88,7 @@ def test_claims_of_the_token_decide_eligibility(up: Up) -> None:
 
 def test_a_program_gets_the_token_its_end_and_the_address(up: Up) -> None:
     """With `--json`; the lifetime is an hour unless `--expires-in` has another."""
-    address = up.record()["gateway"]
+    address = up.process_file()["gateway"]
     for flags, seconds in (((), 3600), (("--expires-in", "2d"), 2 * 86_400)):
         document = json.loads(dev_token(up.data_dir, "--sub", "ada", "--json", *flags))
         assert document["sub"] == "ada"

@@ -1,4 +1,4 @@
-"""Commands that change a round, and say what it is then; against a running claimd."""
+"""Commands that change a round and print it as it is then; against a running claimd."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -43,7 +43,7 @@ def fields(printed: str) -> dict[str, str]:
 
 
 def create(claimd: Any, round_id: str, opens_at: str = "now", *flags: str) -> str:
-    """A round of 1,500,000 packs; what was said beside it."""
+    """A round of 1,500,000 packs; the notes on stderr."""
     code, _, said = claimd("create", round_id, "--title", "T", "--total", "1500000", "--opens-at", opens_at, *flags)
     assert code == 0, said
     return str(said)
@@ -83,7 +83,7 @@ def test_a_closing_is_counted_from_the_opening(claimd: Any) -> None:
 
 
 def test_a_round_that_is_open_at_once_is_warned_about(claimd: Any) -> None:
-    """An opening in the past is most often a slip; how to undo it is said, and works."""
+    """An opening in the past is most often a slip: the warning has the command that undoes it, and that works."""
     said = create(claimd, "slip", "2020-01-01T00:00:00Z", "--closes-at", "2099-01-01T00:00:00Z")
     assert "WARNING" in said
     assert "claimd round delete slip" in said
@@ -94,7 +94,7 @@ def test_a_round_that_is_open_at_once_is_warned_about(claimd: Any) -> None:
 
 
 def test_a_deletion_is_asked_for(claimd: Any, up: Up) -> None:
-    """Without --yes a person is asked; a round with claims stays, and what to do instead is said."""
+    """Without --yes it asks; a round with claims stays, and the error has the alternative."""
     create(claimd, "asked")
     assert claimd("delete", "asked", answer="n\n")[0] == 1
     assert claimd("show", "asked")[0] == 0
@@ -104,7 +104,7 @@ def test_a_deletion_is_asked_for(claimd: Any, up: Up) -> None:
 
 
 def test_a_pause_before_the_opening_is_shown(claimd: Any) -> None:
-    """The status is still `scheduled`, so it is said that the round will be paused when it opens."""
+    """The status is still `scheduled`, so a note adds that the round will be paused when it opens."""
     create(claimd, "early", "+1h")
     code, printed, said = claimd("pause", "early", "--reason", "wait")
     assert (code, fields(printed)["status"], fields(printed)["paused"]) == (0, "scheduled", "true")
@@ -112,8 +112,8 @@ def test_a_pause_before_the_opening_is_shown(claimd: Any) -> None:
     assert claimd("resume", "early", "--reason", "go")[2] == ""
 
 
-def test_a_closed_round_stays_closed_and_it_is_said(claimd: Any) -> None:
-    """Resuming and editing one succeed, as the edit is made, and say that it opens nothing."""
+def test_a_closed_round_stays_closed_with_a_note(claimd: Any) -> None:
+    """Resuming and editing one succeed, as the edit is made; a note adds that it opens nothing."""
     create(claimd, "done")
     assert claimd("close", "done", "--reason", "over", "--yes")[0] == 0
     for command in (("resume", "done"), ("edit", "done", "--total", "+1"), ("edit", "done", "--closes-at", "+9d")):
@@ -122,7 +122,7 @@ def test_a_closed_round_stays_closed_and_it_is_said(claimd: Any) -> None:
         assert "closed for good" in said
 
 
-def test_a_round_that_is_over_says_how_it_opens_again(claimd: Any) -> None:
+def test_the_note_on_a_round_that_is_over_has_the_way_to_reopen_it(claimd: Any) -> None:
     """One whose window has passed is no closed one: a later end opens it."""
     create(claimd, "past", "2020-01-01T00:00:00Z", "--closes-at", "2020-01-02T00:00:00Z")
     assert "--closes-at" in claimd("resume", "past", "--reason", "why")[2]
@@ -140,7 +140,7 @@ def test_an_edit_can_be_bound_to_a_version(claimd: Any) -> None:
     assert fields(claimd("show", "bound")[1])["version"] == "2"
 
 
-def test_the_log_says_who_did_what_and_why(claimd: Any) -> None:
+def test_the_log_has_actor_action_and_reason(claimd: Any) -> None:
     """In a pipe a line for each edit; with --json one object a line, as the console has it."""
     create(claimd, "told")
     claimd("edit", "told", "--total", "+5", "--reason", "the mayor\tadded five")

@@ -10,7 +10,7 @@ from claimd.cli.terminal.logs import CountingHandler, OneLineEach
 
 
 class Log:
-    """A logger with a handler of its own, whose second ends when a test says so, and what it wrote."""
+    """A logger with a handler of its own, whose second ends when a test calls `tick`, and its output."""
 
     def __init__(self) -> None:
         self.logger = logging.Logger("test")  # noqa: LOG001 - one that no other test has handlers on
@@ -75,7 +75,7 @@ def test_kinds_do_not_hide_each_other(log: Log) -> None:
 
 
 def test_what_is_bounded_where_it_is_logged_is_all_written(log: Log) -> None:
-    """Say a line for each reason of a 401, or for each damaged round."""
+    """Log a line for each reason of a 401, or for each damaged round."""
     for number in range(200):
         log.logger.error("round %d", number, extra={"bounded": True})
     assert log.written().splitlines() == [f"ERROR round {number}" for number in range(200)]

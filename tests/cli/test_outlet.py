@@ -25,7 +25,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def test_lines_wait_for_the_reader_and_the_rest_is_counted(pipe: tuple[int, int]) -> None:
-    """Nobody who writes is held up; what was dropped is said where it is missing, before the next line."""
+    """No writer blocks; a note with the number of dropped lines stands at their place, before the next line."""
     read, write = pipe
     outlet = Outlet(max_bytes=1000)
     out = Lines(outlet, write, "utf-8")
@@ -45,14 +45,14 @@ def test_lines_wait_for_the_reader_and_the_rest_is_counted(pipe: tuple[int, int]
     ]
 
 
-def test_a_full_disk_is_said_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_there_is_room(tmp_path: Path) -> None:
     """A descriptor that cannot be written costs its lines, and no processor time."""
     outlet = Outlet()
     fd = os.open("/dev/full", os.O_WRONLY)
     out = Lines(outlet, fd, "utf-8")
     print("lost\nlost", file=out)
     assert outlet.flush(SECONDS)
-    # As if somebody had made room.
+    # As if there was room again.
     file = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     os.dup2(file, fd)
     print("kept", file=out)
@@ -111,7 +111,7 @@ def test_both_streams_of_a_program_keep_their_order() -> None:
     assert done.returncode == 1
 
 
-def test_a_program_ends_though_nobody_reads_its_traceback(pipe: tuple[int, int]) -> None:
+def test_a_program_ends_though_its_traceback_is_not_read(pipe: tuple[int, int]) -> None:
     """The last words have half a second."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], stdout=pipe[1], stderr=pipe[1], timeout=SECONDS)
     assert done.returncode == 1

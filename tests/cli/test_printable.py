@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from claimd.cli.app import app
 from claimd.cli.commands.watch import _line, picture
 from claimd.cli.errors import CommandError
-from claimd.cli.round_watcher import Look
+from claimd.cli.round_watcher import RoundSample
 from claimd.cli.terminal import show
-from claimd.cli.terminal.printable import legible, legible_json
-from claimd.cli.terminal.progress import say
+from claimd.cli.terminal.printable import printable, printable_json
+from claimd.cli.terminal.progress import print_progress
 
 # It clears the screen, rings, colours, starts a line, turns it round, and closes a tag that it has not opened.
 HOSTILE = "A\x1b[2J\x07\r\n\tB\x9b31m\u202eC\u2028D[/bold][red]E"
@@ -53,17 +53,17 @@ def _printed(monkeypatch: pytest.MonkeyPatch, call: Any, *arguments: Any, **name
 @given(st.text())
 def test_what_is_legible_shows_itself(text: str) -> None:
     """One line without a character that is obeyed; text that was fit already is left as it is."""
-    seen = legible(text)
+    seen = printable(text)
     assert len(seen.splitlines()) <= 1
     assert not [c for c in seen if c < " " or "\x7f" <= c <= "\x9f" or "\u202a" <= c <= "\u202e" or c in "\u2028\u2029"]
     seen.encode()
-    assert legible(seen) == seen
+    assert printable(seen) == seen
 
 
 def test_words_of_every_language_stay_as_they_are() -> None:
     """Accents, scripts from the right, joined emoji: all of them are text."""
     for text in ("Nächte", "消费券", "جولة", "סיבוב", "👩‍👩‍👧", "e\u0301", "a\\nb"):
-        assert legible(text) == text
+        assert printable(text) == text
 
 
 @settings(derandomize=True, database=None)
@@ -75,17 +75,17 @@ def test_legible_json_means_the_same(document: Any) -> None:
         text.encode()
     except UnicodeEncodeError:
         return
-    assert json.loads(legible_json(text)) == document
+    assert json.loads(printable_json(text)) == document
     assert not [
-        c for c in legible_json(text) if c != "\n" and (c < " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u202e")
+        c for c in printable_json(text) if c != "\n" and (c < " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u202e")
     ]
 
 
 def test_a_hostile_title_is_shown_and_not_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     """By `show`, `list` and `watch`, on a terminal and in a pipe; as JSON it is still the title."""
-    look = Look(STATE, 0, 0.0, {}, {}, None, None)
+    sample = RoundSample(STATE, 0, 0.0, {}, {}, None, None)
     live = Console(width=300, file=io.StringIO(), highlight=False)
-    live.print(picture(look, HOSTILE))
+    live.print(picture(sample, HOSTILE))
     texts = [
         _printed(monkeypatch, show.one_round, STATE, as_json=False),
         _printed(monkeypatch, show.many_rounds, {"rounds": [STATE]}, as_json=False),
@@ -94,7 +94,7 @@ def test_a_hostile_title_is_shown_and_not_obeyed(monkeypatch: pytest.MonkeyPatch
     for text in texts:
         assert SEEN in text
         assert not _obeyed(text), text
-    assert not _obeyed(_line(Look({**STATE, "status": HOSTILE}, 0, 0.0, {HOSTILE: 1}, {}, None, None)))
+    assert not _obeyed(_line(RoundSample({**STATE, "status": HOSTILE}, 0, 0.0, {HOSTILE: 1}, {}, None, None)))
     as_json = _printed(monkeypatch, show.one_round, STATE, as_json=True)
     assert not _obeyed(as_json)
     assert json.loads(as_json) == STATE
@@ -108,10 +108,10 @@ def test_a_status_of_a_strange_console_is_no_markup(monkeypatch: pytest.MonkeyPa
     assert not _obeyed(text)
 
 
-def test_what_is_said_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_progress_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Also where it carries the last words of a server, or a path that is no text."""
-    say(f"valkey ended: {HOSTILE}")
-    say("files in /tmp/\udcff")
+    print_progress(f"valkey ended: {HOSTILE}")
+    print_progress("files in /tmp/\udcff")
     assert capsys.readouterr().out == f"valkey ended: {SEEN}\nfiles in /tmp/\\udcff\n"
 
 
@@ -121,7 +121,7 @@ def test_an_error_that_quotes_a_console_is_one_line(monkeypatch: pytest.MonkeyPa
     async def refused(*_: Any) -> None:
         raise CommandError(HOSTILE)
 
-    monkeypatch.setattr("claimd.cli.console_client.Console.round", refused)
+    monkeypatch.setattr("claimd.cli.console_client.ConsoleClient.round", refused)
     result = CliRunner().invoke(app, ["round", "show", "r", "--admin-token", "t", "--data-dir", str(tmp_path)])
     assert result.exit_code == 1
     assert result.stderr == f"claimd: {SEEN}\n"

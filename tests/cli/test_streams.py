@@ -185,7 +185,7 @@ def test_what_is_typed_is_utf8_in_any_locale(up: Up, tmp_path: Path) -> None:
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
-def test_output_that_cannot_be_written_is_said_in_a_line(up: Up, redirection: str, arguments: list[str]) -> None:
+def test_output_that_cannot_be_written_is_reported_in_a_line(up: Up, redirection: str, arguments: list[str]) -> None:
     """Exit code 1, whatever the command; not 0 with nothing written, and no traceback."""
     if "export" in arguments:
         claimed_round(up)
@@ -335,7 +335,7 @@ def test_up_refuses_a_data_directory_whose_name_is_no_text(tmp_path: Path) -> No
         assert not up.data_dir.exists()
 
 
-def test_up_says_that_its_data_directory_is_new(tmp_path: Path) -> None:
+def test_up_reports_that_its_data_directory_is_new(tmp_path: Path) -> None:
     """Which one, as `.claimd` follows the working directory; at the next start it is not."""
     for expected in (1, 0):
         process: Any = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What the command line says without a console: help, versions, times, pace, and exports that broke off."""
+"""The command line without a console: help, versions, times, rates, and exports that broke off."""
 
 import io
 import json
@@ -20,8 +20,7 @@ from claimd.cli.arguments.documents import read_document
 from claimd.cli.arguments.moments import parse_moment
 from claimd.cli.commands.watch import picture
 from claimd.cli.errors import WrongUsage
-from claimd.cli.rate import Pace
-from claimd.cli.round_watcher import Look
+from claimd.cli.round_watcher import Rate, RoundSample
 
 ROUND_COMMANDS = [["round", verb] for verb in ("create", "list", "show", "edit", "pause", "resume", "close")]
 DATA_COMMANDS = [*ROUND_COMMANDS, ["audit"], ["export"], ["watch"], ["doctor"]]
@@ -145,9 +144,11 @@ def test_a_document_that_cannot_be_is_named(content: bytes | None, wrong: str, t
 def test_the_live_picture_cuts_no_number(width: int) -> None:
     """Long ones are folded where the terminal is narrower."""
     state = STATE | {"id": "a" * 64, "total": 2**31, "remaining": 2**31 - 1_234_567, "issued": 1_234_567}
-    look = Look(state, 1000, 50.0, {"granted": 1_234_567, "round_not_found": 98_765_432}, {"granted": 50.0}, 15.0, None)
+    sample = RoundSample(
+        state, 1000, 50.0, {"granted": 1_234_567, "round_not_found": 98_765_432}, {"granted": 50.0}, 15.0, None
+    )
     terminal = Console(width=width, file=io.StringIO())
-    terminal.print(picture(look))
+    terminal.print(picture(sample))
     text = terminal.file.getvalue()  # type: ignore[attr-defined]
     joined = "".join(line.rstrip() for line in text.splitlines())
     for whole in ("a" * 64, "1,234,567", "98,765,432", "2,146,249,081"):
@@ -155,7 +156,7 @@ def test_the_live_picture_cuts_no_number(width: int) -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"rounds": [{}]}, {"rounds": {}, "server_time": "x"}, "text", None])
-def test_an_answer_of_another_program_is_said_to_be_one(answer: Any) -> None:
+def test_an_answer_of_another_program_is_reported_as_such(answer: Any) -> None:
     """In a line, whatever is missing."""
     body = json.dumps(answer).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -168,15 +169,15 @@ def test_an_answer_of_another_program_is_said_to_be_one(answer: Any) -> None:
 
 def test_pace_is_of_the_last_seconds() -> None:
     """Old readings do not count, a clock that stands still neither."""
-    pace = Pace()
-    assert pace.per_second() == 0
-    pace.add(0, 0)
-    pace.add(1_000, 500)
-    pace.add(1_000, 900)
-    assert pace.per_second() == 500
+    rate = Rate()
+    assert rate.per_second() == 0
+    rate.add(0, 0)
+    rate.add(1_000, 500)
+    rate.add(1_000, 900)
+    assert rate.per_second() == 500
     for at_ms in range(2_000, 12_000, 1_000):
-        pace.add(at_ms, 500)
-    assert pace.per_second() == 0
+        rate.add(at_ms, 500)
+    assert rate.per_second() == 0
 
 
 STATE = {"id": "r", "title": "A [round]", "status": "open", "total": 1000, "issued": 250, "remaining": 750}
@@ -191,13 +192,13 @@ STATE = {"id": "r", "title": "A [round]", "status": "open", "total": 1000, "issu
         ({"status": "paused"}, None, "paused"),
     ],
 )
-def test_the_live_picture_says_when_it_will_be_gone(
+def test_the_live_picture_shows_when_it_will_be_gone(
     changed: dict[str, Any], sold_out_at_ms: int | None, outlook: str
 ) -> None:
     """On a line of its own, under the bar; a title is never taken for markup."""
-    look = Look(STATE | changed, 1000, 50.0, {"granted": 250}, {"granted": 50.0}, 15.0, sold_out_at_ms)
+    sample = RoundSample(STATE | changed, 1000, 50.0, {"granted": 250}, {"granted": 50.0}, 15.0, sold_out_at_ms)
     terminal = Console(width=80, file=io.StringIO())
-    terminal.print(picture(look, "no console"))
+    terminal.print(picture(sample, "no console"))
     lines = terminal.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert "A [round]" in lines[0]
     assert lines[3].strip() == outlook

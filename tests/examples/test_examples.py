@@ -51,7 +51,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 def gateway(up: Up) -> str:
     """The public address."""
-    address = up.record()["gateway"]
+    address = up.process_file()["gateway"]
     return f"http://{address['host']}:{address['port']}"
 
 

@@ -27,15 +27,15 @@ MUTANTS = (
     Mutant(
         "clients write lines of the log",
         "claimd/cli/terminal/logs.py",
-        "line = legible(super().formatMessage(record))",
+        "line = printable(super().formatMessage(record))",
         "line = super().formatMessage(record)",
         "tests/up/test_logs.py",
     ),
     Mutant(
         "tracebacks that look like a log",
         "claimd/cli/terminal/logs.py",
-        "[line, *(_BAR + legible(part) for part in traceback)]",
-        "[line, *map(legible, traceback)]",
+        "[line, *(_BAR + printable(part) for part in traceback)]",
+        "[line, *map(printable, traceback)]",
         "tests/up/test_logs.py",
     ),
     Mutant(

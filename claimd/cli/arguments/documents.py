@@ -12,7 +12,7 @@ _MAX_FILE_BYTES = 64 * 1024
 
 
 def read_document(flag: str, text: str) -> dict[str, Any]:
-    """The object. Raises WrongUsage that names the flag, and says what is wrong with the text or the file."""
+    """The object in `text`. Raises WrongUsage with the flag and the fault of the text or the file."""
     try:
         document = parse_json(_content(text[1:]) if text.startswith("@") else as_utf8(text))
     except OSError as error:

@@ -70,7 +70,7 @@ IdleSeconds = Annotated[
     float | None, _option("--idle-seconds", "How long a connection may ask nothing.", f"default {IDLE_SECONDS:g}")
 ]
 
-# What a command says that asks a console, rather than being one.
+# For commands that ask a console, rather than being one.
 AskDataDir = Annotated[
     Path | None,
     _option("--data-dir", "The directory of the `claimd up` to ask: its address and token.", "default .claimd"),
@@ -92,7 +92,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 IfVersion = Annotated[
     int | None,
     typer.Option(
-        "--if-version", min=1, help="Only while the round has this version, as `round show` says.", show_default=False
+        "--if-version",
+        min=1,
+        help="Only while the round has this version (`round show`).",
+        show_default=False,
     ),
 ]
 

@@ -11,7 +11,7 @@ from rich.console import Console as Terminal
 from claimd.audit.archive_file import audit_archive
 from claimd.cli.arguments.archive_file import or_archive
 from claimd.cli.arguments.options import Json
-from claimd.cli.console_client import Console
+from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.terminal import show
 
@@ -23,8 +23,8 @@ def register(app: typer.Typer) -> None:
     )
 
 
-async def _audit(console: Console, round_id: RoundId, as_json: Json = False) -> None:
-    """Recount a round: never more claims than packs, nobody twice, no gap, and a log that agrees.
+async def _audit(console: ConsoleClient, round_id: RoundId, as_json: Json = False) -> None:
+    """Recount a round: never more claims than packs, no person twice, no gap, and a log that agrees.
 
     Exit code 0: every promise was kept; 1: not, or it could not be asked. It may run while the round is open.
     The path of an archive, in the place of the id, needs no server.

@@ -7,7 +7,7 @@ import typer
 
 from claimd.cli.arguments import options
 from claimd.cli.errors import CommandError
-from claimd.cli.terminal.printable import legible
+from claimd.cli.terminal.printable import printable
 from claimd.cli.terminal.show import as_json_text
 from claimd.doctor.examine import examine
 from claimd.doctor.findings import Level, Report
@@ -76,5 +76,5 @@ def _document(report: Report) -> dict[str, Any]:
 def _show(report: Report) -> None:
     for item in report.findings:
         level = typer.style(f"{item.level:<8}", fg=_COLOURS[item.level])
-        typer.echo(f"{level} {item.check:<9} {legible(item.sentence)}")
+        typer.echo(f"{level} {item.check:<9} {printable(item.sentence)}")
     typer.echo(typer.style(_VERDICTS[report.level], bold=True))

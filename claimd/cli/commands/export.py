@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from claimd.audit.archive_file import ArchiveFile
 from claimd.audit.export import export_lines
 from claimd.cli.arguments.archive_file import or_archive
-from claimd.cli.console_client import Console
+from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import CommandError
-from claimd.cli.terminal.printable import legible
+from claimd.cli.terminal.printable import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 async def _export(
-    console: Console,
+    console: ConsoleClient,
     round_id: RoundId,
     output: Annotated[
         Path | None,
@@ -58,7 +58,7 @@ async def _export(
             lines += piece.count(b"\n")
             advance(lines)
     if output is not None:
-        typer.echo(legible(f"{lines:,} claims in {output}"), err=True)
+        typer.echo(printable(f"{lines:,} claims in {output}"), err=True)
 
 
 def _export_file(path: Path, *, output: Path | None = None, **_: Any) -> None:
@@ -78,7 +78,7 @@ def _export_file(path: Path, *, output: Path | None = None, **_: Any) -> None:
 
     lines = asyncio.run(export())
     if output is not None:
-        typer.echo(legible(f"{lines:,} claims in {output}"), err=True)
+        typer.echo(printable(f"{lines:,} claims in {output}"), err=True)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import uvloop
 from claimd.cli.arguments import options
 from claimd.cli.terminal.logs import log_to_stderr
 from claimd.cli.terminal.outlet import write_without_waiting
-from claimd.cli.terminal.progress import say
+from claimd.cli.terminal.progress import print_progress
+from claimd.compose import run_console, run_gateway
 from claimd.doctor.findings import report_findings
 from claimd.doctor.tokens import check_tokens
 from claimd.doctor.variables import check_variables
@@ -59,7 +60,7 @@ def _gateway(
 
     Needs CLAIMD_REDIS_URL and CLAIMD_SECRET. With more than one worker it watches them, and starts again one that dies.
     """
-    from claimd.compose import run_gateway
+    # Here, as children of a supervisor never need them: these imports would lengthen each of their starts.
     from claimd.up.development_key import refuse_development_jwks
     from claimd.up.gateways import supervise_gateways
 
@@ -85,9 +86,9 @@ def _gateway(
     if listen_fd is None:
         asyncio.run(refuse_development_jwks(settings))
         _look_at_the_server(url, settings.durability, installation)
-        report_findings([*check_variables(), *asyncio.run(check_tokens(settings))], say)
+        report_findings([*check_variables(), *asyncio.run(check_tokens(settings))], print_progress)
     if listen_fd is None and settings.workers > 1:
-        asyncio.run(supervise_gateways(settings, say))
+        asyncio.run(supervise_gateways(settings, print_progress))
         return
     listener = _listener(listen_fd, settings.host, settings.port, "port")
     name = worker or worker_name(listener.getsockname()[1], 0)
@@ -111,8 +112,6 @@ def _console(
 
     Needs CLAIMD_REDIS_URL and CLAIMD_ADMIN_TOKEN. Keep it off the public network.
     """
-    from claimd.compose import run_console
-
     write_without_waiting()
     settings = Settings.read(
         data_dir=data_dir,
@@ -129,7 +128,7 @@ def _console(
     if listen_fd is None:
         # The console needs no secret; where it was given one, a wrong one is the sign of a slip.
         _look_at_the_server(url, settings.durability, installation_of(settings) if settings.secret else None)
-        report_findings(check_variables(), say)
+        report_findings(check_variables(), print_progress)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
     _serve(
         "console", listener, ready_fd, lambda ready: run_console(settings, listener, embedded=embedded, on_ready=ready)
@@ -137,13 +136,13 @@ def _console(
 
 
 def _look_at_the_server(url: str, durability: Durability, installation: Installation | None) -> None:
-    """Say what it keeps. A server that is away is waited for, one that can never do raises StartError."""
-    # Children of a supervisor never need it.
+    """Print the findings about the server. Raises StartError for one that can never be used, not for one away."""
+    # Here for the same reason as in `_gateway`.
     from claimd.doctor.examine import examine
 
     report = asyncio.run(examine(url, durability, installation=installation, compares_secret=installation is not None))
     report.raise_for_blockers(wait=True)
-    report_findings(report.findings, say)
+    report_findings(report.findings, print_progress)
 
 
 def _listener(listen_fd: int | None, host: str, port: int, setting: str) -> socket.socket:
@@ -160,13 +159,13 @@ def _serve(
 ) -> None:
     few_files = few_files_warning(raise_open_files())
     if few_files and ready_fd is None:
-        say(few_files)
+        print_progress(few_files)
     log_to_stderr(role)
     address = listener.getsockname()
 
     def on_ready() -> None:
         if ready_fd is None:
-            say(f"{role} ready on {url_of(address[0], address[1])}")
+            print_progress(f"{role} ready on {url_of(address[0], address[1])}")
         else:
             write_heartbeats(ready_fd)
 

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from claimd.cli.arguments.options import IfVersion, Json, Yes
-from claimd.cli.console_client import Console
+from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.terminal import show
 from claimd.cli.terminal.confirm import confirm
-from claimd.cli.terminal.printable import legible
+from claimd.cli.terminal.printable import printable
 
 _REWRITES = {
     "started": "the server rewrites its file now, so that a restart reads only what is left",
@@ -28,7 +28,7 @@ def register(group: typer.Typer) -> None:
 
 
 async def _archive(
-    console: Console,
+    console: ConsoleClient,
     round_id: RoundId,
     reason: Annotated[str, typer.Option("--reason", help="Why, in at most 1,000 characters; the server keeps it.")],
     yes: Yes = False,
@@ -48,8 +48,8 @@ async def _archive(
         return
     if sys.stdout.isatty():
         typer.echo(f"{round_id} is archived: {archived['issued']:,} claims of {archived['total']:,} packs")
-        typer.echo(legible(f"file    {archived['file']}"))
-        typer.echo(legible(f"sha256  {archived['sha256']}"))
+        typer.echo(printable(f"file    {archived['file']}"))
+        typer.echo(printable(f"sha256  {archived['sha256']}"))
     else:
         for name in ("id", "issued", "total", "file", "sha256"):
             show.print_fields(name, archived.get(name))

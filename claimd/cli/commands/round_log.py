@@ -6,7 +6,7 @@ import sys
 import typer
 
 from claimd.cli.arguments.options import Json
-from claimd.cli.console_client import Console
+from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.terminal import show
 
@@ -16,7 +16,7 @@ def register(group: typer.Typer) -> None:
     group.command("log", epilog="Example: [bold]claimd round log r5 --json[/]")(console_command(_log))
 
 
-async def _log(console: Console, round_id: RoundId, as_json: Json = False) -> None:
+async def _log(console: ConsoleClient, round_id: RoundId, as_json: Json = False) -> None:
     """Show every creation and edit of a round, the first one first.
 
     With --json one object a line, as the console has it. In a pipe: a line for each edit, with tabs between time,

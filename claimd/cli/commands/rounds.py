@@ -9,13 +9,13 @@ from claimd.cli.arguments.documents import read_document
 from claimd.cli.arguments.options import IfVersion, Json, Reason, Yes
 from claimd.cli.arguments.totals import parse_total
 from claimd.cli.commands import round_archive, round_log, round_removal
-from claimd.cli.console_client import Console
+from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import WrongUsage
 from claimd.cli.terminal import show
 from claimd.cli.terminal.confirm import confirm
-from claimd.cli.terminal.notes import say_open_at_once, say_what_follows
-from claimd.cli.terminal.printable import legible
+from claimd.cli.terminal.notes import note_what_follows, warn_open_at_once
+from claimd.cli.terminal.printable import printable
 from claimd.domain.rounds import Status
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
@@ -71,7 +71,7 @@ def register(app: typer.Typer) -> None:
 
 
 async def _create(
-    console: Console,
+    console: ConsoleClient,
     round_id: RoundId,
     title: Annotated[str, typer.Option("--title", help="What people read, in at most 200 characters.")],
     total: Annotated[int, typer.Option("--total", min=0, max=2**31, help="Packs to give away.")],
@@ -99,11 +99,11 @@ async def _create(
     }
     state = await console.create(body)
     show.one_round(state, as_json=as_json)
-    say_open_at_once(state)
+    warn_open_at_once(state)
 
 
 async def _list(
-    console: Console,
+    console: ConsoleClient,
     status: Annotated[Status | None, typer.Option("--status", help="Only those of this status.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
     as_json: Json = False,
@@ -118,7 +118,7 @@ async def _list(
     show.many_rounds(answer, as_json=as_json)
 
 
-async def _show(console: Console, round_id: RoundId, as_json: Json = False) -> None:
+async def _show(console: ConsoleClient, round_id: RoundId, as_json: Json = False) -> None:
     """Show one round.
 
     In a pipe: a line for each field, its name and its value with a tab between them.
@@ -127,7 +127,7 @@ async def _show(console: Console, round_id: RoundId, as_json: Json = False) -> N
 
 
 async def _edit(
-    console: Console,
+    console: ConsoleClient,
     round_id: RoundId,
     reason: Reason,
     title: Annotated[str | None, typer.Option("--title", help="What people read, in at most 200 characters.")] = None,
@@ -157,7 +157,7 @@ async def _edit(
     _done(await console.edit(round_id, {**given, "reason": reason}, if_version), as_json=as_json)
 
 
-async def _window(console: Console, round_id: str, opens_at: str | None, closes_at: str | None) -> dict[str, str]:
+async def _window(console: ConsoleClient, round_id: str, opens_at: str | None, closes_at: str | None) -> dict[str, str]:
     """The instants that were given, by the server's clock and the opening that will hold."""
     if opens_at is None and closes_at is None:
         return {}
@@ -174,25 +174,25 @@ async def _window(console: Console, round_id: str, opens_at: str | None, closes_
 
 def _done(state: dict[str, Any], *, as_json: bool) -> None:
     show.one_round(state, as_json=as_json)
-    say_what_follows(state)
+    note_what_follows(state)
 
 
 async def _pause(
-    console: Console, round_id: RoundId, reason: Reason, if_version: IfVersion = None, as_json: Json = False
+    console: ConsoleClient, round_id: RoundId, reason: Reason, if_version: IfVersion = None, as_json: Json = False
 ) -> None:
     """Pause a round: claims are refused until it is resumed; a claim that is held is still answered."""
-    _done(await console.order(round_id, "pause", reason, if_version), as_json=as_json)
+    _done(await console.command_round(round_id, action="pause", reason=reason, if_version=if_version), as_json=as_json)
 
 
 async def _resume(
-    console: Console, round_id: RoundId, reason: Reason, if_version: IfVersion = None, as_json: Json = False
+    console: ConsoleClient, round_id: RoundId, reason: Reason, if_version: IfVersion = None, as_json: Json = False
 ) -> None:
     """Resume a paused round."""
-    _done(await console.order(round_id, "resume", reason, if_version), as_json=as_json)
+    _done(await console.command_round(round_id, action="resume", reason=reason, if_version=if_version), as_json=as_json)
 
 
 async def _close(
-    console: Console,
+    console: ConsoleClient,
     round_id: RoundId,
     reason: Reason,
     yes: Yes = False,
@@ -202,13 +202,15 @@ async def _close(
     """Close a round, for good: there is no opening it again."""
     if not yes:
         state = await console.round(round_id)
-        confirm(f"Close {round_id} ({legible(state['status'])}, {state['remaining']:,} left) for good?")
+        confirm(f"Close {round_id} ({printable(state['status'])}, {state['remaining']:,} left) for good?")
         # What was read is what was agreed to.
         if_version = if_version or state.get("version")
-    show.one_round(await console.order(round_id, "close", reason, if_version), as_json=as_json)
+    show.one_round(
+        await console.command_round(round_id, action="close", reason=reason, if_version=if_version), as_json=as_json
+    )
 
 
-async def _server_now_ms(console: Console) -> int:
+async def _server_now_ms(console: ConsoleClient) -> int:
     return from_rfc3339(await console.server_time())
 
 

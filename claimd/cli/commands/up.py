@@ -7,8 +7,9 @@ import typer
 
 from claimd.cli.arguments import options
 from claimd.cli.terminal.outlet import write_without_waiting
-from claimd.cli.terminal.progress import say
+from claimd.cli.terminal.progress import print_progress
 from claimd.settings import Settings
+from claimd.up.run import up
 
 
 def register(app: typer.Typer) -> None:
@@ -57,8 +58,6 @@ def _up(
     repeated SIGTERMs change nothing, a second Ctrl-C after a second or more does not wait. What was granted is still
     there at the next start.
     """
-    from claimd.up.run import up
-
     write_without_waiting()
     settings = Settings.read(
         data_dir=data_dir,
@@ -80,4 +79,4 @@ def _up(
         admin_token_file=admin_token_file,
         idle_seconds=idle_seconds,
     )
-    asyncio.run(up(settings, say, accept_lost_claims=accept_lost_claims, dev_tokens=dev_tokens))
+    asyncio.run(up(settings, print_progress, accept_lost_claims=accept_lost_claims, dev_tokens=dev_tokens))

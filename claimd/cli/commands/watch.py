@@ -14,12 +14,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from claimd.cli.console_client import Console
+from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
 from claimd.cli.errors import CommandError
-from claimd.cli.round_watcher import Look, Watched
-from claimd.cli.terminal.printable import legible
-from claimd.cli.terminal.show import is_paused_beforehand, print_line, shown, status_text
+from claimd.cli.round_watcher import RoundSample, RoundWatcher
+from claimd.cli.terminal.printable import printable
+from claimd.cli.terminal.show import escaped, is_paused_beforehand, print_line, status_text
 from claimd.domain.times import from_rfc3339, to_rfc3339
 
 _ENDLESS = 10_000
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 async def _watch(
-    console: Console,
+    console: ConsoleClient,
     round_id: RoundId,
     interval_seconds: Annotated[
         float,
@@ -39,110 +39,110 @@ async def _watch(
             "--interval", min=0.1, max=3600, metavar="SECONDS", help="Seconds between two looks, 0.1 to 3600."
         ),
     ] = 0.5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line and look.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line and sample.")] = False,
 ) -> None:
     """Watch a round run down: what is left, how fast it goes, what becomes of claims, when it will be gone.
 
     Until Ctrl-C. A console that goes away is waited for.
     """
-    watched = Watched(console, round_id)
+    watcher = RoundWatcher(console, round_id)
     # The first look may fail for good: a wrong id, no console. After it, only for a while.
-    look = await watched.look()
+    sample = await watcher.sample()
     if as_json or not sys.stdout.isatty():
-        await _lines(watched, look, interval_seconds, as_json)
+        await _lines(watcher, sample, interval_seconds, as_json)
         return
     terminal = Terminal(highlight=False)
-    with Live(picture(look), console=terminal, auto_refresh=False) as live:
+    with Live(picture(sample), console=terminal, auto_refresh=False) as live:
         while True:
             await asyncio.sleep(interval_seconds)
             trouble = ""
             try:
-                look = await watched.look()
+                sample = await watcher.sample()
             except CommandError as error:
                 trouble = str(error)
-            live.update(picture(look, trouble), refresh=True)
+            live.update(picture(sample, trouble), refresh=True)
 
 
-async def _lines(watched: Watched, look: Look, interval_seconds: float, as_json: bool) -> None:
+async def _lines(watcher: RoundWatcher, sample: RoundSample, interval_seconds: float, as_json: bool) -> None:
     while True:
-        print_line(json.dumps(look.as_document()) if as_json else _line(look))
+        print_line(json.dumps(sample.as_document()) if as_json else _line(sample))
         await asyncio.sleep(interval_seconds)
         try:
-            look = await watched.look()
+            sample = await watcher.sample()
         except CommandError as error:
-            typer.echo(legible(f"claimd: {error}"), err=True)
+            typer.echo(printable(f"claimd: {error}"), err=True)
 
 
-def picture(look: Look, trouble: str = "") -> RenderableType:
+def picture(sample: RoundSample, trouble: str = "") -> RenderableType:
     """What a person sees on a terminal; `trouble` is why it is not fresh."""
-    state = look.state
-    head = f"[bold]{shown(state['id'])}[/]  {shown(state['title'])}  {status_text(state['status'])}"
+    state = sample.state
+    head = f"[bold]{escaped(state['id'])}[/]  {escaped(state['title'])}  {status_text(state['status'])}"
     share = state["remaining"] / state["total"] if state["total"] else 0.0
     numbers = f"[bold]{state['remaining']:,}[/] left of {state['total']:,}  ({share:.1%})"
     # In a cell, because a bar by itself ends without a new line and swallows the one that follows.
     bar = Table.grid(expand=True)
     bar.add_row(ProgressBar(total=max(1, state["total"]), completed=state["remaining"]))
-    parts: list[RenderableType] = [Text.from_markup(head), Text.from_markup(numbers), bar, Text(_outlook(look))]
-    if look.outcomes:
-        parts += [Text(), _Outcomes(look)]
+    parts: list[RenderableType] = [Text.from_markup(head), Text.from_markup(numbers), bar, Text(_outlook(sample))]
+    if sample.outcomes:
+        parts += [Text(), _Outcomes(sample)]
     if trouble:
-        parts += [Text(), Text(legible(f"not fresh: {trouble}"), style="yellow")]
+        parts += [Text(), Text(printable(f"not fresh: {trouble}"), style="yellow")]
     return Group(*parts)
 
 
 class _Outcomes:
     """A table of outcomes; a line for each where the terminal is too narrow, as rich would cut the numbers."""
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
+    def __init__(self, sample: RoundSample) -> None:
+        self._sample = sample
 
     def __rich_console__(self, console: Terminal, options: ConsoleOptions) -> RenderResult:
         """What rich prints at that width."""
-        table = _outcomes(self._look)
+        table = _outcomes(self._sample)
         if console.measure(table, options=options.update(width=_ENDLESS)).maximum <= options.max_width:
             yield table
             return
-        for outcome, count, rate in _outcome_rows(self._look):
+        for outcome, count, rate in _outcome_rows(self._sample):
             yield Text(f"{outcome} {count}, {rate}/s", overflow="fold")
 
 
-def _outcome_rows(look: Look) -> list[tuple[str, str, str]]:
-    counts = sorted(look.outcomes.items(), key=lambda item: -item[1])
-    return [(legible(name.replace("_", " ")), f"{n:,}", f"{look.rates.get(name, 0.0):,.0f}") for name, n in counts]
+def _outcome_rows(sample: RoundSample) -> list[tuple[str, str, str]]:
+    counts = sorted(sample.outcomes.items(), key=lambda item: -item[1])
+    return [(printable(name.replace("_", " ")), f"{n:,}", f"{sample.rates.get(name, 0.0):,.0f}") for name, n in counts]
 
 
-def _outcomes(look: Look) -> Table:
+def _outcomes(sample: RoundSample) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("outcome", min_width=16)
     table.add_column("claims", justify="right", min_width=12)
     table.add_column("per second", justify="right", min_width=10)
-    for outcome, count, rate in _outcome_rows(look):
+    for outcome, count, rate in _outcome_rows(sample):
         table.add_row(escape(outcome), count, rate)
     return table
 
 
-def _outlook(look: Look) -> str:
+def _outlook(sample: RoundSample) -> str:
     """How fast, and until when."""
-    status = look.state["status"]
-    if look.sold_out_at_ms is not None:
-        return f"sold out at {to_rfc3339(look.sold_out_at_ms)}"
+    status = sample.state["status"]
+    if sample.sold_out_at_ms is not None:
+        return f"sold out at {to_rfc3339(sample.sold_out_at_ms)}"
     if status == "scheduled":
-        paused = ", paused: no claim is granted until it is resumed" if is_paused_beforehand(look.state) else ""
-        return f"opens in {_duration((from_rfc3339(look.state['opens_at']) - look.now_ms) / 1000)}{paused}"
+        paused = ", paused: no claim is granted until it is resumed" if is_paused_beforehand(sample.state) else ""
+        return f"opens in {_duration((from_rfc3339(sample.state['opens_at']) - sample.now_ms) / 1000)}{paused}"
     if status != "open":
-        return legible(str(status).replace("_", " "))
-    speed = f"{look.grants_per_second:,.0f} grants a second"
-    if look.seconds_to_sell_out is None:
+        return printable(str(status).replace("_", " "))
+    speed = f"{sample.grants_per_second:,.0f} grants a second"
+    if sample.seconds_to_sell_out is None:
         return speed
-    return f"{speed}, sold out in about {_duration(look.seconds_to_sell_out)}"
+    return f"{speed}, sold out in about {_duration(sample.seconds_to_sell_out)}"
 
 
-def _line(look: Look) -> str:
-    state = look.state
-    counts = "  ".join(f"{outcome} {count}" for outcome, count in sorted(look.outcomes.items()))
+def _line(sample: RoundSample) -> str:
+    state = sample.state
+    counts = "  ".join(f"{outcome} {count}" for outcome, count in sorted(sample.outcomes.items()))
     left = f"{state['remaining']} left of {state['total']}"
-    line = f"{to_rfc3339(look.now_ms)}  {state['id']} {state['status']}  {left}  {_outlook(look)}  {counts}"
-    return legible(line.rstrip())
+    line = f"{to_rfc3339(sample.now_ms)}  {state['id']} {state['status']}  {left}  {_outlook(sample)}  {counts}"
+    return printable(line.rstrip())
 
 
 def _duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from claimd.cli.terminal.printable import legible
+from claimd.cli.terminal.printable import printable
 
 _BAR = "    | "
 # A path alone may have 8 KiB.
@@ -29,13 +29,13 @@ class OneLineEach(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
         """The line, without its traceback."""
-        line = legible(super().formatMessage(record))
+        line = printable(super().formatMessage(record))
         return line if len(line) <= _MAX_CHARACTERS else f"{line[:_MAX_CHARACTERS]}…"
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, and its traceback behind the bar."""
         line, *traceback = super().format(record).split("\n")
-        return "\n".join([line, *(_BAR + legible(part) for part in traceback)])
+        return "\n".join([line, *(_BAR + printable(part) for part in traceback)])
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ def _tick_on(handler: CountingHandler) -> None:
 def _kind_of(record: logging.LogRecord) -> _Kind:
     """What records have in common that differ only in what was filled in: paths, numbers, addresses.
 
-    Errors that are filled in are not only that: each says something else of what is wrong.
+    Errors that are filled in count as part of the kind, as each of them has another cause.
     """
     text = record.msg if record.args and record.msg != "%s" else record.getMessage()
     filled_in = record.args if isinstance(record.args, tuple) else ()

@@ -1,15 +1,15 @@
-"""What follows from the state of a round and is easily overlooked: said on stderr, beside what a command prints."""
+"""Notes on stderr, beside the output of a command: consequences of a round's state that are easily overlooked."""
 
 import time
 from typing import Any
 
 import typer
 
-from claimd.cli.terminal.printable import legible
+from claimd.cli.terminal.printable import printable
 from claimd.domain.times import from_rfc3339
 
 
-def say_what_follows(state: dict[str, Any]) -> None:
+def note_what_follows(state: dict[str, Any]) -> None:
     """After a change: a line where the round will not do what its status, or the command, may lead to expect."""
     round_id = state["id"]
     if state["status"] == "scheduled" and state["paused"]:
@@ -22,7 +22,7 @@ def say_what_follows(state: dict[str, Any]) -> None:
         _note(f"{round_id} is sold out: a higher total adds packs")
 
 
-def say_open_at_once(state: dict[str, Any]) -> None:
+def warn_open_at_once(state: dict[str, Any]) -> None:
     """After a creation: a warning where people can claim already."""
     if state["status"] == "open":
         _note(
@@ -32,4 +32,4 @@ def say_open_at_once(state: dict[str, Any]) -> None:
 
 
 def _note(sentence: str) -> None:
-    typer.echo(legible(sentence), err=True)
+    typer.echo(printable(sentence), err=True)

@@ -18,7 +18,7 @@ from contextlib import suppress
 _MAX_WAITING_BYTES = 256 * 1024
 # At the end: enough for a reader that reads; a reader that does not must not hold up the end.
 _LAST_WORDS_SECONDS = 0.5
-# Text without an end of line is written all the same when it gets this long.
+# Text without an end of line is written nevertheless when it gets this long.
 _MAX_PART_CHARACTERS = 65_536
 
 
@@ -58,7 +58,7 @@ class Outlet:
         self._changed.notify_all()
 
     def _note_missing(self, fd: int) -> None:
-        """Say how many lines are missing, at their place: behind what was put before, in front of what comes now."""
+        """Put a note with the number of missing lines at their place: after earlier lines, before the next one."""
         # Not before half of the room is free: else one line in many gets through, each with a note of its own.
         if fd in self._missing and self._waiting_bytes <= self._max_bytes // 2:
             count = self._missing.pop(fd)

@@ -10,11 +10,11 @@ import re
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def legible(text: str) -> str:
+def printable(text: str) -> str:
     r"""One line that shows itself: `\n` and `\x1b` as here, with a backslash."""
     return _NOT_TEXT.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def legible_json(text: str) -> str:
+def printable_json(text: str) -> str:
     """The same for JSON, whose lines and meaning stay what they are."""
     return _NOT_TEXT.sub(lambda found: found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1], text)

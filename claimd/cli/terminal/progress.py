@@ -1,16 +1,16 @@
-"""Lines that tell what a long-running command is doing."""
+"""The progress of a long-running command, one line for each step."""
 
 import sys
 from contextlib import suppress
 
-from claimd.cli.terminal.printable import legible
+from claimd.cli.terminal.printable import printable
 from claimd.cli.terminal.streams import OutputError
 
 
-def say(line: str) -> None:
-    """Print at once: whoever reads us through a pipe waits for "ready". A reader who has left stops nothing.
+def print_progress(line: str) -> None:
+    """Print a line at once, as a reader of a pipe waits for "ready". A reader that has left does not stop the command.
 
-    Some lines carry another's words: a path, or the last that a server had to say.
+    Control characters are escaped: a line may quote a path, or the last line of a server's log.
     """
     with suppress(OSError, OutputError):
-        print(legible(line), flush=True, file=sys.stdout)
+        print(printable(line), flush=True, file=sys.stdout)

@@ -1,4 +1,4 @@
-"""What the console says: on a terminal laid out for its width, in a pipe as plain columns, or as JSON.
+"""The console's answers: on a terminal laid out for its width, in a pipe as plain columns, or as JSON.
 
 Ids and numbers are whole at any width. In a pipe tabs separate the fields, numbers and statuses are those of the API,
 and nothing depends on COLUMNS or on the terminal.
@@ -10,11 +10,11 @@ from shutil import get_terminal_size
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console as Terminal
 from rich.markup import escape
 from rich.table import Table
 
-from claimd.cli.terminal.printable import legible, legible_json
+from claimd.cli.terminal.printable import printable, printable_json
 from claimd.cli.terminal.streams import is_utf8
 
 STATUS_STYLES = {"scheduled": "cyan", "open": "bold green", "paused": "yellow", "sold_out": "bold", "closed": "dim"}
@@ -28,7 +28,7 @@ _GAP = 2
 def as_json_text(document: Any) -> None:
     """Print a document as JSON."""
     # Not left to the stream: it escapes as Python does, which is no JSON beyond 16 bits.
-    print_line(legible_json(json.dumps(document, indent=2, ensure_ascii=not is_utf8(sys.stdout))))
+    print_line(printable_json(json.dumps(document, indent=2, ensure_ascii=not is_utf8(sys.stdout))))
 
 
 def print_line(text: str) -> None:
@@ -38,26 +38,26 @@ def print_line(text: str) -> None:
 
 def json_line(document: Any) -> str:
     """A document as JSON on one line."""
-    return legible_json(json.dumps(document, ensure_ascii=not is_utf8(sys.stdout)))
+    return printable_json(json.dumps(document, ensure_ascii=not is_utf8(sys.stdout)))
 
 
 def print_fields(*fields: Any) -> None:
     """A line for a program: fields with a tab between them, which no field contains."""
-    print_line("\t".join(legible(_field(value)) for value in fields))
+    print_line("\t".join(printable(_field(value)) for value in fields))
 
 
-def shown(text: str) -> str:
-    """Another's words for rich: no markup, and nothing that a terminal obeys."""
-    return escape(legible(text))
+def escaped(text: str) -> str:
+    """`text` for rich, without its markup and with control characters spelled out."""
+    return escape(printable(text))
 
 
 def status_text(status: str) -> str:
     """A status with its colour."""
-    return f"[{STATUS_STYLES.get(status, 'default')}]{shown(status.replace('_', ' '))}[/]"
+    return f"[{STATUS_STYLES.get(status, 'default')}]{escaped(status.replace('_', ' '))}[/]"
 
 
 def is_paused_beforehand(state: dict[str, Any]) -> bool:
-    """Whether a round will be paused when it opens, which its status does not tell before."""
+    """Whether a round will be paused when it opens; until then its status is `scheduled`."""
     return bool(state["status"] == "scheduled" and state.get("paused"))
 
 
@@ -66,7 +66,7 @@ def one_round(state: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         as_json_text(state)
     elif sys.stdout.isatty():
-        _print_lines([f"[dim]{name:<11}[/]  {said}" for name, said in _rows(state)])
+        _print_lines([f"[dim]{name:<11}[/]  {value}" for name, value in _rows(state)])
     else:
         for name, value in state.items():
             print_fields(name, value)
@@ -89,9 +89,9 @@ def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
 
 def edit(entry: dict[str, Any], action: str) -> None:
     """Print an entry of a round's log on a terminal."""
-    head = f"[dim]{shown(entry['at'])}[/]  [bold]{shown(action.replace('_', ' '))}[/]  {shown(entry['who'])}"
-    lines = [f"{head}  [dim]version {entry['version']}[/]", f"  {shown(entry['reason'])}"]
-    changed = [f"  [dim]{shown(name)}[/] {shown(_field(value))}" for name, value in entry["fields"].items()]
+    head = f"[dim]{escaped(entry['at'])}[/]  [bold]{escaped(action.replace('_', ' '))}[/]  {escaped(entry['who'])}"
+    lines = [f"{head}  [dim]version {entry['version']}[/]", f"  {escaped(entry['reason'])}"]
+    changed = [f"  [dim]{escaped(name)}[/] {escaped(_field(value))}" for name, value in entry["fields"].items()]
     _print_lines(lines + changed)
 
 
@@ -106,23 +106,23 @@ def audit(result: dict[str, Any], round_id: str) -> None:
     table = Table.grid(padding=(0, 2))
     for name, meaning in _AUDIT_ROWS.items():
         value = result[name]
-        said = ("yes" if value else "[red]no[/]") if isinstance(value, bool) else f"{value:,}"
-        table.add_row(f"[dim]{name}[/]", said, f"[dim]{meaning}[/]")
+        cells = ("yes" if value else "[red]no[/]") if isinstance(value, bool) else f"{value:,}"
+        table.add_row(f"[dim]{name}[/]", cells, f"[dim]{meaning}[/]")
     table.columns[1].justify = "right"
-    _print_lines([f"[bold {'green' if result['ok'] else 'red'}]{verdict}[/]  {shown(round_id)}: {reason}"])
+    _print_lines([f"[bold {'green' if result['ok'] else 'red'}]{verdict}[/]  {escaped(round_id)}: {reason}"])
     _print_whole(table)
 
 
 def _rows(state: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
-        ("round", f"[bold]{shown(state['id'])}[/]  {shown(state['title'])}"),
+        ("round", f"[bold]{escaped(state['id'])}[/]  {escaped(state['title'])}"),
         ("status", status_text(state["status"]) + (", paused" if is_paused_beforehand(state) else "")),
         ("packs", _packs(state)),
-        ("opens", shown(state["opens_at"])),
-        ("closes", shown(state["closes_at"])),
+        ("opens", escaped(state["opens_at"])),
+        ("closes", escaped(state["closes_at"])),
     ]
     documents = [(name, state[name]) for name in ("pack", "eligibility") if state.get(name)]
-    rows += [(name, shown(json.dumps(document, ensure_ascii=False))) for name, document in documents]
+    rows += [(name, escaped(json.dumps(document, ensure_ascii=False))) for name, document in documents]
     if "version" in state:
         rows.append(("version", str(state["version"])))
     return rows
@@ -138,14 +138,14 @@ def _list_on_terminal(rounds: list[dict[str, Any]], width: int) -> None:
         room = width - _natural_width(_table(rounds, numbers))
         if room < 0:
             continue
-        longest = max(len("title"), *(cell_len(legible(state["title"])) for state in rounds))
+        longest = max(len("title"), *(cell_len(printable(state["title"])) for state in rounds))
         cells = min(room - _GAP, longest)
         _print_whole(_table(rounds, numbers, title_cells=cells if cells >= min(longest, _MIN_TITLE_CELLS) else 0))
         return
     for state in rounds:
-        said = (status_text(state["status"]), _packs(state), f"opens {shown(state['opens_at'])}")
-        _print_lines([f"[bold]{shown(state['id'])}[/]", *(f"  {line}" for line in said)])
-        _terminal(width).print(f"  {shown(state['title'])}", no_wrap=True, overflow="ellipsis")
+        lines = (status_text(state["status"]), _packs(state), f"opens {escaped(state['opens_at'])}")
+        _print_lines([f"[bold]{escaped(state['id'])}[/]", *(f"  {line}" for line in lines)])
+        _terminal(width).print(f"  {escaped(state['title'])}", no_wrap=True, overflow="ellipsis")
 
 
 def _table(rounds: list[dict[str, Any]], numbers: tuple[str, ...], title_cells: int = 0) -> Table:
@@ -159,8 +159,8 @@ def _table(rounds: list[dict[str, Any]], numbers: tuple[str, ...], title_cells: 
         table.add_column("title", width=title_cells, overflow="ellipsis", no_wrap=True)
     for state in rounds:
         counts = [f"{state[name]:,}" for name in numbers]
-        title = [shown(state["title"])] if title_cells else []
-        table.add_row(shown(state["id"]), status_text(state["status"]), *counts, shown(state["opens_at"]), *title)
+        title = [escaped(state["title"])] if title_cells else []
+        table.add_row(escaped(state["id"]), status_text(state["status"]), *counts, escaped(state["opens_at"]), *title)
     return table
 
 
@@ -173,13 +173,13 @@ def _print_whole(table: Table) -> None:
     _terminal(_natural_width(table)).print(table)
 
 
-def _terminal(width: int) -> Console:
+def _terminal(width: int) -> Terminal:
     # Without a height rich takes a width of its own where TERM is `dumb`.
-    return Console(highlight=False, width=width, height=25)
+    return Terminal(highlight=False, width=width, height=25)
 
 
 def _print_lines(lines: list[str]) -> None:
-    terminal = Console(highlight=False, soft_wrap=True)
+    terminal = Terminal(highlight=False, soft_wrap=True)
     for line in lines:
         terminal.print(line)
 
@@ -197,16 +197,16 @@ _AUDIT_ROWS = {
     "serials_contiguous": "serials are 1, 2, 3 … without a gap",
     "oversold": "claims beyond the total",
     "duplicates": "serials or people that appear twice",
-    "log_matches": "the log tells the same story",
+    "log_matches": "the log has the same claims",
 }
 
 
 def _broken(result: dict[str, Any]) -> list[str]:
     checks = {
         "oversold": result["oversold"] > 0,
-        "somebody holds two": result["duplicates"] > 0 or result["identities"] != result["claims"],
+        "a person holds two": result["duplicates"] > 0 or result["identities"] != result["claims"],
         "serials have gaps": not result["serials_contiguous"],
         "the counter does not match the claims": result["issued"] != result["claims"],
-        "the log tells another story": not result["log_matches"],
+        "the log has other claims": not result["log_matches"],
     }
-    return [sentence for sentence, is_broken in checks.items() if is_broken] or ["the console says no"]
+    return [sentence for sentence, is_broken in checks.items() if is_broken] or ["the console found it not ok"]

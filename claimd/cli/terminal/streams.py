@@ -18,7 +18,7 @@ _STDIN, _STDOUT, _STDERR = range(3)
 
 
 class OutputError(Exception):
-    """Standard output cannot be written. The message says why; `exit_code` is what the process ends with."""
+    """Standard output cannot be written; the message has the reason. The process ends with `exit_code`."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"the output cannot be written: {os.strerror(error.errno or 0)}")
@@ -27,7 +27,7 @@ class OutputError(Exception):
 
 
 class _Writer(io.BufferedWriter):
-    """Waits where another program has made the terminal non-blocking. Subclasses say what becomes of an error.
+    """Waits where another program has made the terminal non-blocking. Subclasses handle errors in `_failed`.
 
     The raw stream stays the library's: Ctrl-C within a raw `write` in Python would let the same bytes be written twice.
     """
