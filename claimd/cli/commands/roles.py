@@ -12,7 +12,6 @@ from claimd.cli.arguments import options
 from claimd.cli.terminal.logs import log_to_stderr
 from claimd.cli.terminal.outlet import write_without_waiting
 from claimd.cli.terminal.progress import print_progress
-from claimd.compose import run_console, run_gateway
 from claimd.doctor.findings import report_findings
 from claimd.doctor.tokens import check_tokens
 from claimd.doctor.variables import check_variables
@@ -60,7 +59,8 @@ def _gateway(
 
     Needs CLAIMD_REDIS_URL and CLAIMD_SECRET. With more than one worker it watches them, and starts again one that dies.
     """
-    # Here, as children of a supervisor never need them: these imports would lengthen each of their starts.
+    # Here, as `--help` and errors of usage take half the time without them.
+    from claimd.compose import run_gateway
     from claimd.up.development_key import refuse_development_jwks
     from claimd.up.gateways import supervise_gateways
 
@@ -112,6 +112,9 @@ def _console(
 
     Needs CLAIMD_REDIS_URL and CLAIMD_ADMIN_TOKEN. Keep it off the public network.
     """
+    # Here for the same reason as in `_gateway`.
+    from claimd.compose import run_console
+
     write_without_waiting()
     settings = Settings.read(
         data_dir=data_dir,
@@ -137,7 +140,7 @@ def _console(
 
 def _look_at_the_server(url: str, durability: Durability, installation: Installation | None) -> None:
     """Print the findings about the server. Raises StartError for one that can never be used, not for one away."""
-    # Here for the same reason as in `_gateway`.
+    # Here, as children of a supervisor never need it: it would lengthen each of their starts.
     from claimd.doctor.examine import examine
 
     report = asyncio.run(examine(url, durability, installation=installation, compares_secret=installation is not None))

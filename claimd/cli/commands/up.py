@@ -9,7 +9,6 @@ from claimd.cli.arguments import options
 from claimd.cli.terminal.outlet import write_without_waiting
 from claimd.cli.terminal.progress import print_progress
 from claimd.settings import Settings
-from claimd.up.run import up
 
 
 def register(app: typer.Typer) -> None:
@@ -58,6 +57,9 @@ def _up(
     repeated SIGTERMs change nothing, a second Ctrl-C after a second or more does not wait. What was granted is still
     there at the next start.
     """
+    # Here, as `--help` and errors of usage take half the time without it.
+    from claimd.up.run import up
+
     write_without_waiting()
     settings = Settings.read(
         data_dir=data_dir,
