@@ -81,7 +81,10 @@ def test_an_interrupted_measurement_stops_every_process(tmp_path: Path) -> None:
     try:
         measurement = psutil.Process(process.pid)
         eventually(
-            lambda: any(runs(each, "loadtest.overload.probes") for each in measurement.children(True)), "the probes"
+            lambda: any(runs(each, "loadtest.overload.probes") for each in measurement.children(True)),
+            "the probes",
+            # Two `claimd up` start before, and the capacity is measured.
+            seconds=80,
         )
         descendants = measurement.children(True)
         process.send_signal(signal.SIGINT)
