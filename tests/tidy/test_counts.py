@@ -40,7 +40,8 @@ def _found(pattern: str, name: str) -> str:
 def test_the_number_of_mutants() -> None:
     """docs/testing.md: all of them, and those that the simulation alone must notice."""
     mutants = load_mutants()
-    assert number(_found(r"There are ([\d,]+) mutants", "docs/testing.md")) == len(mutants)
+    # In fifties, as each new mutant would else need an edit of the page.
+    assert number(_found(r"There are more than (\d+) mutants", "docs/testing.md")) == len(mutants) // 50 * 50
     broken = Counter(mutant.file.startswith("claimd/engine/") for mutant in mutants if "simulated" in mutant.name)
     assert number(_found(r"breaks the engine in (\d+) ways", "docs/testing.md")) == broken[True]
     assert number(_found(r"and the model in (\d+)", "docs/testing.md")) == broken[False]
