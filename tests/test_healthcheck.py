@@ -136,7 +136,7 @@ def test_a_running_claimd_is_healthy_until_it_stops(
 def test_another_program_is_named_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
-    """A container that runs no role of claimd is unhealthy, and the output says why."""
+    """A container that runs no role of claimd is unhealthy, and the output names the reason."""
     if command:
         _container(tmp_path, {1: command}, {})
     monkeypatch.setattr(healthcheck, "_PROC", str(tmp_path))
