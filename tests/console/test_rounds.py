@@ -277,7 +277,7 @@ async def test_a_lost_server_is_told_to_operators_too(console: Served, valkey: S
         await problem(answer, 503, "unavailable")
         assert int(answer.headers["Retry-After"]) >= 1
     await good(await console.http.get("/healthz"))
-    valkey.run()
+    valkey.start()
     for method, path, body in routes:
         answer = await console.http.request(method, path, headers=ADMIN, json=body)
         assert answer.status == (201 if path == ROUNDS and method == "POST" else 200), path

@@ -501,7 +501,7 @@ async def test_a_lost_server_is_told_and_found_again(valkey: Server, jwks: Path,
             await problem(answer, 503, "unavailable")
             assert int(answer.headers["Retry-After"]) >= 1
         await good(await gateway.http.get("/healthz"))
-        valkey.run()
+        valkey.start()
         for ask, path, headers in asks:
             await good(await ask(path, headers=headers), 201 if path == PASSES else 200)
         after = await good(await gateway.http.post(CLAIMS, headers=with_pass("ada")), 200)
