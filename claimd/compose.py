@@ -13,7 +13,7 @@ from aiohttp import web
 
 from claimd.console import app as console_app
 from claimd.console import context as console_context
-from claimd.contract.limits import IDLE_SECONDS
+from claimd.contract.limits import IDLE_SECONDS, REQUESTS_PER_WINDOW, WINDOW_SECONDS
 from claimd.embedded.data_dir import ARCHIVE
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
@@ -21,7 +21,7 @@ from claimd.garbage_collection import collect_rarely
 from claimd.gateway import app as gateway_app
 from claimd.gateway.context import Context
 from claimd.gateway.lane.connection import Lane
-from claimd.gateway.rate_limit import REQUESTS_PER_WINDOW, WINDOW_SECONDS, RateLimit
+from claimd.gateway.rate_limit import RateLimit
 from claimd.gateway.refusal_log import RefusalLog
 from claimd.http.server import serve
 from claimd.identity.bearer import BearerTokens, TokenRules

@@ -11,9 +11,11 @@ MAX_REASON_CHARACTERS: Final = 1000
 # To read a page takes the server the time of fifty claims.
 MAX_ROUNDS_PER_PAGE: Final = 100
 
-# Requests of one person to one gateway process: far more than a person taps, far less than a script would send.
-REQUESTS_PER_IDENTITY: Final = 10
-RATE_WINDOW_SECONDS: Final = 1.0
+# Requests of one person to one gateway process.
+# A person who taps a button sends far fewer than ten requests a second, a script in a loop far more. With a window of
+# one second a client that was limited by mistake can retry soon.
+REQUESTS_PER_WINDOW: Final = 10
+WINDOW_SECONDS: Final = 1.0
 
 # A connection without a request, unless `CLAIMD_IDLE_SECONDS` says otherwise.
 IDLE_SECONDS: Final = 75.0

@@ -207,7 +207,8 @@ def _limits() -> Iterator[tuple[str, str, str]]:
     wait = f"429 `{Code.RATE_LIMITED}`, `{ProblemHeader.RETRY_AFTER}`"
     yield "body of a public request, and of `archive`", f"{limits.MAX_BODY_BYTES:,} bytes", f"413 `{Code.TOO_LARGE}`"
     yield "body of another console request", f"{limits.MAX_CONSOLE_BODY_BYTES:,} bytes", f"413 `{Code.TOO_LARGE}`"
-    yield "requests of one person to one gateway process", f"{limits.REQUESTS_PER_IDENTITY} a second", wait
+    rate = f"{limits.REQUESTS_PER_WINDOW} within {limits.WINDOW_SECONDS:g} s"
+    yield "requests of one person to one gateway process", rate, wait
     yield "rounds on a page", f"{limits.MAX_ROUNDS_PER_PAGE}", f"400 `{Code.BAD_REQUEST}`"
     yield "`total`", f"0 to {MAX_TOTAL:,}", f"422 `{Code.INVALID_ROUND}`"
     yield "`title`", f"1 to {MAX_TITLE_CHARACTERS} characters", f"422 `{Code.INVALID_ROUND}`"

@@ -1,12 +1,6 @@
 """How often one identity may ask: a count for each within a fixed window, forgotten as a whole when the window ends."""
 
 from collections.abc import Callable
-from typing import Final
-
-# A person who taps a button sends far fewer than ten requests a second, a script in a loop far more. With a window of
-# one second a client that was limited by mistake can retry soon.
-REQUESTS_PER_WINDOW: Final = 10
-WINDOW_SECONDS: Final = 1.0
 
 
 class RateLimit:

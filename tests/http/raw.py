@@ -61,7 +61,7 @@ class Raw:
                     return None
             head, _, self._unread = self._unread.partition(b"\r\n\r\n")
             line, *fields = head.decode("latin-1").split("\r\n")
-            assert line.startswith("HTTP/1."), f"no answer begins like this: {line!r}"
+            assert line.startswith("HTTP/"), f"no answer begins like this: {line!r}"
             headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
             assert len(headers) == len(fields), f"a header is there twice: {fields}"
             assert line.split()[1] == "100" or "cache-control" in headers, f"a cache may keep this: {head!r}"
