@@ -14,7 +14,7 @@ from claimd.metrics.counts import Counts
 
 
 def create_app(context: Context) -> web.Application:
-    """The console API of the contract."""
+    """The console API, with the routes of `claimd.contract.routes.CONSOLE_ROUTES`."""
     app = web.Application(middlewares=[problems, admins_only])
     app[CONTEXT], app[COUNTS], app[READINESS] = context, Counts(), context.readiness
     app[SCRAPES] = scrapes()

@@ -42,10 +42,10 @@ class ClaimEngine:
             if not decided.cancelled():
                 decided.set_result(decision)
 
-        self.submit(round_id, identity, deliver, epoch)
+        self.submit_claim(round_id, identity, deliver, epoch)
         return await decided
 
-    def submit(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
+    def submit_claim(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
         """Have one claim decided, in the eligibility epoch in which it was admitted; see `Batcher.submit`.
 
         The caller has checked by a pass, or by reading it, that the round exists: no client can make batchers at will.

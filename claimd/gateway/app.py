@@ -19,7 +19,7 @@ ROUND_LISTS = web.AppKey("round_lists", RoundLists)
 
 
 def create_app(context: Context, counts: Counts) -> web.Application:
-    """The public API of the contract."""
+    """The public API, with the routes of `claimd.contract.routes.PUBLIC_ROUTES`."""
     app = web.Application(middlewares=[problems])
     app[CONTEXT], app[COUNTS], app[READINESS] = context, counts, context.readiness
     app.on_response_prepare.append(on_prepare)
@@ -27,8 +27,8 @@ def create_app(context: Context, counts: Counts) -> web.Application:
     app.add_routes(
         [
             web.post("/v1/rounds/{round_id}/claims", claims.claim),
-            web.get("/v1/rounds/{round_id}/claims/me", claims.held),
-            web.post("/v1/rounds/{round_id}/passes", passes.issue),
+            web.get("/v1/rounds/{round_id}/claims/me", claims.show_my_claim),
+            web.post("/v1/rounds/{round_id}/passes", passes.issue_pass),
             web.get("/v1/rounds", list_rounds),
             web.get("/v1/rounds/{round_id}", show_round),
             web.get("/healthz", healthz),

@@ -1,4 +1,4 @@
-"""`POST /v1/rounds/{id}/claims` and `GET …/claims/me`: the reason for all the rest."""
+"""`POST /v1/rounds/{id}/claims` and `GET …/claims/me`, at the aiohttp door; the lane answers most claims."""
 
 import orjson
 from aiohttp import web
@@ -7,22 +7,23 @@ from claimd.contract.problems import Code
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import NO_EPOCH, is_round_id
 from claimd.gateway.context import CONTEXT, Context
-from claimd.gateway.credentials import Asking, asking_with_pass_or_bearer, is_admitted, known_round
-from claimd.http.bodies import refuse_fields
+from claimd.gateway.credentials import Caller, authenticate, is_caller_eligible
+from claimd.http.bodies import require_no_fields
 from claimd.http.documents import claim_json
 from claimd.http.problems import ProblemError, reject
 from claimd.http.replies import granted, problem_of
+from claimd.http.rounds import existing_round
 
 
 async def claim(request: web.Request) -> web.Response:
-    """Claim: 201 the first time, 200 with the same claim ever after."""
+    """`POST /v1/rounds/{id}/claims`: 201 for a grant, 200 with the same claim for a replay."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
-    asking = await asking_with_pass_or_bearer(request, round_id)
-    await refuse_fields(request)
-    if asking.claims is None:
-        decision = await context.engine.claim(round_id, asking.identity, asking.epoch)
+    caller = await authenticate(request, round_id)
+    await require_no_fields(request)
+    if caller.token_claims is None:
+        decision = await context.engine.claim(round_id, caller.identity, caller.epoch)
     else:
-        decision = await _claim_by_bearer(context, round_id, asking)
+        decision = await _claim_by_token(context, round_id, caller)
     grant = granted(round_id, decision)
     if grant is None:
         return problem_of(decision).response()
@@ -30,26 +31,26 @@ async def claim(request: web.Request) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/json")
 
 
-async def _claim_by_bearer(context: Context, round_id: str, asking: Asking) -> Decision:
-    """The decision on a bearer's claim: a claim that is held is replayed before eligibility is looked at.
+async def _claim_by_token(context: Context, round_id: str, caller: Caller) -> Decision:
+    """Decide the claim of a caller with a token: a claim that the caller holds is replayed whatever the eligibility.
 
-    Eligibility may be edited between the reading and the decision: then the new one is read and judged.
+    Where the eligibility was edited between the reading and the decision, read the round again and decide again.
     """
     while True:
-        item, _ = await known_round(context, round_id)
-        eligible = is_admitted(item, asking)
-        decision = await context.engine.claim(round_id, asking.identity, item.epoch if eligible else NO_EPOCH)
+        item, _ = await existing_round(context.rounds, round_id)
+        eligible = is_caller_eligible(item, caller)
+        decision = await context.engine.claim(round_id, caller.identity, item.epoch if eligible else NO_EPOCH)
         if decision.outcome is not Outcome.PASS_OUTDATED:
             return decision
         if not eligible:
             raise reject(Code.NOT_ELIGIBLE)
 
 
-async def held(request: web.Request) -> web.Response:
-    """The claim that the asking identity holds."""
+async def show_my_claim(request: web.Request) -> web.Response:
+    """`GET /v1/rounds/{id}/claims/me`: 200 with the claim that the caller holds, else 404."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
-    asking = await asking_with_pass_or_bearer(request, round_id)
-    found = await context.claims.find_claim(round_id, asking.identity) if is_round_id(round_id) else None
+    caller = await authenticate(request, round_id)
+    found = await context.claims.find_claim(round_id, caller.identity) if is_round_id(round_id) else None
     if found is None or not found.round_exists:
         raise reject(Code.ROUND_NOT_FOUND)
     if found.archived:

@@ -27,7 +27,7 @@ async def read_object(request: web.Request, limit: int = MAX_BODY_BYTES) -> dict
     return document
 
 
-async def refuse_fields(request: web.Request) -> None:
+async def require_no_fields(request: web.Request) -> None:
     """For requests without fields: an absent body or `{}` passes, anything else is a problem."""
     if not request.body_exists:
         return

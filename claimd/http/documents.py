@@ -13,7 +13,7 @@ from claimd.domain.times import to_rfc3339
 
 
 def claim_json(claim: Claim) -> dict[str, Any]:
-    """A claim, as `contract.claims.Claim`."""
+    """A claim, as `claimd.contract.claims.Claim`."""
     return {
         "round": claim.round_id,
         "id": claim.id,
@@ -23,7 +23,7 @@ def claim_json(claim: Claim) -> dict[str, Any]:
 
 
 def round_json(item: Round, now_ms: int) -> dict[str, Any]:
-    """A round at `now_ms` of the server's clock, as `contract.rounds.Round`."""
+    """A round at `now_ms` of the server's clock, as `claimd.contract.rounds.Round`."""
     definition = item.definition
     return {
         "id": item.id,
@@ -40,7 +40,7 @@ def round_json(item: Round, now_ms: int) -> dict[str, Any]:
 
 
 def operator_round_json(item: Round, now_ms: int) -> dict[str, Any]:
-    """A round for operators, as `contract.rounds.OperatorRound`: the public members first."""
+    """A round for operators, as `claimd.contract.rounds.OperatorRound`: the public members first."""
     definition = item.definition
     return {
         **round_json(item, now_ms),

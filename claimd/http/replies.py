@@ -58,7 +58,7 @@ def granted(round_id: str, decision: Decision) -> tuple[int, bytes] | None:
 
 @lru_cache(maxsize=4096)
 def grant_body(round_id: str, outcome: Outcome, claimed_at_ms: int) -> tuple[int, GrantTemplate]:
-    """Status and body of such claims, as `contract.claims.ClaimAnswer`; a test holds it against `claim_json`."""
+    """Status and body of such claims, as `claimd.contract.claims.ClaimAnswer`; a test holds it against `claim_json`."""
     status, replayed = _GRANTS[outcome]
     beginning = orjson.dumps({"claim": {"round": round_id, "id": f"{claim_id_prefix(round_id)}-"}})
     return status, GrantTemplate(

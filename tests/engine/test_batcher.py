@@ -70,7 +70,7 @@ async def turns(count: int = 3) -> None:
 async def test_a_lone_claim_is_sent_at_once(held: HeldStore) -> None:
     """It is sent at the end of the event-loop iteration that it came in: there is no timer."""
     engine = ClaimEngine(held, Counts())
-    engine.submit("r1", identity(1), lambda _: None)
+    engine.submit_claim("r1", identity(1), lambda _: None)
     await turns(2)
     assert held.calls == [[identity(1)]]
 
@@ -79,7 +79,7 @@ async def test_claims_of_one_turn_leave_together(held: HeldStore) -> None:
     """100 claims that came in at once are one call."""
     engine = ClaimEngine(held, Counts())
     for number in range(100):
-        engine.submit("r1", identity(number), lambda _: None)
+        engine.submit_claim("r1", identity(number), lambda _: None)
     await turns()
     assert [len(call) for call in held.calls] == [100]
 
@@ -88,10 +88,10 @@ async def test_a_second_call_leaves_for_a_full_batch_only(held: HeldStore) -> No
     """One call at a time, so that batches are large; but a call that hangs does not stop a crowd."""
     engine = ClaimEngine(held, Counts())
     for number in range(MAX_BATCH):
-        engine.submit("r1", identity(number), lambda _: None)
+        engine.submit_claim("r1", identity(number), lambda _: None)
         await turns()
     assert [len(call) for call in held.calls] == [1]
-    engine.submit("r1", identity(MAX_BATCH), lambda _: None)
+    engine.submit_claim("r1", identity(MAX_BATCH), lambda _: None)
     await turns()
     assert [len(call) for call in held.calls] == [1, MAX_BATCH]
 
@@ -131,8 +131,8 @@ async def test_rounds_do_not_wait_for_each_other(held: HeldStore) -> None:
     await held.round_create(definition("r2"), "")
     engine = ClaimEngine(held, Counts())
     for number in range(3 * MAX_BATCH):
-        engine.submit("r1", identity(number), lambda _: None)
-    engine.submit("r2", identity(1), lambda _: None)
+        engine.submit_claim("r1", identity(number), lambda _: None)
+    engine.submit_claim("r2", identity(1), lambda _: None)
     await turns()
     assert [identity(1)] in held.calls
 
@@ -187,7 +187,7 @@ async def test_draining_waits_for_every_claim(held: HeldStore) -> None:
     engine = ClaimEngine(held, Counts())
     told: list[Decision] = []
     for number in range(3 * MAX_BATCH):
-        engine.submit("r1", identity(number), told.append)
+        engine.submit_claim("r1", identity(number), told.append)
     draining = asyncio.create_task(engine.drain())
     await turns()
     assert not draining.done()
@@ -206,7 +206,7 @@ async def test_one_listener_that_fails_affects_no_other_claim(held: HeldStore) -
 
     held.let_go.set()
     for deliver in (told.append, fails, told.append):
-        engine.submit("r1", identity(len(told)), deliver)
+        engine.submit_claim("r1", identity(len(told)), deliver)
     await engine.drain()
     assert len(told) == 2
 

@@ -6,8 +6,8 @@ MUTANTS = (
     Mutant(
         "eligibility before the claim that is held",
         "claimd/gateway/claims.py",
-        "        eligible = is_admitted(item, asking)\n",
-        "        eligible = is_admitted(item, asking)\n"
+        "        eligible = is_caller_eligible(item, caller)\n",
+        "        eligible = is_caller_eligible(item, caller)\n"
         "        if not eligible:\n"
         "            raise reject(Code.NOT_ELIGIBLE)\n",
         "tests/gateway/test_answers.py",
@@ -76,17 +76,17 @@ MUTANTS = (
         "tests/gateway/test_stalled.py",
     ),
     Mutant(
-        "a turn without end",
+        "an iteration without end",
         "claimd/gateway/lane/budget.py",
         "elif not left:",
         "elif left < -1e9:",
         "tests/gateway/lane/test_budget.py",
     ),
     Mutant(
-        "those who left still ask",
+        "a claim submitted for a client that left",
         "claimd/gateway/lane/connection.py",
-        "        if self._transport is None:\n            # Nobody waits any more",
-        "        if False:\n            # Nobody waits any more",
+        "        if self._transport is None:\n            # The client left",
+        "        if False:\n            # The client left",
         "tests/gateway/lane/test_budget.py",
     ),
     Mutant(
@@ -99,7 +99,7 @@ MUTANTS = (
     Mutant(
         "the limit only by the lane",
         "claimd/gateway/credentials.py",
-        "if not context.rate_limit.admit(asking.identity):",
+        "if not context.rate_limit.admit(caller.identity):",
         "if False:",
         "tests/gateway/test_rate_limit.py",
     ),
@@ -113,7 +113,7 @@ MUTANTS = (
     Mutant(
         "granted without a pass",
         "claimd/gateway/lane/connection.py",
-        "            self._refuse(unauthenticated(verified))\n            return",
+        "            self._reject(unauthenticated(verified))\n            return",
         "            verified = bytes(16), 0",
         "tests/gateway/test_fuzz.py",
     ),

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from claimd.gateway.lane.connection import Lane
-from claimd.gateway.lane.request import ClaimRequests
+from claimd.gateway.lane.request import ClaimParser
 from claimd.http import bodies
 from claimd.http import server as http_server
 from claimd.http.server import AiohttpDoor
@@ -347,10 +347,10 @@ def doors(valkey: Server, tmp_path: Path, jwks: Path, monkeypatch: pytest.Monkey
 def test_both_doors_answer_alike(doors: Doors) -> None:
     """Status line, type, code, body, the number of answers, whether the connection stays open, and what was granted."""
     answered = {"lane": 0, "examples": 0, "granted": 0}
-    read = ClaimRequests.read
+    parse_claim = ClaimParser.parse_claim
 
-    def counted(requests: ClaimRequests, data: bytes) -> tuple[str, str] | None:
-        request = read(requests, data)
+    def counted(requests: ClaimParser, data: bytes) -> tuple[str, str] | None:
+        request = parse_claim(requests, data)
         answered["lane"] += request is not None
         return request
 
@@ -380,7 +380,7 @@ def test_both_doors_answer_alike(doors: Doors) -> None:
         answered["granted"] += bool(by_lane[-2])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ClaimRequests, "read", counted)
+        patch.setattr(ClaimParser, "parse_claim", counted)
         alike()
     # It would prove nothing if the lane had handed on everything, or if nobody had ever been granted anything.
     assert answered["lane"] >= answered["examples"] / 10, answered

@@ -84,8 +84,8 @@ async def test_a_pass_that_is_refused_has_a_reason_too(valkey: Server, jwks: Any
     """The same at both doors, and counted."""
     async with serving.gateway(valkey.url, jwks=jwks, door=door) as gateway:
         await open_round(gateway.store)
-        for shown in ("A" * 64, pass_for("ada", "other"), pass_for("ada", expires_at_ms=now_ms() - 1), "A" * 63):
-            answer = await gateway.http.post(CLAIMS, headers={"Authorization": f"Pass {shown}"})
+        for pass_text in ("A" * 64, pass_for("ada", "other"), pass_for("ada", expires_at_ms=now_ms() - 1), "A" * 63):
+            answer = await gateway.http.post(CLAIMS, headers={"Authorization": f"Pass {pass_text}"})
             await problem(answer, 401, "unauthenticated")
             assert "error_description=" in answer.headers["WWW-Authenticate"]
         counts: Counts = gateway.reporter._counts  # type: ignore[union-attr]

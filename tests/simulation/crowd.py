@@ -66,10 +66,10 @@ class Crowd:
         round_id = self._rng.choice(self._scenario.round_ids)
         gateway = self._rng.choice(self._gateways)
         for _ in range(size):
-            gateway.submit(round_id, self.new_identity(), _ignore_answer)
+            gateway.submit_claim(round_id, self.new_identity(), _ignore_answer)
 
     def _ask(self, round_id: str, identity: bytes) -> None:
-        self._rng.choice(self._gateways).submit(
+        self._rng.choice(self._gateways).submit_claim(
             round_id, identity, lambda decision: self._on_answer(round_id, identity, decision)
         )
 

@@ -21,15 +21,15 @@ class Gateway(ClaimEngine):
         self._history = history
         super().__init__(cast(ClaimStore, Connection(server, number)), self.counts, limits)
 
-    def submit(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
-        """See `ClaimEngine.submit`. Records the claim before it is handled and the answer before it is delivered."""
+    def submit_claim(self, round_id: str, identity: bytes, deliver: Deliver, epoch: int = FIRST_EPOCH) -> None:
+        """See `ClaimEngine.submit_claim`. Records the claim before it is handled, the answer before delivery."""
         submission = self._history.record_claim(self.number, round_id, identity)
 
         def record_and_deliver(decision: Decision) -> None:
             self._history.record_answer(submission, decision)
             deliver(decision)
 
-        super().submit(round_id, identity, record_and_deliver, epoch)
+        super().submit_claim(round_id, identity, record_and_deliver, epoch)
         # A claim that is answered at once was not admitted.
         submission.admitted = not submission.answers
         waiting = len(self._batchers.get((round_id, epoch), ()))

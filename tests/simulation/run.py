@@ -160,7 +160,7 @@ class _Drop:
         first = len(self._history.submissions)
         for round_id, identity in claimants:
             gateway = gateways[int.from_bytes(identity, "big") % len(gateways)]
-            gateway.submit(round_id, identity, lambda _: None)
+            gateway.submit_claim(round_id, identity, lambda _: None)
         for gateway in gateways:
             await gateway.drain()
         asked = self._history.submissions[first:]

@@ -1,9 +1,10 @@
-"""The claim lane: an express door for the one request a drop is made of, in front of aiohttp on the same connection.
+"""The claim lane: an express door in front of aiohttp, for the one request that a drop consists of.
 
-It answers in place only what is whole, plain and `POST /v1/rounds/{id}/claims` with a pass. At the first byte of
-anything else it hands the connection, bytes and all, to aiohttp for good, where the same claim route exists: so the
-lane never has to say what HTTP means, only to be sure that it understood. Both doors answer alike; a test says so.
-The beginning of what may be such a request waits here for its rest: who stalls costs no parser and no task.
+It answers a request only if it is whole, plain, and `POST /v1/rounds/{id}/claims` with a pass. At the first byte of
+anything else it hands the connection, with its unread bytes, to aiohttp for good, where the same route exists. So the
+lane never has to decide what a request means in HTTP, only whether it understands it fully. Both doors give the same
+answers (`tests/gateway/test_both_doors_alike.py`). The beginning of what may become a claim waits here for its rest, so
+that a stalled client costs neither a parser nor a task.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from claimd.contract.limits import IDLE_SECONDS, REQUEST_SECONDS
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.gateway.context import Context
 from claimd.gateway.lane.answers import claim_answer
-from claimd.gateway.lane.budget import Turns
-from claimd.gateway.lane.request import ClaimRequests, may_become_one
+from claimd.gateway.lane.budget import LoopBudget
+from claimd.gateway.lane.request import ClaimParser, may_become_claim
 from claimd.http.connections import UnreadAnswers
 from claimd.http.problems import Problem, unauthenticated
 from claimd.http.raw_answers import problem_answer
@@ -30,18 +31,21 @@ Factory = Callable[[], asyncio.Protocol]
 
 
 class Lane:
-    """The lane of one process: makes its connections and closes them. `handed_to` makes a connection of aiohttp's."""
+    """The lane of one process: makes its connections and closes them.
+
+    `make_aiohttp_connection` makes the protocol that takes over a connection.
+    """
 
     def __init__(
-        self, context: Context, counts: Counts, handed_to: Factory, *, idle_seconds: float = IDLE_SECONDS
+        self, context: Context, counts: Counts, make_aiohttp_connection: Factory, *, idle_seconds: float = IDLE_SECONDS
     ) -> None:
         self.context = context
         self.counts = counts
-        self.handed_to = handed_to
+        self.make_aiohttp_connection = make_aiohttp_connection
         self.idle_seconds = idle_seconds
         self.connections: set[LaneConnection] = set()
-        self.requests = ClaimRequests()
-        self.turns = Turns(asyncio.get_running_loop().call_soon)
+        self.parser = ClaimParser()
+        self.budget = LoopBudget(asyncio.get_running_loop().call_soon)
         self._all_closed = asyncio.Event()
 
     def connection(self) -> "LaneConnection":
@@ -49,7 +53,7 @@ class Lane:
         return LaneConnection(self)
 
     async def stop(self) -> None:
-        """Close each connection: now, or after the answer it is waiting for. Return when all are closed."""
+        """Close each connection, after the answer it waits for if there is one. Return when all are closed."""
         for connection in list(self.connections):
             connection.close()
         while self.connections:
@@ -57,14 +61,14 @@ class Lane:
             await self._all_closed.wait()
 
     def forget(self, connection: "LaneConnection") -> None:
-        """A connection is closed, or is aiohttp's now."""
+        """Drop a connection that is closed or was handed over."""
         self.connections.discard(connection)
         if not self.connections:
             self._all_closed.set()
 
 
 class LaneConnection(asyncio.Protocol):
-    """One connection: reads a request, waits for its decision, answers; then the next."""
+    """One connection: parses a request, waits for its decision, writes the answer; then takes the next request."""
 
     __slots__ = (
         "_begun_at",
@@ -90,7 +94,7 @@ class LaneConnection(asyncio.Protocol):
         self._unread_answers = UnreadAnswers()
         self._waiting = False
         self._closing = False
-        # The client has sent all it will send; it may still read.
+        # The client has closed its sending side; it may still read.
         self._ended = False
         self._writing_paused = False
         # When the last request began to arrive; before the first, when the connection was made.
@@ -98,61 +102,61 @@ class LaneConnection(asyncio.Protocol):
         self._round_id = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted."""
-        # uvloop's transports are none of asyncio's by descent.
+        """Called by the loop for an accepted connection."""
+        # uvloop's transports do not inherit from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._lane.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a protocol's shape
-        """Gone. A claim that is being decided is decided all the same: asking again will tell."""
+        """Called by the loop at the end. A submitted claim is decided all the same, and a retry replays it."""
         self._transport = None
         self._lane.forget(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request, of a part of one, or of several."""
+        """Called by the loop with the bytes of a request, of a part of one, or of several."""
         if self._waiting:
-            # Whoever pipelines is served by aiohttp, after this answer.
+            # A client that pipelines is served by aiohttp, after this answer.
             self._unread += data
             if self._transport is not None:
                 self._transport.pause_reading()
             return
         if self._part:
             data = self._part + data
-        request = self._lane.requests.read(data)
+        request = self._lane.parser.parse_claim(data)
         if request is not None:
             self._part = b""
-            if self._lane.turns.take():
-                self.ask(*request)
+            if self._lane.budget.take():
+                self.submit_claim(*request)
             else:
                 self._waiting = True
-                self._lane.turns.wait(self, *request)
-        elif may_become_one(data):
+                self._lane.budget.defer(self, *request)
+        elif may_become_claim(data):
             self._await_the_rest(data)
         else:
             self._hand_over(data)
 
     def eof_received(self) -> bool:
-        """The client sends no more: close, after the answers that it waits for. Return whether it waits for one."""
+        """Called by the loop when the client has closed its sending side. Return True to stay open for the answer."""
         self._ended = True
         if not self._unread:
             self._closing = True
         return self._waiting
 
     def pause_writing(self) -> None:
-        """The client does not read: take nothing more from it."""
+        """Called by the transport when its write buffer is full: read nothing more until the client has read."""
         self._writing_paused = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Called by the transport when the client has read a good deal of its answers."""
         self._writing_paused = False
         self._unread_answers.taken()
         if self._transport is not None and not self._unread:
             self._transport.resume_reading()
 
     def sweep(self, now: float) -> None:
-        """Hang up on a request that does not end, on answers that nobody takes, and where nothing is asked any more."""
+        """Abort if a request stays incomplete, answers stay unread, or no request comes; `now` is loop time."""
         transport = self._transport
         if transport is None or self._waiting:
             return
@@ -162,35 +166,35 @@ class LaneConnection(asyncio.Protocol):
             transport.abort()
 
     def close(self) -> None:
-        """Close, after the answer that is being waited for."""
+        """Close the connection, after the answer that it waits for."""
         self._closing = True
         if not self._waiting and self._transport is not None:
             self._transport.close()
 
-    def ask(self, round_id: str, shown: str) -> None:
-        """Have a claim decided, now that its turn has come."""
+    def submit_claim(self, round_id: str, pass_text: str) -> None:
+        """Verify the pass and submit the claim to the engine, or answer with a problem."""
         if self._transport is None:
-            # Nobody waits any more, and nothing was asked yet.
+            # The client left while the claim was deferred.
             return
         context = self._lane.context
         self._begun_at = self._loop.time()
-        verified = context.passes.verify_pass(round_id, shown, time.time_ns() // 1_000_000)
+        verified = context.passes.verify_pass(round_id, pass_text, time.time_ns() // 1_000_000)
         if isinstance(verified, Unauthenticated):
-            self._refuse(unauthenticated(verified))
+            self._reject(unauthenticated(verified))
             return
         identity, epoch = verified
         if not context.rate_limit.admit(identity):
-            self._refuse(problem_of(_RATE_LIMITED))
+            self._reject(problem_of(_RATE_LIMITED))
         else:
             self._waiting = True
             self._round_id = round_id
-            context.engine.submit(round_id, identity, self._decided, epoch)
+            context.engine.submit_claim(round_id, identity, self._decided, epoch)
 
     def _decided(self, decision: Decision) -> None:
         if self._transport is not None:
             self._answer(self._transport, claim_answer(self._round_id, decision, int(time.time())))
 
-    def _refuse(self, problem: Problem) -> None:
+    def _reject(self, problem: Problem) -> None:
         problem.count(self._lane.counts)
         if self._transport is not None:
             self._answer(self._transport, problem_answer(problem, int(time.time())))
@@ -201,7 +205,7 @@ class LaneConnection(asyncio.Protocol):
         if self._closing:
             transport.close()
         elif self._unread:
-            # With the next turn, when a connection that broke meanwhile is known to be lost.
+            # In the next iteration, when a connection that broke meanwhile is known to be lost.
             self._loop.call_soon(self._hand_over, self._unread)
 
     def _await_the_rest(self, part: bytes) -> None:
@@ -215,7 +219,7 @@ class LaneConnection(asyncio.Protocol):
             return
         self._lane.forget(self)
         self._transport = None
-        door = self._lane.handed_to()
+        door = self._lane.make_aiohttp_connection()
         transport.set_protocol(door)
         door.connection_made(transport)
         if self._writing_paused:

@@ -1,7 +1,7 @@
-"""Understands the one request that the claim lane answers: whole, plain, `POST /v1/rounds/{id}/claims` with a pass.
+"""Parses the one request that the claim lane answers: whole, plain, `POST /v1/rounds/{id}/claims` with a pass.
 
-Whatever it is not sure of it leaves to aiohttp. Requests of one client differ in their pass alone: each such shape of a
-head is parsed once, and from then on recognised.
+Every other request is left to aiohttp. The requests of one kind of client differ in their pass alone: each such shape
+of a head is parsed once, and recognised by comparison from then on.
 """
 
 import re
@@ -16,17 +16,17 @@ _REST = b"/claims"
 _VERSION = b"/claims HTTP/1.1\r\n"
 _HEAD_END = b"\r\n\r\n"
 _MAX_HEAD_BYTES = 4096
-# Whole lines and at most one part of a line, none of them empty or folded, nothing but text: of anything else aiohttp
-# may have a complaint already.
+# Whole lines and at most one part of a line, none of them empty or folded, only text: aiohttp may reject anything else
+# before the head ends.
 _HEAD_SO_FAR = re.compile(rb"(?:[!-~][\t -~\x80-\xff]*\r\n)*(?:[!-~][\t -~\x80-\xff]*)?\r?")
 
-# Where one request of a client differs from the next. Of these characters none means anything to HTTP.
+# Where one request of a client differs from the next. None of these characters has a meaning in HTTP.
 _CREDENTIALS = b"\r\nAuthorization: Pass "
 _is_pass = re.compile(rb"[A-Za-z0-9_-]{%d}" % PASS_CHARACTERS).fullmatch
 _MAX_SHAPES = 256
 
-# A request is plain when no header is there twice, those that decide something have just this value or are not there
-# at all (which headers aiohttp takes twice, and how many, is its own business), and a Host is named.
+# A request is plain if it has a Host, no header twice (which headers aiohttp accepts twice is left to aiohttp), and no
+# header that changes how the request is read, but for these values.
 _PLAIN_VALUES = {b"content-length": b"0", b"connection": b"keep-alive"}
 _NEVER_PLAIN = frozenset(
     (
@@ -43,15 +43,15 @@ _NEVER_PLAIN = frozenset(
 _MAX_PLAIN_HEADERS = 64
 
 
-class ClaimRequests:
-    """Reads requests, for all connections of a process."""
+class ClaimParser:
+    """Parses the claims of all connections of a process."""
 
     def __init__(self) -> None:
-        # Heads without their pass that were found plain, and the round each is for.
+        # From each plain head, without its pass, to the round that it names.
         self._shapes: dict[bytes, str] = {}
 
-    def read(self, data: bytes) -> tuple[str, str] | None:
-        """The round's id and the pass, as it was written; None where this is not one whole, plain request to claim."""
+    def parse_claim(self, data: bytes) -> tuple[str, str] | None:
+        """The round's id and the text of the pass; None unless `data` is one whole, plain request to claim."""
         start = data.find(_CREDENTIALS) + len(_CREDENTIALS)
         end = start + PASS_CHARACTERS
         shape = data[:start] + data[end:]
@@ -66,8 +66,8 @@ class ClaimRequests:
         return request
 
 
-def may_become_one(data: bytes) -> bool:
-    """Whether this may be the beginning of a request that is answered in the lane."""
+def may_become_claim(data: bytes) -> bool:
+    """Whether `data` may be the beginning of a request that the lane answers."""
     return (
         len(data) <= _MAX_HEAD_BYTES
         and data[: len(_START)] == _START[: len(data)]
@@ -76,7 +76,7 @@ def may_become_one(data: bytes) -> bool:
 
 
 class _Head:
-    """What the parser finds: where it goes, who asks, and whether it is plain."""
+    """Collects from the parser the target, the credentials, and whether the head is plain."""
 
     def __init__(self) -> None:
         self.url = b""
@@ -85,11 +85,11 @@ class _Head:
         self.names: set[bytes] = set()
 
     def on_url(self, url: bytes) -> None:
-        """For the parser."""
+        """Called by the parser with the request target."""
         self.url = url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """For the parser."""
+        """Called by the parser with each header."""
         name = name.lower()
         wanted = _PLAIN_VALUES.get(name)
         if name in self.names or name in _NEVER_PLAIN or (wanted is not None and value.lower() != wanted):

@@ -1,4 +1,4 @@
-"""Whoever asks, and however many: the loop comes round, so that replies of the server are looked at in between."""
+"""However many claims arrive, an event-loop iteration ends, so that replies of the server are read in between."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from claimd.domain.outcomes import Outcome
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
 from claimd.gateway.context import Context
-from claimd.gateway.lane.budget import MOST_IN_A_TURN, Turns
+from claimd.gateway.lane.budget import CLAIMS_PER_ITERATION, LoopBudget
 from claimd.gateway.lane.connection import Lane, LaneConnection
 from claimd.gateway.rate_limit import RateLimit
 from claimd.identity.bearer import BearerTokens, TokenRules
@@ -21,18 +21,18 @@ from tests.http.serving import KEYS, pass_for
 from tests.rounds import now_ms
 
 
-class Someone:
-    """Notes the order in which people ask."""
+class Recorder:
+    """Records the order in which claims are submitted."""
 
-    def __init__(self, asked: list[str]) -> None:
-        self._asked = asked
+    def __init__(self, submitted: list[str]) -> None:
+        self._submitted = submitted
 
-    def ask(self, round_id: str, shown: str) -> None:
-        self._asked.append(shown)
+    def submit_claim(self, round_id: str, pass_text: str) -> None:
+        self._submitted.append(pass_text)
 
 
 class Loop:
-    """Runs what was put off when it is told to: a turn."""
+    """Runs the scheduled callbacks when the test says so: one iteration."""
 
     def __init__(self) -> None:
         self.ready: list[Callable[[], None]] = []
@@ -40,42 +40,42 @@ class Loop:
     def call_soon(self, callback: Callable[[], None]) -> None:
         self.ready.append(callback)
 
-    def turn(self) -> None:
+    def iterate(self) -> None:
         ready, self.ready = self.ready, []
         for each in ready:
             each()
 
 
-def test_a_turn_takes_so_many_and_the_next_ones_the_rest_in_order() -> None:
-    """Ten who come at once to a loop that takes four in a turn ask in three turns, first come, first served."""
-    loop, asked = Loop(), list[str]()
-    turns = Turns(loop.call_soon, most=4)
+def test_an_iteration_takes_so_many_and_the_next_ones_the_rest_in_order() -> None:
+    """Ten claims at once, with a budget of four, are submitted in three iterations, in the order of their arrival."""
+    loop, submitted = Loop(), list[str]()
+    budget = LoopBudget(loop.call_soon, most=4)
 
-    def come(name: str) -> None:
-        if turns.take():
-            asked.append(name)
+    def arrive(name: str) -> None:
+        if budget.take():
+            submitted.append(name)
         else:
-            turns.wait(Someone(asked), "r1", name)
+            budget.defer(Recorder(submitted), "r1", name)
 
-    everybody = [str(number) for number in range(10)]
-    for name in everybody:
-        come(name)
-    assert asked == everybody[:4]
-    loop.turn()
-    come("late")
-    assert asked == everybody[:8]
-    loop.turn()
-    assert asked == [*everybody, "late"]
-    assert len(turns) == 0
-    come("at once")
-    assert asked[-1] == "at once"
-    loop.turn()
-    loop.turn()
+    names = [str(number) for number in range(10)]
+    for name in names:
+        arrive(name)
+    assert submitted == names[:4]
+    loop.iterate()
+    arrive("late")
+    assert submitted == names[:8]
+    loop.iterate()
+    assert submitted == [*names, "late"]
+    assert len(budget) == 0
+    arrive("at once")
+    assert submitted[-1] == "at once"
+    loop.iterate()
+    loop.iterate()
     assert loop.ready == []
 
 
 class Wire:
-    """A connection's transport: keeps what is written to it."""
+    """A transport that records what is written to it."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -92,7 +92,7 @@ class Wire:
 
 @pytest.fixture
 async def lane() -> Lane:
-    """In front of an engine that refuses everybody at the door, with nothing behind it."""
+    """A lane in front of an engine whose admission control rejects every claim, without aiohttp behind it."""
     store, counts, clock = MemoryStore(now_ms), Counts(), asyncio.get_running_loop().time
     context = Context(
         claims=store,
@@ -113,36 +113,36 @@ def request(sub: str) -> bytes:
 
 
 def arrived(lane: Lane, data: bytes) -> tuple[LaneConnection, Wire]:
-    """A new connection on which that has come."""
+    """A new connection that has received `data`."""
     connection, wire = lane.connection(), Wire()
     connection.connection_made(cast(asyncio.BaseTransport, wire))
     connection.data_received(data)
     return connection, wire
 
 
-async def test_beyond_a_turns_share_answers_come_with_the_next_turns(lane: Lane) -> None:
-    """Also refusals: who is refused at once asks again at once, and the turn would never end."""
-    wires = [arrived(lane, request("ada"))[1] for _ in range(MOST_IN_A_TURN + 10)]
-    assert [bool(wire.written) for wire in wires] == [True] * MOST_IN_A_TURN + [False] * 10
+async def test_claims_beyond_the_budget_are_answered_in_the_next_iteration(lane: Lane) -> None:
+    """Also rejected ones: a client that is rejected at once retries at once, and the iteration would never end."""
+    wires = [arrived(lane, request("ada"))[1] for _ in range(CLAIMS_PER_ITERATION + 10)]
+    assert [bool(wire.written) for wire in wires] == [True] * CLAIMS_PER_ITERATION + [False] * 10
     await asyncio.sleep(0)
     assert all(wire.written.startswith(b"HTTP/1.1 503 ") for wire in wires)
     assert lane.counts.claims["night", Outcome.OVERLOADED] == len(wires)
 
 
-async def test_who_leaves_before_the_turn_comes_costs_nothing_more(lane: Lane) -> None:
-    """Nobody is there to be told, and nothing was asked of the server yet."""
-    for _ in range(MOST_IN_A_TURN):
+async def test_a_deferred_claim_of_a_closed_connection_is_not_submitted(lane: Lane) -> None:
+    """No client waits for its answer, and nothing was sent to the server yet."""
+    for _ in range(CLAIMS_PER_ITERATION):
         arrived(lane, request("ada"))
     gone, wire = arrived(lane, request("bob"))
     gone.connection_lost(None)
     await asyncio.sleep(0)
     assert wire.written == b""
-    assert lane.counts.claims["night", Outcome.OVERLOADED] == MOST_IN_A_TURN
+    assert lane.counts.claims["night", Outcome.OVERLOADED] == CLAIMS_PER_ITERATION
 
 
-async def test_stopping_waits_for_those_whose_turn_has_not_come(lane: Lane) -> None:
-    """They are answered, whatever the answer, and then hung up on."""
-    for _ in range(MOST_IN_A_TURN):
+async def test_stopping_waits_for_those_whose_turn_has_not_arrive(lane: Lane) -> None:
+    """They are answered, with whatever answer, before their connections are closed."""
+    for _ in range(CLAIMS_PER_ITERATION):
         arrived(lane, request("ada"))
     waiting = [arrived(lane, request("bob")), arrived(lane, request("bob").replace(b"night", b"other"))]
     for connection, _ in waiting:

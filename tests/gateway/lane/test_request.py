@@ -4,16 +4,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from claimd.gateway.lane.request import ClaimRequests
+from claimd.gateway.lane.request import ClaimParser
 
 HEAD = b"POST /v1/rounds/night/claims HTTP/1.1\r\nHost: x\r\nAuthorization: Pass "
 REST = b"\r\nAccept: */*\r\n\r\n"
 PASS = b"Az09_-xx" * 8
 
 
-def _warm() -> ClaimRequests:
-    requests = ClaimRequests()
-    assert requests.read(HEAD + PASS + REST) == ("night", PASS.decode())
+def _warm() -> ClaimParser:
+    requests = ClaimParser()
+    assert requests.parse_claim(HEAD + PASS + REST) == ("night", PASS.decode())
     return requests
 
 
@@ -27,7 +27,7 @@ def _warm() -> ClaimRequests:
 def test_whatever_stands_in_place_of_a_pass_is_understood_as_for_the_first_time(instead: bytes) -> None:
     """Nothing can be smuggled past the parser in a head whose other parts are known."""
     request = HEAD + instead + REST
-    assert _warm().read(request) == ClaimRequests().read(request)
+    assert _warm().parse_claim(request) == ClaimParser().parse_claim(request)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_whatever_stands_in_place_of_a_pass_is_understood_as_for_the_first_time(
 def test_a_header_in_place_of_a_pass_is_left_to_aiohttp(smuggled: bytes) -> None:
     """It may mean something."""
     instead = (b"a\r\n" + smuggled + b"\r\nX: ").ljust(64, b"b")
-    assert _warm().read(HEAD + instead + REST) is None
+    assert _warm().parse_claim(HEAD + instead + REST) is None
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_a_header_in_place_of_a_pass_is_left_to_aiohttp(smuggled: bytes) -> None
 def test_the_same_beginning_is_not_the_same_head(rest: bytes) -> None:
     """What follows the pass counts as much as what comes before it."""
     request = HEAD + PASS + rest
-    assert _warm().read(request) == ClaimRequests().read(request)
+    assert _warm().parse_claim(request) == ClaimParser().parse_claim(request)
 
 
 def test_rounds_and_passes_of_known_heads_are_told_apart() -> None:
-    """Many heads, in turn: each gives its own round, and the pass that was shown."""
-    requests, heads = ClaimRequests(), [HEAD.replace(b"night", b"r%d" % number) for number in range(300)]
+    """Many heads, in turn: each gives its own round and its own pass."""
+    requests, heads = ClaimParser(), [HEAD.replace(b"night", b"r%d" % number) for number in range(300)]
     for turn in range(2):
         for number, head in enumerate(heads):
-            shown = b"%064d" % (number + turn)
-            assert requests.read(head + shown + REST) == (f"r{number}", shown.decode())
+            pass_text = b"%064d" % (number + turn)
+            assert requests.parse_claim(head + pass_text + REST) == (f"r{number}", pass_text.decode())

@@ -10,7 +10,7 @@ from aiohttp.base_protocol import BaseProtocol
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claimd.gateway.lane.request import ClaimRequests, may_become_one
+from claimd.gateway.lane.request import ClaimParser, may_become_claim
 from tests.fuzzing import tried
 from tests.gateway.test_fuzz import WORDS
 
@@ -22,7 +22,7 @@ USUAL = (
     b"POST /v1/rounds/a/claims HTTP/1.1\r\nAuthorization: pass \t" + PASS + b" \r\nHost: x\r\n\r\n",
 )
 # Shared by all examples: what was learned from one must not change what is understood of the next.
-KNOWING = ClaimRequests()
+KNOWING = ClaimParser()
 
 
 @pytest.fixture(scope="module")
@@ -74,22 +74,22 @@ def test_what_the_lane_reads_aiohttp_reads_alike(loop: asyncio.AbstractEventLoop
 
     Also, what a head was understood as does not depend on those before it, and its beginnings are waited for.
     """
-    request = KNOWING.read(data)
-    assert request == ClaimRequests().read(data)
+    request = KNOWING.parse_claim(data)
+    assert request == ClaimParser().parse_claim(data)
     if request is None:
         return
-    path, shown = _by_aiohttp(data, loop)
+    path, pass_text = _by_aiohttp(data, loop)
     assert path == f"/v1/rounds/{request[0]}/claims"
     # What is not ASCII is no pass, however it is decoded.
-    assert shown == request[1] or not (shown.isascii() or request[1].isascii())
-    assert all(may_become_one(data[:at]) for at in range(len(data)))
+    assert pass_text == request[1] or not (pass_text.isascii() or request[1].isascii())
+    assert all(may_become_claim(data[:at]) for at in range(len(data)))
 
 
 @tried(300)
 @given(st.binary(max_size=200) | heads())
 def test_what_is_waited_for_is_short_and_text(data: bytes) -> None:
     """Nothing keeps more than 4 KiB in the lane, and nothing that has come to an end is waited for."""
-    if may_become_one(data):
+    if may_become_claim(data):
         assert len(data) <= 4096
         assert b"\r\n\r\n" not in data
         assert not set(data) & (set(range(32)) - {9, 10, 13})
