@@ -23,7 +23,7 @@ from claimd.gateway.context import Context
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
 from claimd.gateway.refusal_log import RefusalLog
-from claimd.http.server import serve
+from claimd.http.serve import serve
 from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.fresh_keys import FreshKeys, KeyFinder
 from claimd.identity.jwks_source import jwks_source

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from claimd.compose import build_console
 from claimd.gateway.lane.connection import Lane
-from claimd.http.server import AiohttpDoor
+from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.store.redis.store import RedisStore
 from tests.http import serving
 from tests.http.answers import checked_problem, problem

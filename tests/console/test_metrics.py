@@ -10,7 +10,7 @@ from claimd.console import metrics as console_metrics
 from claimd.domain.rounds import Status
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.connection import Lane
-from claimd.http.server import AiohttpDoor
+from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.store.redis import keys
 from tests.http import serving
 from tests.http.answers import problem

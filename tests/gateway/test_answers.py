@@ -14,7 +14,7 @@ from claimd.domain.log import EditAction
 from claimd.domain.times import from_rfc3339, to_rfc3339
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.connection import Lane
-from claimd.http.server import AiohttpDoor
+from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.identity.passes import PASS_CHARACTERS, Passes
 from tests.http import serving
 from tests.http.answers import CLAIM_FIELDS, ROUND_FIELDS, TIME, good, problem

@@ -7,7 +7,7 @@ import pytest
 
 from claimd.domain.outcomes import EditOutcome
 from claimd.gateway.lane.connection import Lane
-from claimd.http.server import AiohttpDoor
+from claimd.http.aiohttp_door import AiohttpDoor
 from tests.http import serving
 from tests.http.answers import problem
 from tests.http.serving import Served, open_round, with_bearer, with_pass

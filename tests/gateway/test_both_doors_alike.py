@@ -21,9 +21,8 @@ from hypothesis import strategies as st
 
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.lane.request import ClaimParser
-from claimd.http import bodies
-from claimd.http import server as http_server
-from claimd.http.server import AiohttpDoor
+from claimd.http import aiohttp_door, bodies
+from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.identity.passes import PASS_CHARACTERS
 from tests.http import serving
 from tests.http.raw import Answer, Raw, connected
@@ -330,7 +329,7 @@ def doors(valkey: Server, tmp_path: Path, jwks: Path, monkeypatch: pytest.Monkey
     """A gateway with the lane and one without, each over a database of its own."""
     # For requests that promise more of a body than they bring.
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
-    monkeypatch.setattr(http_server, "_LINGERING_SECONDS", 0.1)
+    monkeypatch.setattr(aiohttp_door, "_LINGERING_SECONDS", 0.1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()
 

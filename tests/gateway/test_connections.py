@@ -9,7 +9,7 @@ import pytest
 from claimd.contract.limits import IDLE_SECONDS
 from claimd.domain.outcomes import Decision
 from claimd.gateway.lane.connection import Lane
-from claimd.http.server import AiohttpDoor
+from claimd.http.aiohttp_door import AiohttpDoor
 from tests.http import serving
 from tests.http.answers import good
 from tests.http.raw import connected

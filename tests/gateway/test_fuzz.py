@@ -16,9 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claimd.gateway.lane.connection import Lane
-from claimd.http import bodies
-from claimd.http import server as http_server
-from claimd.http.server import AiohttpDoor
+from claimd.http import aiohttp_door, bodies
+from claimd.http.aiohttp_door import AiohttpDoor
 from tests.fuzzing import tried
 from tests.http import serving
 from tests.http.answers import checked_problem
@@ -206,7 +205,7 @@ def fuzzed(
 ) -> Iterator[Fuzzed]:
     """By each door."""
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
-    monkeypatch.setattr(http_server, "_LINGERING_SECONDS", 0.05)
+    monkeypatch.setattr(aiohttp_door, "_LINGERING_SECONDS", 0.05)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()
 

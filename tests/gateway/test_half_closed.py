@@ -7,7 +7,7 @@ import pytest
 
 from claimd.gateway.lane.connection import Lane
 from claimd.http import bodies
-from claimd.http.server import AiohttpDoor
+from claimd.http.aiohttp_door import AiohttpDoor
 from tests.gateway.test_connections import CLAIMS, Gate, _request
 from tests.http import serving
 from tests.http.raw import Raw, connected, until

@@ -13,8 +13,8 @@ import pytest
 
 from claimd.contract.limits import ANSWER_SECONDS, REQUEST_SECONDS
 from claimd.gateway.lane.connection import Lane, LaneConnection
-from claimd.http import server as http_server
-from claimd.http.server import AiohttpDoor
+from claimd.http import aiohttp_door
+from claimd.http.aiohttp_door import AiohttpDoor
 from tests.http import serving
 from tests.http.raw import Raw, connected, until
 from tests.http.serving import PATIENCE_SECONDS, Served, open_round, pass_for
@@ -39,7 +39,7 @@ class Arrivals:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.received: list[bytes] = []
-        for kind in (LaneConnection, http_server._Connection):
+        for kind in (LaneConnection, aiohttp_door.AiohttpConnection):
             monkeypatch.setattr(kind, "data_received", self._noted(kind.data_received))
 
     def _noted(self, data_received: Callable[[Any, bytes], None]) -> Callable[[Any, bytes], None]:
@@ -197,7 +197,7 @@ async def _pouring(raw: Raw, requests: bytes) -> AsyncIterator[None]:
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each request that was answered, by whichever door."""
     entries: list[int] = []
-    decided, finish = LaneConnection._decided, http_server._Connection.finish_response
+    decided, finish = LaneConnection._decided, aiohttp_door.AiohttpConnection.finish_response
 
     def by_lane(connection: Any, *arguments: Any) -> None:
         entries.append(1)
@@ -208,7 +208,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return await finish(connection, *arguments)
 
     monkeypatch.setattr(LaneConnection, "_decided", by_lane)
-    monkeypatch.setattr(http_server._Connection, "finish_response", by_aiohttp)
+    monkeypatch.setattr(aiohttp_door.AiohttpConnection, "finish_response", by_aiohttp)
     return entries
 
 

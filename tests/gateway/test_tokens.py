@@ -10,7 +10,7 @@ import pytest
 
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.refusal_log import RefusalLog
-from claimd.http.server import AiohttpDoor
+from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.identity.bearer import TokenRules
 from claimd.identity.fresh_keys import FreshKeys, KeysUnavailable
 from claimd.identity.unauthenticated import Unauthenticated

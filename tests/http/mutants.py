@@ -33,7 +33,7 @@ MUTANTS = (
     ),
     Mutant(
         "a cache may keep what the library refuses",
-        "claimd/http/server.py",
+        "claimd/http/aiohttp_door.py",
         "            forbid_caching(answer)\n",
         "            pass\n",
         "tests/http/test_caching.py",

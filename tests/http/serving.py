@@ -22,7 +22,7 @@ from claimd.domain.rounds import Definition
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
-from claimd.http import server as http_server
+from claimd.http import aiohttp_door
 from claimd.http.admission import Admission
 from claimd.http.connections import sweep
 from claimd.http.middleware import COUNTS
@@ -91,7 +91,7 @@ class Served:
     store: RedisStore
     http: aiohttp.ClientSession
     front: Any
-    behind: http_server.AiohttpDoor
+    behind: aiohttp_door.AiohttpDoor
     reporter: Reporter | None = None
     counts: Counts = field(default_factory=Counts)
     archive_dir: Path | None = None
@@ -159,11 +159,11 @@ async def _serving(
     most_connections: int | None,
     idle_seconds: float = IDLE_SECONDS,
 ) -> AsyncIterator[Served]:
-    # Not `claimd.http.server.serve`: it ends with a signal to the process, and a test has several servers in one.
+    # Not `claimd.http.serve.serve`: it ends with a signal to the process, and a test has several servers in one.
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    behind = http_server.AiohttpDoor(runner, idle_seconds)
+    behind = aiohttp_door.AiohttpDoor(runner, idle_seconds)
     front = in_front(behind.connection) if in_front else behind
     listener = socket.create_server(("127.0.0.1", 0))
     admission = Admission(front, behind, app[COUNTS], most_connections)

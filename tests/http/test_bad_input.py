@@ -10,8 +10,7 @@ import pytest
 import redis
 
 from claimd.domain.times import to_rfc3339
-from claimd.http import bodies
-from claimd.http import server as http_server
+from claimd.http import aiohttp_door, bodies
 from claimd.store.redis import keys
 from tests.http.answers import checked_problem, good, problem
 from tests.http.raw import connected
@@ -37,7 +36,7 @@ async def unchanged(
 ) -> AsyncIterator[None]:
     """A round with a claim, which is byte for byte the same after each of these tests; and a log without complaints."""
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
-    monkeypatch.setattr(http_server, "_LINGERING_SECONDS", 0.1)
+    monkeypatch.setattr(aiohttp_door, "_LINGERING_SECONDS", 0.1)
     caplog.set_level(logging.INFO)
     await open_round(gateway.store)
     await good(await gateway.http.post(CLAIMS, headers=with_pass("zoe")), 201)

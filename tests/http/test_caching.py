@@ -7,8 +7,8 @@ import pytest
 from aiohttp import hdrs, web
 
 from claimd.gateway.lane.connection import Lane
+from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.http.caching import NO_STORE, on_prepare
-from claimd.http.server import AiohttpDoor
 from tests.http import serving
 from tests.http.raw import connected
 from tests.http.serving import ADMIN, open_round, pass_for
