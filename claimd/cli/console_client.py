@@ -65,11 +65,11 @@ class ConsoleClient:
         return answer
 
     async def round(self, round_id: str) -> dict[str, Any]:
-        """One round."""
+        """One round as the console shows it. Raises CommandError, also where there is none."""
         return self._expect(await self._ask("GET", _path(round_id)), server_time=str, **_ROUND)
 
     async def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a round."""
+        """Create a round; returns it as the console shows it. Raises CommandError."""
         return self._expect(await self._ask("POST", "/admin/v1/rounds", body), **_ROUND)
 
     async def edit(self, round_id: str, body: Mapping[str, Any], if_version: int | None = None) -> dict[str, Any]:

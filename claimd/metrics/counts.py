@@ -23,7 +23,7 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one value."""
+        """Count one value, in the unit of the bounds."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
@@ -40,7 +40,7 @@ class Histogram:
         self.total += now * len(since) - sum(since)
 
     def add(self, counts: Sequence[int], total: float) -> None:
-        """Add another histogram's counts."""
+        """Add the counts of another histogram with the same bounds."""
         self.counts = [mine + theirs for mine, theirs in zip(self.counts, counts, strict=True)]
         self.total += total
 
@@ -60,7 +60,7 @@ class Counts:
     failed_calls: int = 0
 
     def histograms(self) -> dict[str, Histogram]:
-        """The histograms by name."""
+        """The histograms of a gateway by their names."""
         return {name: getattr(self, name) for name in ("latency_seconds", "round_trip_seconds", "batch_claims")}
 
     def merge(self, other: "Counts") -> None:

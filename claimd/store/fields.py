@@ -32,7 +32,7 @@ def field_values(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def flag_text(flag: bool) -> str:
-    """1 or 0."""
+    """A flag as the text 1 or 0."""
     return "1" if flag else "0"
 
 

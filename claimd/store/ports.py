@@ -91,7 +91,7 @@ class RoundReader(Protocol):
     """Rounds as they are now, one or many."""
 
     async def round(self, round_id: str) -> Reading:
-        """One round."""
+        """The round of an id, and the server time at which it was read."""
         ...
 
     async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:

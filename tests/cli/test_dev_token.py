@@ -39,11 +39,17 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         up.stop()
 
 
-def dev_token(data_dir: Path, *flags: str, exit_code: int = 0) -> str:
-    """The output of the command, or what it prints on stderr where it fails."""
-    result = CliRunner().invoke(app, ["dev", "token", *flags, "--data-dir", str(data_dir)], catch_exceptions=False)
+def dev(command: str, data_dir: Path, *arguments: str, exit_code: int = 0) -> str:
+    """The output of `claimd dev COMMAND`, or what it prints on stderr where it fails."""
+    line = ["dev", command, *arguments, "--data-dir", str(data_dir)]
+    result = CliRunner().invoke(app, line, catch_exceptions=False)
     assert result.exit_code == exit_code, result.output
     return (result.stdout if exit_code == 0 else result.stderr).removesuffix("\n")
+
+
+def dev_token(data_dir: Path, *flags: str, exit_code: int = 0) -> str:
+    """The output of `claimd dev token`, or what it prints on stderr where it fails."""
+    return dev("token", data_dir, *flags, exit_code=exit_code)
 
 
 def claim(up: Up, round_id: str, bearer: str) -> tuple[int, dict[str, Any]]:
@@ -62,6 +68,35 @@ def test_a_first_claim_needs_only_up_and_a_token(up: Up) -> None:
     status, answer = up.gateway("POST", "/v1/rounds/first/claims", f"Pass {issued['pass']}")
     assert (status, answer["claim"]["serial"], answer["replayed"]) == (200, 1, True)
     assert claim(up, "first", dev_token(up.data_dir, "--sub", "bob"))[1]["claim"]["serial"] == 2
+
+
+def test_a_pass_claims_for_its_person(up: Up) -> None:
+    """`claimd dev pass` prints a pass of the gateway's own; with `--json` its end and the address, too."""
+    up.create_round("by-pass")
+    text = dev("pass", up.data_dir, "by-pass", "--sub", "ada")
+    assert up.gateway("POST", "/v1/rounds/by-pass/claims", f"Pass {text}")[0] == 201
+    document = json.loads(dev("pass", up.data_dir, "by-pass", "--sub", "ada", "--json"))
+    assert (document["sub"], document["round"]) == ("ada", "by-pass")
+    assert document["expires_at"].endswith("Z")
+    status, answer = up.gateway("POST", "/v1/rounds/by-pass/claims", f"Pass {document['pass']}")
+    assert (status, answer["replayed"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("round_id", "exit_code", "sentence"),
+    [
+        ("nowhere", 1, "claimd: There is no such round (round_not_found)"),
+        ("a/b", 2, "claimd: 'a/b' is not a round's id"),
+        ("only-east", 1, "(not_eligible)"),
+    ],
+)
+def test_a_pass_that_is_not_given_has_its_reason(up: Up, round_id: str, exit_code: int, sentence: str) -> None:
+    """The gateway's own reason in one line, with its code."""
+    body = {"id": "only-east", "title": "T", "total": 5, "eligibility": {"district": ["east"]}}
+    up.console(
+        "POST", "/admin/v1/rounds", {**body, "opens_at": "2020-01-01T00:00:00Z"} | {"closes_at": "2099-01-01T00:00:00Z"}
+    )
+    assert sentence in dev("pass", up.data_dir, round_id, "--sub", "ada", exit_code=exit_code)
 
 
 def test_up_warns_and_the_key_is_private(up: Up) -> None:

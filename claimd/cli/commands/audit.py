@@ -17,7 +17,7 @@ from claimd.cli.terminal import show
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command `audit` on the app."""
     app.command("audit", epilog="Example: [bold]claimd audit r5 && echo proven[/]")(
         or_archive(console_command(_audit), _audit_file)
     )

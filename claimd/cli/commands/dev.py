@@ -1,5 +1,9 @@
-"""`claimd dev token`: a JWT for trying claimd out, signed with the development key of a running `claimd up`."""
+"""`claimd dev token` and `claimd dev pass`: credentials for trying claimd out, under a running `claimd up`.
 
+A token is signed with the development key of that `claimd up`; a pass is what its gateway gives for such a token.
+"""
+
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -11,7 +15,9 @@ from claimd.cli.arguments.moments import parse_duration_ms
 from claimd.cli.arguments.options import AskDataDir, Json
 from claimd.cli.arguments.text import as_utf8
 from claimd.cli.arguments.token_claims import parse_token_claims
+from claimd.cli.console_command import RoundId
 from claimd.cli.errors import CommandError, WrongUsage
+from claimd.cli.gateway_client import request_pass
 from claimd.cli.terminal.show import as_json_text, print_line
 from claimd.domain.times import to_rfc3339
 from claimd.embedded.data_dir import home_of
@@ -22,26 +28,32 @@ from claimd.supervisor.listeners import reachable, url_of
 from claimd.up.development_key import RECORD_ENTRY, DevelopmentKey, SignedBy
 
 _SET_BY_US = ("iss", "aud", "exp", "iat", "sub")
+_MINUTE_SECONDS = 60
 
 
 def register(app: typer.Typer) -> None:
     """Add the command, in a group of its own: what is under `claimd dev` is never used in production."""
     group = typer.Typer(no_args_is_help=True, help="Try claimd out on this machine, without an identity provider.")
     group.command("token", epilog="Example: [bold]TOKEN=$(claimd dev token --sub ada --claim district=west)[/]")(_token)
+    group.command("pass", epilog="Example: [bold]PASS=$(claimd dev pass r5 --sub ada)[/]")(_pass)
     app.add_typer(group, name="dev")
 
 
+_Sub = Annotated[str, typer.Option("--sub", metavar="PERSON", help="The person who claims, such as ada.")]
+_Claim = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--claim",
+        metavar="NAME=TEXT",
+        help="One more claim of the token, such as district=west; NAME:=JSON for a number or a list. Repeatable.",
+        show_default=False,
+    ),
+]
+
+
 def _token(
-    sub: Annotated[str, typer.Option("--sub", metavar="PERSON", help="The person who claims, such as ada.")],
-    claim: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--claim",
-            metavar="NAME=TEXT",
-            help="One more claim of the token, such as district=west; NAME:=JSON for a number or a list. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
+    sub: _Sub,
+    claim: _Claim = None,
     expires_in: Annotated[
         str, typer.Option("--expires-in", metavar="DURATION", help="How long it is valid: 90s, 15m, 8h, 2d.")
     ] = "1h",
@@ -52,20 +64,47 @@ def _token(
 
     It works as long as that `claimd up` has no JWKS. Send it as `Authorization: Bearer TOKEN`.
     """
-    person = _person(sub)
     lifetime_ms = parse_duration_ms(expires_in, "--expires-in")
     directory = Settings.read(data_dir=data_dir).data_dir
     record = _record_of_running(directory)
-    identity = str(record[RECORD_ENTRY].get("identity", "sub"))
-    more = parse_token_claims(claim or (), reserved={*_SET_BY_US, identity})
-    issued_at = int(time.time())
-    expires_at = issued_at + lifetime_ms // 1000
-    token = _key(directory).sign({"sub": person, identity: person, **more, "iat": issued_at, "exp": expires_at})
+    expires_at = int(time.time()) + lifetime_ms // 1000
+    token = _signed(directory, record, sub, claim, expires_at)
     if as_json:
         expires = to_rfc3339(expires_at * 1000)
-        as_json_text({"token": token, "sub": person, "expires_at": expires, "gateway": _gateway_url(record)})
+        as_json_text({"token": token, "sub": _person(sub), "expires_at": expires, "gateway": _gateway_url(record)})
     else:
         print_line(token)
+
+
+def _pass(
+    round_id: RoundId, sub: _Sub, claim: _Claim = None, data_dir: AskDataDir = None, as_json: Json = False
+) -> None:
+    """Print a pass for a person and a round, from the gateway of the `claimd up` on this data directory.
+
+    Send it as `Authorization: Pass PASS`. A gateway gives a pass only to a person who is eligible in the round.
+    """
+    directory = Settings.read(data_dir=data_dir).data_dir
+    record = _record_of_running(directory)
+    token = _signed(directory, record, sub, claim, int(time.time()) + _MINUTE_SECONDS)
+    url = _gateway_url(record)
+    if url is None:
+        raise CommandError(f"the gateways of the `claimd up` on {directory.absolute()} are not ready yet: try again")
+    issued = asyncio.run(request_pass(url, round_id, token))
+    if as_json:
+        as_json_text({**issued, "sub": _person(sub), "round": round_id, "gateway": url})
+    else:
+        print_line(issued["pass"])
+
+
+def _signed(
+    data_dir: Path, record: dict[str, dict[str, Any]], sub: str, claim: list[str] | None, expires_at: int
+) -> str:
+    """A development token for a person, valid until `expires_at`, in seconds since 1970. Raises CommandError."""
+    person = _person(sub)
+    identity = str(record[RECORD_ENTRY].get("identity", "sub"))
+    more = parse_token_claims(claim or (), reserved={*_SET_BY_US, identity})
+    claims = {"sub": person, identity: person, **more, "iat": int(time.time()), "exp": expires_at}
+    return _key(data_dir).sign(claims)
 
 
 def _person(sub: str) -> str:

@@ -25,7 +25,7 @@ _VERDICTS = {
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command `doctor` on the app."""
     app.command("doctor", epilog="Example: [bold]claimd doctor --redis-url redis://claimd:…@db:6379[/]")(_doctor)
 
 

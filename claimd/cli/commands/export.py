@@ -23,7 +23,7 @@ from claimd.cli.terminal.printable import printable
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command `export` on the app."""
     app.command("export", epilog="Example: [bold]claimd export r5 --output r5.ndjson[/]")(
         or_archive(console_command(_export), _export_file)
     )

@@ -26,7 +26,7 @@ from claimd.supervisor.role_specs import worker_name
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands `gateway` and `console` on the app."""
     app.command(
         "gateway",
         epilog="Example: [bold]CLAIMD_SECRET=… claimd gateway --redis-url redis://db --host 0.0.0.0 --workers 4[/]",

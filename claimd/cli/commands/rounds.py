@@ -45,7 +45,7 @@ _Eligibility = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands of `claimd round` on the app."""
     group = typer.Typer(no_args_is_help=True, help="Create, read and change rounds.")
     group.command(
         "create", epilog='Example: [bold]claimd round create r5 --title "Round 5" --total 1500000 --opens-at +5m[/]'
@@ -187,7 +187,7 @@ async def _pause(
 async def _resume(
     console: ConsoleClient, round_id: RoundId, reason: Reason, if_version: IfVersion = None, as_json: Json = False
 ) -> None:
-    """Resume a paused round."""
+    """Resume a paused round: claims are decided again."""
     _done(await console.command_round(round_id, action="resume", reason=reason, if_version=if_version), as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from claimd.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command `up` on the app."""
     app.command("up", epilog="Example: [bold]claimd up --workers 2 --jwks keys.json[/]")(_up)
 
 

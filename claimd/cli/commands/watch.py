@@ -26,7 +26,7 @@ _ENDLESS = 10_000
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command `watch` on the app."""
     app.command("watch", epilog="Example: [bold]claimd watch r5[/]")(console_command(_watch))
 
 

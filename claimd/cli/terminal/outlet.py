@@ -104,11 +104,11 @@ class Lines(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """As the stream had it that this one replaces."""
+        """The encoding of the stream that this one replaces."""
         return self._encoding
 
     def writable(self) -> bool:
-        """It is."""
+        """True: a text layer is only ever put over a stream to write to."""
         return True
 
     def fileno(self) -> int:

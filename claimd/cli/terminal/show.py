@@ -62,7 +62,7 @@ def is_paused_beforehand(state: dict[str, Any]) -> bool:
 
 
 def one_round(state: dict[str, Any], *, as_json: bool) -> None:
-    """Print a round."""
+    """Print one round, a field a line."""
     if as_json:
         as_json_text(state)
     elif sys.stdout.isatty():

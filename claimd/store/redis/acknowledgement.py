@@ -85,18 +85,18 @@ class LocalAck:
     rewrite_replays = False
 
     def confirmation_commands(self) -> Commands:
-        """None."""
+        """No commands: nothing but the reply itself is waited for."""
         return ()
 
     def confirm(self, decisions: list[Decision], _replies: Sequence[Any]) -> Confirmed:
-        """All decisions as they are."""
+        """All decisions, unchanged: the server's reply confirms them."""
         return Confirmed(decisions, True)
 
     def require_confirmed_edit(self, _outcome: EditOutcome, _replies: Sequence[Any]) -> None:
         """Never raises: the server's reply confirms an edit."""
 
     def presence_commands(self) -> Commands:
-        """None."""
+        """No commands: the presence of replicas does not matter."""
         return ()
 
     def has_replica(self, _replies: Sequence[Any]) -> bool:

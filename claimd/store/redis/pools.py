@@ -48,7 +48,7 @@ class Pools:
         )
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections of all pools."""
         calls = (self.claim_calls, self.lookup_calls, self.edit_calls)
         await asyncio.gather(*(each.close() for each in calls), self.reads.aclose(), return_exceptions=True)
 

@@ -44,5 +44,5 @@ class RedisStore:
         return cls(Pools.connect(url), durability, installation)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the server."""
         await self.pools.close()
