@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from claimd.cli.errors import CommandError, WrongUsage
 from claimd.embedded.data_dir import read_admin_token
 from claimd.embedded.process_file import read_process_file
+from claimd.errors import CommandError, WrongUsage
 from claimd.settings import Settings
 from claimd.supervisor.listeners import reachable, url_of
 

@@ -14,10 +14,9 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from claimd import __version__
-from claimd.cli.errors import CommandError
 from claimd.cli.terminal.printable import printable
 from claimd.cli.terminal.streams import OutputError, discard_output, standard_streams
-from claimd.errors import StartError
+from claimd.errors import CommandError, StartError
 from claimd.settings import SettingsError
 
 

@@ -12,9 +12,9 @@ import aiohttp
 
 from claimd.cli.address import ConsoleAddress
 from claimd.cli.arguments.text import as_utf8
-from claimd.cli.errors import CommandError, WrongUsage
 from claimd.contract.problems import Code
 from claimd.domain.rounds import is_round_id
+from claimd.errors import CommandError, WrongUsage
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0

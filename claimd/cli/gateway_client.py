@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import aiohttp
 
-from claimd.cli.errors import CommandError, WrongUsage
 from claimd.domain.rounds import is_round_id
+from claimd.errors import CommandError, WrongUsage
 
 _ANSWER_SECONDS = 10.0
 

@@ -7,8 +7,8 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from claimd.cli.console_client import ConsoleClient
-from claimd.cli.errors import CommandError
 from claimd.domain.times import from_rfc3339, to_rfc3339
+from claimd.errors import CommandError
 
 _RATE_WINDOW_MS = 5_000
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from claimd.cli.app import app
 from claimd.cli.arguments.token_claims import parse_token_claims
-from claimd.cli.errors import WrongUsage
+from claimd.errors import WrongUsage
 from claimd.settings import Settings, SettingsError
 from claimd.up.development_key import DevelopmentKey, refuse_development_jwks
 from tests.identity.identity_provider import token, write_jwks

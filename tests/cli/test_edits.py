@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from claimd.cli.app import app
 from claimd.cli.arguments.totals import parse_total
-from claimd.cli.errors import WrongUsage
 from claimd.domain.times import from_rfc3339
+from claimd.errors import WrongUsage
 from tests.up.running import Up
 
 pytestmark = pytest.mark.xdist_group("cli-edits")

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from claimd.cli.app import app
 from claimd.cli.commands.watch import _line, picture
-from claimd.cli.errors import CommandError
 from claimd.cli.round_watcher import RoundSample
 from claimd.cli.terminal import show
 from claimd.cli.terminal.printable import printable, printable_json
 from claimd.cli.terminal.progress import print_progress
+from claimd.errors import CommandError
 
 # It clears the screen, rings, colours, starts a line, turns it round, and closes a tag that it has not opened.
 HOSTILE = "A\x1b[2J\x07\r\n\tB\x9b31m\u202eC\u2028D[/bold][red]E"

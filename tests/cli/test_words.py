@@ -19,8 +19,8 @@ from claimd.cli.app import app
 from claimd.cli.arguments.documents import read_document
 from claimd.cli.arguments.moments import parse_moment
 from claimd.cli.commands.watch import picture
-from claimd.cli.errors import WrongUsage
 from claimd.cli.round_watcher import Rate, RoundSample
+from claimd.errors import WrongUsage
 
 ROUND_COMMANDS = [["round", verb] for verb in ("create", "list", "show", "edit", "pause", "resume", "close")]
 DATA_COMMANDS = [*ROUND_COMMANDS, ["audit"], ["export"], ["watch"], ["doctor"]]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from claimd.audit.archive_file import SUFFIX, ArchiveError
-from claimd.cli.errors import CommandError
 from claimd.domain.rounds import is_round_id
+from claimd.errors import CommandError
 
 
 def or_archive(of_round: Callable[..., None], of_file: Callable[..., None]) -> Callable[..., None]:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from claimd.cli.arguments.text import as_utf8
-from claimd.cli.errors import WrongUsage
 from claimd.domain.strict_json import parse_json
+from claimd.errors import WrongUsage
 
 # The console takes requests of 16 KiB; a file may have many blanks.
 _MAX_FILE_BYTES = 64 * 1024

@@ -2,8 +2,8 @@
 
 import re
 
-from claimd.cli.errors import WrongUsage
 from claimd.domain.times import MAX_TIME_MS, from_rfc3339
+from claimd.errors import WrongUsage
 
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)

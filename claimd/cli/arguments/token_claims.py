@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from claimd.cli.arguments.text import as_utf8
-from claimd.cli.errors import WrongUsage
 from claimd.domain.strict_json import parse_json
+from claimd.errors import WrongUsage
 
 
 def parse_token_claims(given: Iterable[str], *, reserved: Iterable[str]) -> dict[str, Any]:

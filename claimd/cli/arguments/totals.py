@@ -2,8 +2,8 @@
 
 import re
 
-from claimd.cli.errors import WrongUsage
 from claimd.domain.rounds import MAX_TOTAL
+from claimd.errors import WrongUsage
 
 _TOTAL = re.compile(r"([+-]?)([0-9]{1,10})", re.ASCII)
 

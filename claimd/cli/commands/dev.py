@@ -16,12 +16,12 @@ from claimd.cli.arguments.options import AskDataDir, Json
 from claimd.cli.arguments.text import as_utf8
 from claimd.cli.arguments.token_claims import parse_token_claims
 from claimd.cli.console_command import RoundId
-from claimd.cli.errors import CommandError, WrongUsage
 from claimd.cli.gateway_client import request_pass
 from claimd.cli.terminal.show import as_json_text, print_line
 from claimd.domain.times import to_rfc3339
 from claimd.embedded.data_dir import home_of
 from claimd.embedded.process_file import read_process_file
+from claimd.errors import CommandError, WrongUsage
 from claimd.identity.keys import MAX_SUBJECT_BYTES
 from claimd.settings import Settings
 from claimd.supervisor.listeners import reachable, url_of

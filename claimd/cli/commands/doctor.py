@@ -6,13 +6,13 @@ from typing import Any
 import typer
 
 from claimd.cli.arguments import options
-from claimd.cli.errors import CommandError
 from claimd.cli.terminal.printable import printable
 from claimd.cli.terminal.show import as_json_text
 from claimd.doctor.examine import examine
 from claimd.doctor.findings import Level, Report
 from claimd.embedded.data_dir import read_secret
 from claimd.embedded.process_file import read_process_file
+from claimd.errors import CommandError
 from claimd.installation import known_installation
 from claimd.settings import Settings
 

@@ -18,8 +18,8 @@ from claimd.audit.export import export_lines
 from claimd.cli.arguments.archive_file import or_archive
 from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
-from claimd.cli.errors import CommandError
 from claimd.cli.terminal.printable import printable
+from claimd.errors import CommandError
 
 
 def register(app: typer.Typer) -> None:

@@ -11,13 +11,13 @@ from claimd.cli.arguments.totals import parse_total
 from claimd.cli.commands import round_archive, round_log, round_removal
 from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
-from claimd.cli.errors import WrongUsage
 from claimd.cli.terminal import show
 from claimd.cli.terminal.confirm import confirm
 from claimd.cli.terminal.notes import note_what_follows, warn_open_at_once
 from claimd.cli.terminal.printable import printable
 from claimd.domain.rounds import Status
 from claimd.domain.times import from_rfc3339, to_rfc3339
+from claimd.errors import WrongUsage
 
 _DAY_MS = 86_400_000
 

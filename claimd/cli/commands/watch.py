@@ -16,11 +16,11 @@ from rich.text import Text
 
 from claimd.cli.console_client import ConsoleClient
 from claimd.cli.console_command import RoundId, console_command
-from claimd.cli.errors import CommandError
 from claimd.cli.round_watcher import RoundSample, RoundWatcher
 from claimd.cli.terminal.printable import printable
 from claimd.cli.terminal.show import escaped, is_paused_beforehand, print_line, status_text
 from claimd.domain.times import from_rfc3339, to_rfc3339
+from claimd.errors import CommandError
 
 _ENDLESS = 10_000
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from claimd.cli.errors import CommandError
+from claimd.errors import CommandError
 
 
 def confirm(question: str) -> None:
