@@ -1,4 +1,4 @@
-"""Only who knows the admin token gets in: the middleware in front of every route but those that are open by name."""
+"""The middleware that requires the admin token on every route except those that are open by name."""
 
 from hmac import compare_digest
 
@@ -9,20 +9,20 @@ from claimd.console.context import CONTEXT
 from claimd.contract.problems import Code
 from claimd.http.problems import reject
 
-# What is added to the console later is closed, whatever its address, until it is named here.
+# A new route needs the token, whatever its address, until it is named here.
 _OPEN = frozenset(("/healthz", "/metrics", "/readyz"))
 
 
 @web.middleware
 async def admins_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """401 for whoever does not present the token; also for addresses under `/admin/` that do not exist."""
+    """Reject a request without the admin token with 401, also at addresses under `/admin/` that do not exist."""
     if not _is_open(request) and not _is_admin(request):
         raise reject(Code.UNAUTHENTICATED)
     return await handler(request)
 
 
 def _is_open(request: web.Request) -> bool:
-    # By the route that was found, not by the address: how one is spelled is the router's business.
+    # By the route that the router found, not by the path, which can be spelled in several ways.
     resource = request.match_info.route.resource
     return resource.canonical in _OPEN if resource is not None else not request.path.startswith("/admin/")
 

@@ -1,4 +1,4 @@
-"""The console's application: routes, and what their handlers are given."""
+"""The console's aiohttp application: its routes, its middleware, and the objects that handlers find in it."""
 
 from aiohttp import web
 

@@ -1,6 +1,6 @@
-"""`POST /admin/v1/rounds/{id}/archive`: a closed round goes to a file, and leaves the server but for a stub.
+"""`POST /admin/v1/rounds/{id}/archive`: writes a closed round to a file and removes it from the server, but for a stub.
 
-Nothing is removed before the file is on disk and its audit, read back from there, is clean. Asking again is safe.
+Nothing is removed before the file is on disk and its audit, read back from there, is clean. A retry is safe.
 """
 
 import logging
@@ -38,8 +38,8 @@ async def archive(request: web.Request) -> web.Response:
     body = validated(Reason, await read_object(request))
     reading = await context.rounds.round(round_id) if is_round_id(round_id) else Reading(0, None)
     if reading.archived is not None:
-        # Where replicas are to confirm, this waits for them again.
-        archived = await _stub(context, round_id, _Held(0, 0, "", ""), body.reason)
+        # A retry: with CLAIMD_DURABILITY=replica this waits again for the replica's confirmation.
+        archived = await _stub(context, round_id, _FileContents(0, 0, "", ""), body.reason)
     else:
         item = _closed(reading, wanted_version(request))
         archived = await _to_file(context, item, reading.now_ms, body.reason)
@@ -48,8 +48,8 @@ async def archive(request: web.Request) -> web.Response:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What a file holds, for the script to compare."""
+class _FileContents:
+    """What an archive file holds: the script compares it with the round before it removes anything."""
 
     version: int
     issued: int
@@ -81,14 +81,14 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
                 raise reject(Code.AUDIT_FAILED, detail, audit=audit)
             path = file.place()
             try:
-                held = _Held(item.version, item.issued, file.sha256, str(path))
-                archived = await _stub(context, item.id, held, reason)
+                contents = _FileContents(item.version, item.issued, file.sha256, str(path))
+                archived = await _stub(context, item.id, contents, reason)
             except (ProblemError, StoreRejected):
                 file.withdraw()
                 raise
-            # Where it is not known what became of the call, the round may have left for this very file.
+            # Where the outcome of the call is unknown, the file stays: the round may have left for it.
             if archived.file != str(path):
-                # It was archived meanwhile.
+                # Another request archived it meanwhile, to another file.
                 file.withdraw()
             return archived
     except FolderBusy:
@@ -100,10 +100,15 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
         raise reject(Code.ARCHIVE_FAILED, f"{error}") from None
 
 
-async def _stub(context: Context, round_id: str, held: _Held, reason: str) -> Archived:
-    """Have the server keep a stub of the round in its place; else the request ends with a problem."""
+async def _stub(context: Context, round_id: str, contents: _FileContents, reason: str) -> Archived:
+    """Replace the round by a stub on the server. Raises ProblemError: 404, 409 or 412."""
     edited = await context.rounds.round_archive(
-        round_id, version=held.version, issued=held.issued, sha256=held.sha256, file=held.file, reason=reason
+        round_id,
+        version=contents.version,
+        issued=contents.issued,
+        sha256=contents.sha256,
+        file=contents.file,
+        reason=reason,
     )
     if edited.outcome is EditOutcome.DONE and edited.archived is not None:
         return edited.archived
@@ -119,19 +124,19 @@ async def _stub(context: Context, round_id: str, held: _Held, reason: str) -> Ar
 async def _rewrite(context: Context) -> str | None:
     """Have the embedded server rewrite its file with what it still holds: `started`, `postponed` or `failed`.
 
-    It is postponed, to the next archiving, where a round is open or opens soon. None where the server is one's own: its
-    operator decides when it may rewrite its file.
+    It is postponed to the next archiving where a round is open or opens soon. None for an external server, whose
+    operator decides when it rewrites its file.
     """
     if not context.embedded:
         return None
     try:
-        # By opening time: where the first of them is far off, so are all.
+        # In order of opening time: if the first is not close, none is.
         page = await context.rounds.rounds_page(NOT_OVER, None, 1)
         if any(_is_on(item, page.now_ms) for item in page.rounds):
             return "postponed"
         await context.file_rewriter.rewrite_file()
     except StoreUnavailable as error:
-        # The round has left all the same.
+        # The round has left the server; only the file is not smaller yet.
         _log.warning("the server's append-only file is not rewritten: %s", error)
         return "failed"
     return "started"

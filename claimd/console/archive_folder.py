@@ -1,4 +1,4 @@
-"""The folder of archives: mode 700, its files mode 600, each there whole or not at all, one written at a time."""
+"""The folder of archive files: mode 700, files mode 600, each complete or absent, one written at a time."""
 
 import asyncio
 import fcntl
@@ -23,7 +23,7 @@ class FolderBusy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """An archive that is on disk, under a name that is not an archive's."""
+    """An archive that is on disk under a temporary name."""
 
     part: Path
     round_id: str
@@ -31,14 +31,14 @@ class WrittenFile:
     audit: Audit
 
     def place(self) -> Path:
-        """Give it its name, for good. With its digest in it, a file never takes another's place."""
+        """Give the file its final name and return its path. The digest in it keeps other files safe."""
         path = self._path
         self.part.replace(path)
         _sync(path.parent)
         return path
 
     def withdraw(self) -> None:
-        """Remove it again: the round stays on the server."""
+        """Remove the file: the round stays on the server."""
         _remove(self._path)
 
     @property
@@ -47,20 +47,20 @@ class WrittenFile:
 
 
 class ArchiveFolder:
-    """A folder that need not be there yet."""
+    """A folder, which is created when it is needed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @asynccontextmanager
     async def file(self, records: LogReader, item: Round, now_ms: int) -> AsyncIterator[WrittenFile]:
-        """The archive of a round, written, synced and audited. One that was not placed is gone afterwards.
+        """The archive of a round, written, synced and audited. Unless it was placed, it is removed at the end.
 
         Raises OSError, ArchiveError, StoreUnavailable, FolderBusy.
         """
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(self._path):
-            # Of consoles that were killed.
+            # Left by consoles that were killed.
             for left in self._path.glob(f"*{_PART}"):
                 _remove(left)
             fd, name = tempfile.mkstemp(suffix=_PART, prefix=f"{item.id}.", dir=self._path)
@@ -70,7 +70,7 @@ class ArchiveFolder:
                     await write_archive(records, item, now_ms, file)
                     file.flush()
                     await asyncio.to_thread(os.fsync, file.fileno())
-                # From the file, in a thread: what is going to be relied on is what is on disk.
+                # Read back from the file, in a thread: the audit is about what is on disk.
                 audited = await asyncio.to_thread(audit_archive, part)
                 yield WrittenFile(part, item.id, audited.sha256, audited.audit)
             finally:

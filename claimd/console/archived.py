@@ -1,4 +1,4 @@
-"""The answer to operators about an archived round, the same at each of its addresses."""
+"""The answer to operators about an archived round, the same on each of its routes."""
 
 from claimd.contract.problems import Code
 from claimd.domain.archived import Archived
@@ -7,8 +7,8 @@ from claimd.http.problems import ProblemError, reject
 
 
 def in_its_archive(item: Archived) -> ProblemError:
-    """410 `archived`, which says where the archive is."""
-    # A problem has a title of its own.
+    """410 `archived` with the members of the stub, `file` among them."""
+    # Without the round's title: a problem's `title` is that of its code.
     members = {name: value for name, value in archived_json(item).items() if name != "title"}
     detail = f"It was archived at {members['archived_at']} to {item.file}, SHA-256 {item.sha256}."
     return reject(Code.ARCHIVED, detail, **members)

@@ -1,4 +1,4 @@
-"""What anyone can check a round by: the audit, and the export of every claim as NDJSON, streamed in bounded memory."""
+"""The audit of a round, and the export of its claims as NDJSON, streamed in bounded memory."""
 
 from dataclasses import asdict
 
@@ -16,12 +16,12 @@ from claimd.http.rounds import existing_round
 
 
 async def audit(request: web.Request) -> web.Response:
-    """`GET /admin/v1/rounds/{id}/audit`."""
+    """`GET /admin/v1/rounds/{id}/audit`: 200 with the audit, 404 or 410."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
     await existing_round(context.rounds, round_id, in_its_archive)
     result = await audit_round(context.log_reader, round_id)
     if result is None or not result.ok:
-        # It may have been archived, or deleted, meanwhile.
+        # It may have been archived or deleted during the audit.
         await existing_round(context.rounds, round_id, in_its_archive)
     if result is None:
         raise reject(Code.ROUND_NOT_FOUND)
@@ -29,7 +29,7 @@ async def audit(request: web.Request) -> web.Response:
 
 
 async def claims(request: web.Request) -> web.StreamResponse:
-    """`GET /admin/v1/rounds/{id}/claims`: in the order of the serials, as the log has them."""
+    """`GET /admin/v1/rounds/{id}/claims`: 200 with a line for each claim, by serial; 404 or 410."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
     await existing_round(context.rounds, round_id, in_its_archive)
     return await stream_ndjson(request, export_lines(context.log_reader, round_id))

@@ -12,13 +12,13 @@ _AnyBody = TypeVar("_AnyBody", bound=Body)
 
 
 def validated(model: type[_AnyBody], document: dict[str, Any]) -> _AnyBody:
-    """The document as a body of that kind; else the request ends with 422 `invalid_round` naming the field."""
+    """The document as an instance of `model`. Raises ProblemError: 422 `invalid_round` that names the field."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
-        # A body as a whole has no place; its message begins with the field. (The place may be a name without letters.)
+        # An error of the body as a whole has no `loc`: its message begins with the field. (A `loc` may be empty text.)
         if first["loc"]:
             field = ".".join(map(str, first["loc"]))
             message = f"{field}: {message}"

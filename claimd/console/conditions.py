@@ -1,4 +1,4 @@
-"""`ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1): the version of a round, and edits of that alone."""
+"""`ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1): the version of a round, and edits bound to it."""
 
 import re
 
@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from claimd.contract.problems import Code
 from claimd.http.problems import reject
 
-# Weak tags never match in If-Match, so they only have to be understood.
+# A weak tag never matches in If-Match, but it is well formed.
 _ONE_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _VERSION = re.compile(r'"([1-9][0-9]{0,15})"')
 # Rounds count from 1.
@@ -15,14 +15,14 @@ _NO_VERSION = 0
 
 
 def etag(version: int) -> str:
-    """The tag of that version."""
+    """The ETag of a version."""
     return f'"{version}"'
 
 
 def wanted_version(request: web.Request) -> int | None:
-    """The version that the request is for, None for any; a tag that claimd never gives out fits no round.
+    """The version that `If-Match` requires, None for any version, 0 (no round's version) for a foreign tag.
 
-    A header that is not one tag ends the request with 400.
+    Raises ProblemError: 400 where the header is not one tag.
     """
     text = request.headers.get(hdrs.IF_MATCH)
     if text is None or text.strip() == "*":

@@ -1,4 +1,4 @@
-"""What the handlers of the console are given."""
+"""The objects that the console's handlers share."""
 
 from dataclasses import dataclass
 from pathlib import Path

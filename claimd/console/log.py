@@ -17,7 +17,7 @@ from claimd.store.ports import LogReader
 
 
 async def log(request: web.Request) -> web.StreamResponse:
-    """Stream `at, version, who, action, reason, fields` for each edit; 404 or 410 where there is no such round."""
+    """200 with a line for each edit, as `contract.rounds.LogLine`; 404 or 410."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
     await existing_round(context.rounds, round_id, in_its_archive)
     return await stream_ndjson(request, _lines(context.log_reader, round_id))
@@ -30,7 +30,7 @@ async def _lines(log_reader: LogReader, round_id: str) -> AsyncIterator[bytes]:
 
 
 def edit_json(entry: EditEntry) -> dict[str, Any]:
-    """One edit; `fields` have the names and forms of the API. `action` is null where it was not recorded."""
+    """One edit as JSON; `fields` has the names and forms of the API, `action` is null where it was not recorded."""
     values = field_values(entry.fields)
     fields = {
         name.removesuffix("_ms"): to_rfc3339(value) if name.endswith("_ms") else value for name, value in values.items()

@@ -1,6 +1,6 @@
-"""`GET /metrics`: rounds as they are, and what all gateways have counted. Always 200, also while the server is away.
+"""`GET /metrics`: the state of rounds, and the counts of all gateways. Always 200, also while the server is away.
 
-With `?round=` that round alone; then errors are those of any other request.
+With `?round=` it shows that round alone, and errors are problems as on other routes.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from claimd.metrics.trouble import Trouble
 from claimd.store.errors import StoreError
 from claimd.store.ports import CountsStore, RoundReader
 
-# The audit covers what was over for longer. A scrape must not grow with every round that ever was.
+# Rounds that have been over for longer are left out, so that a scrape does not grow with every past round.
 _OVER_FOR_MS = 24 * 3600 * 1000
 _MOST_ROUNDS = 1000
 
@@ -38,7 +38,7 @@ SCRAPES = web.AppKey("scrapes", Trouble)
 
 
 def scrapes() -> Trouble:
-    """What complains of scrapes that could not be answered whole."""
+    """Logs scrapes that could not be answered completely."""
     return Trouble(_log, "reading metrics", time.monotonic)
 
 
@@ -74,7 +74,7 @@ async def _counted(counts: CountsStore) -> Tally:
 
 
 async def _tried(read: Coroutine[Any, Any, _T], trouble: Trouble) -> _T | None:
-    """What was read, or None, and a line in the log."""
+    """The result of `read`; None, and a line in the log, where it failed or took too long."""
     task = asyncio.ensure_future(read)
     # Not a timeout around it: the Redis library swallows a cancellation in the middle of a call.
     await asyncio.wait({task}, timeout=_READ_SECONDS)

@@ -1,6 +1,6 @@
 """Creating, reading, editing, commanding and deleting rounds.
 
-Every edit may be bound to a version by `If-Match`, so that of two operators who read the same one the second gets 412.
+`If-Match` binds an edit to a version, so that of two operators who edit the same version the second gets 412.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,21 +22,21 @@ from claimd.domain.outcomes import EditOutcome
 from claimd.domain.rounds import MAX_TOTAL, Definition, is_round_id
 from claimd.http.bodies import read_object
 from claimd.http.documents import operator_round_json
-from claimd.http.paging import Asked
+from claimd.http.paging import PageQuery
 from claimd.http.problems import ProblemError, reject
 from claimd.http.rounds import read_round, read_rounds
 from claimd.store.ports import Edited
 
 
 async def create(request: web.Request) -> web.Response:
-    """`POST /admin/v1/rounds`."""
+    """`POST /admin/v1/rounds`: 201 with the round, 409 or 422."""
     body = validated(NewRound, await read_object(request, MAX_CONSOLE_BODY_BYTES))
     definition = Definition(body.id, body.title, body.total, body.opens_at, body.closes_at, body.pack, body.eligibility)
     return _answer(await request.app[CONTEXT].rounds.round_create(definition, reason="created"), HTTPStatus.CREATED)
 
 
 async def edit(request: web.Request) -> web.Response:
-    """`PATCH /admin/v1/rounds/{id}`."""
+    """`PATCH /admin/v1/rounds/{id}`: 200 with the round, 404, 409, 410, 412 or 422."""
     body = validated(RoundChanges, await read_object(request, MAX_CONSOLE_BODY_BYTES))
     return await _edit(request, EditAction.EDIT, body.changes(), body.reason)
 
@@ -63,14 +63,14 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """`GET /admin/v1/rounds`."""
-    asked = Asked.read(request.query)
+    """`GET /admin/v1/rounds`: 200 with a page of rounds."""
+    asked = PageQuery.parse(request.query)
     body = orjson.dumps(await read_rounds(request.app[CONTEXT].rounds, asked, operator_round_json))
     return web.Response(body=body, content_type="application/json")
 
 
 async def show(request: web.Request) -> web.Response:
-    """`GET /admin/v1/rounds/{id}`."""
+    """`GET /admin/v1/rounds/{id}`: 200 with the round and its ETag, 404 or 410."""
     rounds, round_id = request.app[CONTEXT].rounds, request.match_info["round_id"]
     found = await read_round(rounds, round_id, operator_round_json, in_its_archive)
     return _json(found, HTTPStatus.OK)

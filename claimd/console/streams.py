@@ -1,6 +1,6 @@
 """Long answers as NDJSON: a line for each item, streamed in bounded memory.
 
-When the server is lost half-way the connection is cut, so that a part is never taken for the whole.
+Where the server is lost half-way the connection is aborted, so that no client takes a part for the whole.
 """
 
 import logging
@@ -16,12 +16,12 @@ _CHUNK_BYTES = 256 * 1024
 
 
 async def stream_ndjson(request: web.Request, lines: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Answer with `lines`, each of which ends in a line feed; several may come as one."""
+    """Answer with `lines`: byte strings of one or several lines, each with its line feed."""
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     response.enable_chunked_encoding()
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:
-        # The library writes whatever it is given: to a client, a body here would be the beginning of the next answer.
+        # aiohttp writes a body also for HEAD, which a client would take for the beginning of the next answer.
         return response
     chunk = bytearray()
     try:

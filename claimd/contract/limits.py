@@ -17,7 +17,7 @@ MAX_ROUNDS_PER_PAGE: Final = 100
 REQUESTS_PER_WINDOW: Final = 10
 WINDOW_SECONDS: Final = 1.0
 
-# A connection without a request, unless `CLAIMD_IDLE_SECONDS` says otherwise.
+# A connection without a request, unless `CLAIMD_IDLE_SECONDS` is set.
 IDLE_SECONDS: Final = 75.0
 # From the first byte of a request to the end of its head: a client that drips bytes gains no time.
 REQUEST_SECONDS: Final = 10.0
@@ -26,7 +26,7 @@ BODY_SECONDS: Final = 5.0
 # Without any progress of an answer. A slow reader that takes some of it every now and then is served on.
 ANSWER_SECONDS: Final = 20.0
 
-# `Retry-After` of a rejection that says nothing about the claim. RFC 9110 wants whole seconds; spread at random,
+# `Retry-After` where the outcome of the claim is unknown. RFC 9110 wants whole seconds; spread at random,
 # so that rejected clients do not all retry at the same moment.
 RETRY_AFTER_SECONDS: Final = (1, 2, 3)
 # A pass stays valid for so long after its round's end, or after it was issued, if that is later: a round may be

@@ -204,7 +204,7 @@ PROBLEM_TYPES: Final[Mapping[Code, ProblemType]] = {
     Code.ARCHIVED: ProblemType(
         HTTPStatus.GONE,
         "The round is over, and its claims have left this service for an archive.",
-        "The round was archived. The members, on the console only, say where to and by whom.",
+        "The round was archived. The members, on the console only, have its place and its operator.",
         "Show that the round is over; do not retry.",
         members=_ARCHIVED_MEMBERS,
     ),
@@ -230,7 +230,7 @@ PROBLEM_TYPES: Final[Mapping[Code, ProblemType]] = {
     Code.INVALID_ROUND: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "The round cannot be like this.",
-        "A field is missing, unknown, or has a value that it cannot have: `field` names it, `detail` says why.",
+        "A field is missing, unknown, or has a value that it cannot have: `field` names it, `detail` has the reason.",
         "Fix the field.",
         members=("field",),
     ),

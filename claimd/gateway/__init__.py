@@ -1,1 +1,1 @@
-"""The public side. Handlers decode, call and encode; what is decided, is decided in the engine."""
+"""The public side. Handlers decode requests, call the engine or the store, and encode answers."""

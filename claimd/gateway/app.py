@@ -1,4 +1,4 @@
-"""The gateway's application: routes, and what their handlers are given."""
+"""The gateway's aiohttp application: its routes, its middleware, and the objects that handlers find in it."""
 
 import time
 
@@ -11,7 +11,7 @@ from claimd.gateway.round_lists import RoundLists
 from claimd.http.caching import on_prepare
 from claimd.http.health import READINESS, healthz, readyz
 from claimd.http.middleware import COUNTS, problems
-from claimd.http.paging import Asked
+from claimd.http.paging import PageQuery
 from claimd.http.rounds import read_round
 from claimd.metrics.counts import Counts
 
@@ -39,12 +39,12 @@ def create_app(context: Context, counts: Counts) -> web.Application:
 
 
 async def list_rounds(request: web.Request) -> web.Response:
-    """`GET /v1/rounds`."""
-    body = await request.app[ROUND_LISTS].document(Asked.read(request.query))
+    """`GET /v1/rounds`: 200 with a page of rounds."""
+    body = await request.app[ROUND_LISTS].document(PageQuery.parse(request.query))
     return web.Response(body=body, content_type="application/json")
 
 
 async def show_round(request: web.Request) -> web.Response:
-    """`GET /v1/rounds/{id}`."""
+    """`GET /v1/rounds/{id}`: 200 with the round, 404 or 410."""
     body = orjson.dumps(await read_round(request.app[CONTEXT].rounds, request.match_info["round_id"]))
     return web.Response(body=body, content_type="application/json")

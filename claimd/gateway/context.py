@@ -1,4 +1,4 @@
-"""What the handlers of the gateway are given."""
+"""The objects that the gateway's handlers and its lane share."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from claimd.store.ports import ClaimStore, Readiness, RoundReader
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One for each process."""
+    """The shared objects of one gateway process."""
 
     claims: ClaimStore
     rounds: RoundReader

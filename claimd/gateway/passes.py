@@ -1,4 +1,4 @@
-"""`POST /v1/rounds/{id}/passes`: the expensive check, done before the drop instead of during it."""
+"""`POST /v1/rounds/{id}/passes`: verifies a token once, before the drop, so that claims need a cheap check alone."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""How often one identity may ask: a count for each within a fixed window, forgotten as a whole when the window ends."""
+"""Limits the requests of one identity: a count for each in a fixed window, cleared as a whole when the window ends."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ class RateLimit:
         self._window_seconds = window_seconds
         self._clock = clock
         self._ends_at = 0.0
-        self._asked: dict[bytes, int] = {}
+        self._counts: dict[bytes, int] = {}
 
     def admit(self, identity: bytes) -> bool:
         """Count one request; False where it is one too many."""
         now = self._clock()
         if now >= self._ends_at:
-            self._asked.clear()
+            self._counts.clear()
             self._ends_at = now + self._window_seconds
-        asked = self._asked.get(identity, 0) + 1
-        self._asked[identity] = asked
-        return asked <= self._limit
+        count = self._counts.get(identity, 0) + 1
+        self._counts[identity] = count
+        return count <= self._limit

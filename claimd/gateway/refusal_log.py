@@ -1,6 +1,6 @@
-"""Says in the log, once a second at most, which credentials were not accepted, and how many: never whose, never what.
+"""Logs, once a second at most, how many credentials were rejected for which reason: never whose, never their text.
 
-A rotation of keys that went wrong shows here as `unknown_key`, a wrong setting as `wrong_audience`, and so on.
+A failed rotation of keys shows here as `unknown_key`, a wrong setting as `wrong_audience`, and so on.
 """
 
 import asyncio
@@ -16,22 +16,22 @@ _log = logging.getLogger(__name__)
 
 
 class RefusalLog:
-    """Of one gateway; what was counted before it began, say before a restart, is not its concern."""
+    """The log lines of one gateway process; what `counts` held before is not logged."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
-        self._said = Counter(counts.unauthenticated)
+        self._logged = Counter(counts.unauthenticated)
 
     async def run(self) -> None:
-        """Say what is new, once a second, for ever."""
+        """Log new rejections once a second, until cancelled."""
         while True:
             await asyncio.sleep(_SECONDS)
-            self.say()
+            self.log_new()
 
-    def say(self) -> None:
-        """A line for each reason of which there are more than when this was called last."""
+    def log_new(self) -> None:
+        """Log a line for each reason that has new rejections since the last call."""
         for reason in Unauthenticated:
-            number = self._counts.unauthenticated[reason.value] - self._said[reason.value]
+            number = self._counts.unauthenticated[reason.value] - self._logged[reason.value]
             if number > 0:
-                self._said[reason.value] += number
+                self._logged[reason.value] += number
                 _log.warning("401 %s, %d times: %s", reason.value, number, reason.sentence, extra={"bounded": True})

@@ -1,1 +1,1 @@
-"""What both sides, gateway and console, say in HTTP: problems, replies, bodies, and how they are served."""
+"""The HTTP that gateway and console share: problems, replies, request bodies, connections, and serving."""

@@ -1,7 +1,7 @@
-"""Which connections a process takes: as many as leave it files of its own, for the server above all.
+"""Bounds the open connections of a process, so that it keeps file descriptors of its own, above all for the server.
 
-One beyond is answered 503 and closed, not left in the kernel's queue: its client can go to another worker at once, and
-a load balancer sees why. `/healthz` is answered all the same, as nothing gets better by a restart of the process.
+A connection beyond the bound is answered 503 and closed, not left in the kernel's queue: its client can go to another
+worker at once, and a load balancer sees why. `/healthz` is answered 200, because a restart would not help.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from claimd.http.problems import retry_later
 from claimd.http.raw_answers import json_answer, problem_answer
 from claimd.metrics.counts import Counts
 
-# Up to 60 connections to the server, those that are being answered 503, and sockets, pipes and files of the process.
+# Up to 60 connections to the server, the rejected connections, and sockets, pipes and files of the process.
 RESERVED_FILES: Final = 128
 _MOST_REJECTED_AT_ONCE: Final = 32
-# For the client to send its request, and then to read the answer: closed at once, the answer might be lost.
+# For the client to send its request and to read the answer: a socket closed at once could lose the answer.
 _REJECTION_SECONDS: Final = 1.0
 _REPORT_SECONDS: Final = 1.0
 
@@ -33,17 +33,17 @@ _log = logging.getLogger(__name__)
 
 
 def most_connections(open_files: int) -> int:
-    """How many connections a process takes at a time that may have so many files open."""
+    """How many connections a process accepts at a time, with `open_files` as its limit of open files."""
     if open_files == resource.RLIM_INFINITY:
         return sys.maxsize
     return max(open_files - RESERVED_FILES, open_files // 2)
 
 
 class Admission:
-    """Makes the protocol of each connection that is accepted: the door's, or one that rejects it."""
+    """Makes the protocol of each accepted connection: the front door's, or one that rejects it."""
 
     def __init__(self, front: Door, behind: Door, counts: Counts, most: int | None = None) -> None:
-        """`front` is where a connection begins, `behind` is where it may end up; they may be the same."""
+        """`front` makes new connections, `behind` may take them over later; they may be the same door."""
         self._front = front
         self._doors: Collection[Door] = {front, behind}
         self._counts = counts
@@ -59,7 +59,7 @@ class Admission:
         return _Rejection(self._rejecting)
 
     def _note(self) -> None:
-        """Count one, and log the number once a second."""
+        """Count one rejection; the number is logged once a second."""
         self._counts.refusals[Code.OVERLOADED] += 1
         if not self._rejected:
             asyncio.get_running_loop().call_later(_REPORT_SECONDS, self._report)
@@ -75,7 +75,7 @@ class Admission:
 
 
 class _Rejection(asyncio.Protocol):
-    """Answers the first bytes that come, and hangs up when the client has read the answer, or after a second."""
+    """Answers the first bytes of a connection with 503; closes when the client has read them, or after a second."""
 
     def __init__(self, all_of_them: "set[_Rejection]") -> None:
         self._all = all_of_them
@@ -83,8 +83,8 @@ class _Rejection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted."""
-        # uvloop's transports are none of asyncio's by descent.
+        """Called by the loop for an accepted connection."""
+        # uvloop's transports do not inherit from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         if len(self._all) >= _MOST_REJECTED_AT_ONCE:
             self._transport.abort()
@@ -93,14 +93,14 @@ class _Rejection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(_REJECTION_SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request: the first of them are answered."""
+        """Called by the loop with bytes of a request: the first ones are answered, the others ignored."""
         if self._transport is not None:
             self._transport.write(_answer(data))
             self._transport.write_eof()
             self._transport = None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a protocol's shape
-        """Gone."""
+        """Called by the loop when the connection is closed."""
         self._transport = None
         self._all.discard(self)
         if self._timer is not None:

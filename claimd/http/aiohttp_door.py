@@ -197,7 +197,7 @@ class AiohttpDoor:
 
 
 def _announced(make_request: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
-    """Wrap the factory, which aiohttp calls when the turn of a request has come, to tell the connection so."""
+    """Wrap the factory, which aiohttp calls when it begins to answer a request, to notify the connection."""
 
     def announced(message: Any, payload: Any, connection: AiohttpConnection, *rest: Any) -> web.BaseRequest:
         connection.answering(payload)

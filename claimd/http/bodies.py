@@ -1,4 +1,4 @@
-"""Request bodies: small JSON objects that arrive in time, or a problem."""
+"""Reads request bodies: small JSON objects that arrive in time. Anything else ends the request with a problem."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ from claimd.http.problems import ProblemError, reject, reject_unknown_field
 
 
 async def read_object(request: web.Request, limit: int = MAX_BODY_BYTES) -> dict[str, Any]:
-    """The JSON object that a request carries; an empty one for no body at all."""
+    """The JSON object in the body, `{}` where there is no body. Raises ProblemError: 400, 413 or 415."""
     raw = await _read(request, limit)
     if not raw:
         return {}
@@ -28,7 +28,7 @@ async def read_object(request: web.Request, limit: int = MAX_BODY_BYTES) -> dict
 
 
 async def require_no_fields(request: web.Request) -> None:
-    """For requests without fields: an absent body or `{}` passes, anything else is a problem."""
+    """Check the body of a request that takes no fields: absent or `{}`. Raises ProblemError: 422 for a field."""
     if not request.body_exists:
         return
     document = await read_object(request)

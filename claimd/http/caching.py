@@ -1,6 +1,6 @@
-"""Which caches may keep an answer: none, unless the answer says otherwise. RFC 9111, section 5.2.2.5.
+"""No cache may keep an answer, unless its handler sets another `Cache-Control` (RFC 9111, section 5.2.2.5).
 
-An answer to one person, kept by a proxy in front, would be given to the next one who asks.
+An answer to one person, kept by a proxy, would be given to the next person.
 """
 
 from aiohttp import hdrs, web
@@ -9,10 +9,10 @@ NO_STORE = "no-store"
 
 
 def forbid_caching(response: web.StreamResponse) -> None:
-    """Add `Cache-Control: no-store` where the answer does not say anything else."""
+    """Add `Cache-Control: no-store` where the answer has no `Cache-Control`."""
     response.headers.setdefault(hdrs.CACHE_CONTROL, NO_STORE)
 
 
 async def on_prepare(_request: web.Request, response: web.StreamResponse) -> None:
-    """For `Application.on_response_prepare`, which also sees streams that a handler has begun by itself."""
+    """A handler of `Application.on_response_prepare`, which is called for streamed answers, too."""
     forbid_caching(response)

@@ -1,6 +1,6 @@
-"""The open connections of both doors, and the sweep that closes those of clients that take too long.
+"""The sweep that closes the connections of slow clients, at both doors.
 
-One sweep a second looks at all of them: a timer for each of thousands would cost more.
+One sweep a second checks every open connection: a timer for each of thousands would cost more.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from claimd.contract.limits import ANSWER_SECONDS
 _SWEEP_SECONDS = 1.0
 
 
-# A sweep of thousands is spread over its second, or a claim that comes in between would wait for all of it.
+# A sweep of thousands of connections is spread over its second, so that no claim waits for all of it.
 _MOST_STEPS = 200
 
 
@@ -20,19 +20,19 @@ _SWEPT_AT_ONCE = 10
 
 
 class Connection(Protocol):
-    """What is swept."""
+    """An open connection that can be swept."""
 
     def sweep(self, now: float) -> None:
-        """Hang up if the client took too long; `now` is the loop's time."""
+        """Close the connection if its client took too long; `now` is the loop's time in seconds."""
         ...
 
 
 class Door(Protocol):
-    """Makes the protocol of each connection that is accepted, and closes them."""
+    """One of the two ways into a process: makes the protocols of connections, and closes them."""
 
     @property
     def connections(self) -> Collection[Connection]:
-        """Those that are open."""
+        """The open connections."""
         ...
 
     def connection(self) -> asyncio.Protocol:
@@ -40,12 +40,12 @@ class Door(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Close each connection: now, or after the answer it is waiting for. Return when all are closed."""
+        """Close each connection, after the answer it waits for if there is one. Return when all are closed."""
         ...
 
 
 class UnreadAnswers:
-    """Whether a client takes what it is answered, seen from one sweep to the next."""
+    """Notices, from sweep to sweep, that a client reads nothing of its answers."""
 
     __slots__ = ("_bytes", "_since")
 
@@ -54,19 +54,19 @@ class UnreadAnswers:
         self._since = 0.0
 
     def stuck(self, unread_bytes: int, now: float) -> bool:
-        """Whether the client took nothing for too long; `unread_bytes` wait to be written to it."""
+        """Whether the client read nothing for too long; `unread_bytes` are in the write buffer, `now` is loop time."""
         if not self._bytes or unread_bytes < self._bytes:
             self._since = now
         self._bytes = unread_bytes
         return unread_bytes > 0 and self._since < now - ANSWER_SECONDS
 
     def taken(self) -> None:
-        """It took some: there may be more unread than before all the same."""
+        """Note that the client has read some bytes, even if more are unread than before."""
         self._bytes = 0
 
 
 async def keep_sweeping(doors: Iterable[Door]) -> None:
-    """Sweep once a second, for ever."""
+    """Sweep all doors once a second, until cancelled."""
     clock = asyncio.get_running_loop().time
     while True:
         began = clock()
@@ -75,8 +75,8 @@ async def keep_sweeping(doors: Iterable[Door]) -> None:
 
 
 async def sweep(doors: Iterable[Door], clock: Callable[[], float], seconds: float = 0.0) -> None:
-    """Hang up on every client that took too long, in many small steps spread over `seconds`."""
-    # Copied, as hanging up changes the collections.
+    """Sweep every connection once, in many small steps spread over `seconds`."""
+    # A copy: closing a connection changes its collection.
     connections = [connection for door in doors for connection in door.connections]
     at_once = max(_SWEPT_AT_ONCE, -(-len(connections) // _MOST_STEPS))
     for start in range(0, len(connections), at_once):

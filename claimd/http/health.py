@@ -1,4 +1,4 @@
-"""`GET /healthz` and `GET /readyz`, the same on both sides."""
+"""`GET /healthz` and `GET /readyz`, on the gateway and on the console."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The one middleware: whatever a handler could not answer becomes a problem, never a traceback."""
+"""The middleware that turns every error into a problem, so that no client gets a traceback."""
 
 import logging
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from claimd.http.problems import Problem, ProblemError, reject, retry_later
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreUnavailable
 
-# Headers that decide something here. Of two with different values, which one is meant is anybody's guess.
+# Headers that a decision depends on. Where one comes twice, it is unknown which value is meant.
 _SINGLE_HEADERS = (hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, hdrs.HOST)
 
-# The library has a status alone.
+# aiohttp's own errors have a status and no code.
 _LIBRARY_CODES: Mapping[int, Code] = {
     PROBLEM_TYPES[code].status: code
     for code in (Code.NOT_FOUND, Code.METHOD_NOT_ALLOWED, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
@@ -41,10 +41,10 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         problem = problem_of_library(error)
     except ConnectionError:
-        # The client is gone, and with it whoever could be told.
+        # The client has closed the connection: no answer can be sent.
         raise
     except Exception:
-        # A bug. What it was doing is unknown, and asking again is safe: just what `unavailable` says.
+        # A bug. The outcome is unknown and a retry is safe, which is what `unavailable` means.
         _log.exception("%s %s failed", request.method, request.path)
         problem = retry_later(Code.UNAVAILABLE)
     problem.count(request.app[COUNTS])
@@ -52,7 +52,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def problem_of_library(error: web.HTTPException) -> Problem:
-    """The library's own refusals: no such route or method, an expectation it does not meet, …"""
+    """The problem of an error that aiohttp raises itself: no such route or method, an unmet `Expect`, …"""
     code = _LIBRARY_CODES.get(error.status)
     if code is None:
         return Problem(Code.BAD_REQUEST, error.reason)

@@ -1,4 +1,4 @@
-"""What a list of rounds may be asked for: `?status=`, `?after=`, `?limit=`; anything else is a problem."""
+"""Parses the query of a list of rounds: `?status=`, `?after=`, `?limit=`. Any other parameter is a problem."""
 
 import re
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ _LIMIT = re.compile(r"\d{1,3}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A page of rounds; by default the first one of those that are not over."""
+class PageQuery:
+    """The query of a page of rounds; by default the first page of those that are not over."""
 
     statuses: frozenset[Status] = NOT_OVER
     after: Position | None = None
     limit: int = MAX_ROUNDS_PER_PAGE
 
     @classmethod
-    def read(cls, query: MultiMapping[str]) -> "Asked":
-        """From a query string. Raises 400 `bad_request` that names the parameter."""
+    def parse(cls, query: MultiMapping[str]) -> "PageQuery":
+        """Parse a query string. Raises ProblemError: 400 `bad_request` that names the parameter."""
         given = parameters(query, _NAMES)
         return cls(
             statuses=_statuses(given["status"]) if "status" in given else NOT_OVER,
@@ -42,7 +42,7 @@ class Asked:
 
 
 def parameters(query: MultiMapping[str], names: tuple[str, ...]) -> dict[str, str]:
-    """The query as a mapping. Raises 400 `bad_request` for a name that is not one of these, or is there twice."""
+    """The query as a mapping. Raises ProblemError: 400 for a name not in `names`, or one that is there twice."""
     for name in query:
         if name not in names:
             raise _wrong(name, f"There is no parameter {name!r}; there are {', '.join(names)}.")
@@ -52,7 +52,7 @@ def parameters(query: MultiMapping[str], names: tuple[str, ...]) -> dict[str, st
 
 
 def cursor(position: Position | None) -> str | None:
-    """What `?after=` takes for the page behind that position."""
+    """The value of `?after=` for the page behind that position; None for no further page."""
     return None if position is None else f"{position.opens_at_ms}-{position.round_id}"
 
 

@@ -1,4 +1,4 @@
-"""Whole HTTP/1.1 answers as bytes, for connections that are not aiohttp's: their constant parts are encoded once."""
+"""Encodes whole HTTP/1.1 answers as bytes, for the lane and for rejected connections: constant parts are cached."""
 
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -13,21 +13,21 @@ JSON_TYPE = "application/json"
 
 
 def problem_answer(problem: Problem, now_seconds: int) -> bytes:
-    """The whole HTTP/1.1 answer for a problem; keeps the connection open."""
+    """The whole answer for a problem; it keeps the connection open."""
     before, after = _problem_parts(problem)
     return before + date_line(now_seconds) + after
 
 
 def json_answer(status: int, body: bytes, headers: Mapping[str, str], now_seconds: int) -> bytes:
-    """The whole HTTP/1.1 answer with such a body."""
+    """The whole answer with a JSON body and these headers."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
     return b"%b%b%b\r\n%b" % (head(status, JSON_TYPE, len(body)), date_line(now_seconds), lines, body)
 
 
-# By the problem itself: those that are told to many are made once.
+# Cached by the identity of the problem: equal refusals share one object (`replies.problem_of`).
 @lru_cache(maxsize=256)
 def _problem_parts(problem: Problem) -> tuple[bytes, bytes]:
-    """What stands before the date, and after it."""
+    """The bytes of the answer before the Date header, and those after it."""
     body = problem.body()
     headers = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items()).encode()
     return head(problem.status, PROBLEM_CONTENT_TYPE, len(body)), headers + b"\r\n" + body
@@ -35,7 +35,7 @@ def _problem_parts(problem: Problem) -> tuple[bytes, bytes]:
 
 @lru_cache(maxsize=1024)
 def head(status: int, content_type: str, length: int) -> bytes:
-    """The status line and the headers that every answer has, but for the date; without the empty line."""
+    """The status line and the headers of every answer, without Date and the empty line."""
     reason = HTTPStatus(status).phrase
     return (
         f"HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n"

@@ -1,4 +1,4 @@
-"""Reading rounds, the same on both sides."""
+"""Reads rounds from the store as JSON, or as a problem, for gateway and console."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from claimd.domain.archived import Archived
 from claimd.domain.rounds import Round, is_round_id
 from claimd.domain.times import to_rfc3339
 from claimd.http.documents import round_json
-from claimd.http.paging import Asked, cursor
+from claimd.http.paging import PageQuery, cursor
 from claimd.http.problems import ProblemError, reject
 from claimd.store.ports import RoundReader
 
@@ -17,14 +17,14 @@ Refuse = Callable[[Archived], ProblemError]
 
 
 def gone(_archived: Archived) -> ProblemError:
-    """410 `archived`, as the public learns it: where the archive is concerns operators alone."""
+    """410 `archived` for the public, without the members that concern operators alone."""
     return reject(Code.ARCHIVED)
 
 
 async def existing_round(rounds: RoundReader, round_id: str, refuse: Refuse = gone) -> tuple[Round, int]:
-    """The round as it is now, and the server's time in milliseconds; else the request ends with 404 or 410.
+    """The round as it is now, and the server's time in ms. Raises ProblemError: 404 or 410.
 
-    `refuse` makes the problem for a round that was archived.
+    It is read anew each time, as an edit counts for the very next request. `refuse` makes the 410.
     """
     reading = await rounds.round(round_id) if is_round_id(round_id) else None
     if reading is not None and reading.archived is not None:
@@ -34,8 +34,8 @@ async def existing_round(rounds: RoundReader, round_id: str, refuse: Refuse = go
     return reading.round, reading.now_ms
 
 
-async def read_rounds(rounds: RoundReader, asked: Asked, spell: Spell = round_json) -> dict[str, Any]:
-    """A page of rounds, where the next one begins, and the server's time. `spell` makes the members of one."""
+async def read_rounds(rounds: RoundReader, asked: PageQuery, spell: Spell = round_json) -> dict[str, Any]:
+    """A page of rounds as JSON, as `contract.rounds.RoundPage`; `spell` makes the JSON of one round."""
     page = await rounds.rounds_page(asked.statuses, asked.after, asked.limit)
     return {
         "rounds": [spell(item, page.now_ms) for item in page.rounds],
@@ -47,6 +47,6 @@ async def read_rounds(rounds: RoundReader, asked: Asked, spell: Spell = round_js
 async def read_round(
     rounds: RoundReader, round_id: str, spell: Spell = round_json, refuse: Refuse = gone
 ) -> dict[str, Any]:
-    """One round, with the server's time; 404 where there is none, 410 where it was archived."""
+    """One round as JSON, with the server's time. Raises ProblemError: 404 or 410."""
     item, now_ms = await existing_round(rounds, round_id, refuse)
     return {**spell(item, now_ms), "server_time": to_rfc3339(now_ms)}

@@ -19,7 +19,7 @@ _DRAIN_SECONDS: Final = 6.5
 
 
 class Stop(Protocol):
-    """Says when to stop, and when to stop without waiting for answers."""
+    """When to stop, and when to stop without waiting for answers."""
 
     async def wait(self) -> None:
         """Return when it is time to stop."""

@@ -106,7 +106,7 @@ MUTANTS = (
     Mutant(
         "a limit that never forgets",
         "claimd/gateway/rate_limit.py",
-        "self._asked.clear()",
+        "self._counts.clear()",
         "pass",
         "tests/gateway/test_rate_limiter.py",
     ),

@@ -71,8 +71,8 @@ async def test_each_401_says_why(valkey: Server, jwks: Any, door: Any, caplog: p
         assert counts.unauthenticated == dict.fromkeys(REFUSED, 3)
         assert all(type(reason) is str for reason in counts.unauthenticated), "JSON takes nothing else as a name"
         assert counts.refusals == {"unauthenticated": 3 * len(REFUSED)}
-        log.say()
-        log.say()
+        log.log_new()
+        log.log_new()
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert sorted(said) == sorted(f"401 {reason}, 3 times: {Unauthenticated(reason).sentence}" for reason in REFUSED)
     for headers in REFUSED.values():

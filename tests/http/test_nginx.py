@@ -130,7 +130,7 @@ async def _me(behind: Behind, sub: str | None) -> tuple[int, str]:
 
 @pytest.mark.parametrize("recipe", [WITHOUT_LIMITS, NAIVE], ids=["recipe", "one that keeps all it may"])
 async def test_nobody_gets_what_is_another_persons(valkey: Server, recipe: str) -> None:
-    """Asked in any order, each gets one's own claim, and a stranger none; so do those behind a careless proxy."""
+    """PageQuery in any order, each gets one's own claim, and a stranger none; so do those behind a careless proxy."""
     async with behind_nginx(valkey.url, recipe) as behind:
         await open_round(behind.gateway.store)
         mine = {}

@@ -8,7 +8,7 @@ import pytest
 from claimd.domain.rounds import NOT_OVER
 from claimd.domain.times import from_rfc3339
 from claimd.gateway.round_lists import RoundLists
-from claimd.http.paging import Asked
+from claimd.http.paging import PageQuery
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
 from claimd.store.ports import RoundsPage
@@ -125,17 +125,17 @@ async def test_a_crowd_that_asks_for_the_list_reads_it_once() -> None:
     store, clock = Counting(), [10.0]
     lists = RoundLists(store, lambda: clock[0])
     await store.round_create(definition(), "")
-    documents = await asyncio.gather(*(lists.document(Asked()) for _ in range(50)))
+    documents = await asyncio.gather(*(lists.document(PageQuery()) for _ in range(50)))
     assert len(set(documents)) == store.readings == 1
     clock[0] += 0.03125
-    later = await lists.document(Asked())
+    later = await lists.document(PageQuery())
     assert store.readings == 1
     times = [from_rfc3339(document[-26:-2].decode()) for document in (documents[0], later)]
     assert times[1] - times[0] == 31
     clock[0] += 0.01875
-    await lists.document(Asked())
+    await lists.document(PageQuery())
     assert store.readings == 2
-    await asyncio.gather(*(lists.document(Asked(limit=limit)) for limit in range(1, 30)))
+    await asyncio.gather(*(lists.document(PageQuery(limit=limit)) for limit in range(1, 30)))
     assert (store.readings, store.most_at_once) == (31, 1)
 
 
@@ -144,7 +144,7 @@ async def test_a_list_that_could_not_be_read_is_read_again() -> None:
     store = Counting()
     lists = RoundLists(store, lambda: 0.0)
     store.fails = True
-    told = await asyncio.gather(*(lists.document(Asked(NOT_OVER)) for _ in range(3)), return_exceptions=True)
+    told = await asyncio.gather(*(lists.document(PageQuery(NOT_OVER)) for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in told] == [StoreUnavailable] * 3
     store.fails = False
-    assert (await lists.document(Asked(NOT_OVER))).startswith(b'{"rounds":[]')
+    assert (await lists.document(PageQuery(NOT_OVER))).startswith(b'{"rounds":[]')

@@ -14,7 +14,7 @@ HEAD = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
 WHOLE = HEAD + b"Content-Length: 4\r\n\r\nbody"
 
 
-class Asked:
+class PageQuery:
     """A connection with a request under way, the server's end of it, and the calls of its callbacks."""
 
     def __init__(self, connection: Connection, server: socket.socket, heard: list[Any]) -> None:
@@ -32,14 +32,14 @@ class Asked:
 
 
 @pytest.fixture
-def asked() -> Iterator[Asked]:
+def asked() -> Iterator[PageQuery]:
     """One connection with a request under way."""
     with asking() as asked:
         yield asked
 
 
 @contextmanager
-def asking() -> Iterator[Asked]:
+def asking() -> Iterator[PageQuery]:
     """The same for a test that needs several."""
     heard: list[Any] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -49,12 +49,12 @@ def asking() -> Iterator[Asked]:
         server, _ = listener.accept()
         with server:
             connection.row = 0
-            yield Asked(connection, server, heard)
+            yield PageQuery(connection, server, heard)
         connection.close()
 
 
 @pytest.mark.parametrize("cut", range(1, len(WHOLE)))
-def test_an_answer_may_come_in_pieces(asked: Asked, cut: int) -> None:
+def test_an_answer_may_come_in_pieces(asked: PageQuery, cut: int) -> None:
     """Cut at any byte; the next answer is read as well."""
     asked.send(WHOLE[:cut])
     assert asked.heard == []
@@ -64,7 +64,7 @@ def test_an_answer_may_come_in_pieces(asked: Asked, cut: int) -> None:
     assert asked.heard == [(b"201", b"body", False)] * 2
 
 
-def test_an_answer_longer_than_a_read(asked: Asked) -> None:
+def test_an_answer_longer_than_a_read(asked: PageQuery) -> None:
     """Answers may be larger than the receive buffer."""
     asked.server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     asked.server.sendall(HEAD + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000)
@@ -74,13 +74,13 @@ def test_an_answer_longer_than_a_read(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize("spelt", [b"content-length:4", b"CONTENT-LENGTH:  4 ", b"Date: now\r\nContent-Length: 4"])
-def test_heads_are_spelt_in_many_ways(asked: Asked, spelt: bytes) -> None:
+def test_heads_are_spelt_in_many_ways(asked: PageQuery, spelt: bytes) -> None:
     """Names in any case, spaces around values, other headers between."""
     asked.send(HEAD + spelt + b"\r\n\r\nbody")
     assert asked.heard == [(b"201", b"body", False)]
 
 
-def test_connection_close_reaches_the_owner(asked: Asked) -> None:
+def test_connection_close_reaches_the_owner(asked: PageQuery) -> None:
     """The owner must not send on it any more."""
     asked.send(b"HTTP/1.1 408 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     assert asked.heard == [(b"408", b"", True)]
@@ -106,14 +106,14 @@ def test_what_is_no_answer_ends_the_connection(data: bytes) -> None:
             assert asked.connection.lost
 
 
-def test_an_answer_without_a_request_ends_the_connection(asked: Asked) -> None:
+def test_an_answer_without_a_request_ends_the_connection(asked: PageQuery) -> None:
     """It would be taken for the answer to the next request."""
     asked.connection.row = -1
     asked.send(WHOLE)
     assert asked.heard == ["lost"]
 
 
-def test_a_close_by_the_server_ends_the_connection(asked: Asked) -> None:
+def test_a_close_by_the_server_ends_the_connection(asked: PageQuery) -> None:
     """Also in the middle of an answer."""
     asked.send(WHOLE[:-1])
     asked.server.close()

@@ -108,7 +108,7 @@ class LaneConnection(asyncio.Protocol):
         self._lane.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a protocol's shape
-        """Called by the loop at the end. A submitted claim is decided all the same, and a retry replays it."""
+        """Called by the loop at the end. A submitted claim is still decided, and a retry replays it."""
         self._transport = None
         self._lane.forget(self)
 
