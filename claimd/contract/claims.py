@@ -32,7 +32,7 @@ class MyClaimAnswer(Answer):
 
 
 class PassAnswer(Answer):
-    """A pass."""
+    """A pass that was issued, and when it expires."""
 
     pass_: Annotated[
         str, Field(alias="pass", pattern=r"^[A-Za-z0-9_-]{68}$", description="For `Authorization: Pass …`; opaque.")

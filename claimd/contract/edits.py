@@ -18,7 +18,7 @@ from claimd.domain.rounds import is_round_id
 
 
 class NewRound(Body):
-    """A round to create."""
+    """The definition of a round to create."""
 
     id: Annotated[
         str, Field(description="Matches `[a-z0-9][a-z0-9-]{0,63}`; the id of an archived round is taken for good.")
@@ -74,7 +74,7 @@ class RoundChanges(Body):
 
 
 class Reason(Body):
-    """Why."""
+    """The reason of a command, for the round's log."""
 
     reason: ReasonText
 

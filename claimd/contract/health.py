@@ -6,12 +6,12 @@ from claimd.contract.fields import Answer
 
 
 class Healthy(Answer):
-    """The process lives."""
+    """The answer of a process that lives."""
 
     status: Literal["ok"]
 
 
 class Ready(Answer):
-    """Claims can be decided."""
+    """The answer of a process that can decide claims."""
 
     status: Literal["ready"]

@@ -32,7 +32,7 @@ class Door(Protocol):
 
     @property
     def connections(self) -> Collection[Connection]:
-        """The open connections."""
+        """The connections that are open at this door."""
         ...
 
     def connection(self) -> asyncio.Protocol:

@@ -16,12 +16,12 @@ _READY_TIMEOUT_SECONDS = 2.0
 
 
 async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
-    """200: the process lives."""
+    """`GET /healthz`: 200 as long as the process lives."""
     return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """200 when claims can be decided, 503 when the server cannot be reached."""
+    """`GET /readyz`: 200 if claims can be decided, 503 if the server does not answer within 2 s."""
     try:
         async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
             await request.app[READINESS].ping()

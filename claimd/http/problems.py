@@ -36,7 +36,7 @@ class Problem:
 
     @property
     def status(self) -> int:
-        """The HTTP status."""
+        """The HTTP status, from the table of codes."""
         kind = PROBLEM_TYPES[self.code]
         return int((kind.unknown_field_status if self.unknown_field else None) or kind.status)
 
@@ -47,7 +47,7 @@ class Problem:
             counts.unauthenticated[self.reason] += 1
 
     def body(self) -> bytes:
-        """The document as JSON."""
+        """The problem's document, as JSON bytes."""
         title = PROBLEM_TYPES[self.code].title
         document = {"type": f"{TYPE_PREFIX}{self.code}", "title": title, "status": self.status}
         if self.detail:
@@ -55,7 +55,7 @@ class Problem:
         return orjson.dumps({**document, "code": self.code, **self.members})
 
     def response(self) -> web.Response:
-        """The answer for aiohttp."""
+        """The problem as an answer of aiohttp's."""
         return web.Response(
             status=self.status, body=self.body(), content_type=PROBLEM_CONTENT_TYPE, headers=self.headers
         )

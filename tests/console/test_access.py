@@ -1,4 +1,4 @@
-"""Who gets to the operators' routes: nobody by the public port, and nobody by the console's without its token."""
+"""The operators' routes need the admin token on the console's port, and do not exist on the public port."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,7 +75,6 @@ async def test_no_spelling_of_an_address_goes_around_the_token(console: Served, 
             async with connected(console.port) as raw:
                 await raw.send(f"{method} {spelling(path)} HTTP/1.1\r\nHost: x\r\n{who}\r\n".encode())
                 answer = await raw.answer(bodiless=method == "HEAD")
-                assert answer is not None
                 assert answer.status == 401 if as_it_is else answer.status in (400, 401, 404), answer
                 if method != "HEAD":
                     code = answer.document["code"]
@@ -123,7 +122,6 @@ async def test_the_public_port_has_nothing_of_the_consoles(valkey: Server, door:
             for request, status in ((claim, 201), (show, 404)):
                 await raw.send(f"{request}\r\n\r\n".encode())
                 answered = await raw.answer()
-                assert answered is not None
                 assert answered.status == status
 
 
@@ -137,7 +135,7 @@ async def test_a_pass_or_a_token_of_a_person_opens_nothing(console: Served) -> N
 
 
 async def test_the_admin_token_claims_nothing(valkey: Server) -> None:
-    """On the public side it is nobody's."""
+    """The admin token is no credential of the public API."""
     async with serving.gateway(valkey.url) as gateway:
         await open_round(gateway.store)
         for scheme in ("Bearer", "Pass"):
@@ -147,7 +145,7 @@ async def test_the_admin_token_claims_nothing(valkey: Server) -> None:
 
 
 def test_every_route_was_walked() -> None:
-    """The list is read from the application itself, and is the contract's."""
+    """The list is read from the application itself, and is that of `claimd.contract.routes`."""
     assert {path for _, path in ADMIN_ROUTES} == {
         "/admin/v1/rounds",
         *(

@@ -1,4 +1,4 @@
-"""Archiving over HTTP: nothing is lost, nothing is removed that is not on disk, and every door says where it went."""
+"""Archiving over HTTP: no claim is lost, nothing is removed before its file is on disk, each route names it."""
 
 import asyncio
 import gzip
@@ -65,7 +65,7 @@ def _lines(path: str) -> list[dict[str, Any]]:
 
 def _dump(server: Server) -> dict[bytes, bytes]:
     with server.client() as client:
-        return {key: client.dump(key) for key in client.keys("*")}  # type: ignore[union-attr,misc]
+        return {key: client.dump(key) for key in client.keys("*")}
 
 
 async def test_a_round_goes_to_a_file_with_all_that_it_had(console: Served, valkey: Server) -> None:
@@ -91,7 +91,7 @@ async def test_a_round_goes_to_a_file_with_all_that_it_had(console: Served, valk
     assert set(_dump(valkey)) == {keys.of_round("night").round.encode()}
 
 
-async def test_every_route_of_an_archived_round_says_where_it_is(console: Served, gateway: Served) -> None:
+async def test_every_route_of_an_archived_round_names_the_archive(console: Served, gateway: Served) -> None:
     """410 archived: operators learn the file and its digest, the public that it is over."""
     await _closed_round(console, claims=3)
     document = await good(await _archive(console))
@@ -125,8 +125,8 @@ async def test_every_route_of_an_archived_round_says_where_it_is(console: Served
     assert (await good(await gateway.http.get("/v1/rounds")))["rounds"] == []
 
 
-async def test_asking_again_is_safe(console: Served, valkey: Server) -> None:
-    """Whoever lost the reply gets the same file and digest, and there is one file."""
+async def test_a_retry_is_safe(console: Served, valkey: Server) -> None:
+    """A retry after a lost reply gets the same file and digest, and there is one file."""
     await _closed_round(console, claims=3)
     first = await good(await _archive(console))
     before = _dump(valkey)
@@ -158,7 +158,7 @@ async def test_a_lost_reply_loses_neither_the_round_nor_its_file(
     assert set(left) <= set(_files(console))
 
 
-async def test_a_call_that_was_late_keeps_its_file(console: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_that_takes_effect_late_keeps_its_file(console: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call arrives after the second has written its file: the stub names a file of that very digest."""
     await _closed_round(console, claims=3)
     round_archive, late = console.store.rounds.round_archive, []
@@ -201,10 +201,10 @@ async def test_where_nothing_was_done_no_file_stays(console: Served, monkeypatch
     ],
     ids=["open", "scheduled", "sold out"],
 )
-async def test_a_round_that_is_not_over_is_not_archived(
+async def test_only_a_closed_round_is_archived(
     console: Served, valkey: Server, fields: dict[str, Any], status: str
 ) -> None:
-    """409 not_closed says what it is; no file, and not a byte changed."""
+    """409 not_closed with the status in its detail; no file, and no byte changed."""
     await open_round(console.store, **fields)
     before = _dump(valkey)
     document = await problem(await _archive(console), 409, "not_closed")
@@ -228,7 +228,7 @@ async def test_a_round_that_changes_meanwhile_stays(console: Served, monkeypatch
 
 
 @pytest.mark.parametrize(("if_match", "status"), [('"2"', 200), ("*", 200), ('"1"', 412), ("2", 400)])
-async def test_it_can_be_bound_to_a_version(console: Served, if_match: str, status: int) -> None:
+async def test_archiving_can_be_bound_to_a_version(console: Served, if_match: str, status: int) -> None:
     """`If-Match`, as for every edit."""
     await _closed_round(console, claims=1)
     answer = await _archive(console, **{"If-Match": if_match})
@@ -274,7 +274,7 @@ async def test_a_file_that_cannot_be_written(console: Served, valkey: Server) ->
 
 
 async def test_one_archive_is_written_at_a_time(console: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second request meanwhile is told to ask again; what a killed console left is cleared away."""
+    """A concurrent request is 409 archiving; the remains of a killed console are removed."""
     await _closed_round(console, claims=3)
     assert console.archive_dir is not None
     console.archive_dir.mkdir()
@@ -338,5 +338,5 @@ async def test_the_embedded_servers_file_is_rewritten_outside_drops(
             assert (await good(await _archive(console)))["rewrite"] == rewrite
             await console.store.rounds.round_edit("next", {"closed": True}, "over")
             assert (await good(await _archive(console)))["rewrite"] == "started"
-            calls = client.info("commandstats")["cmdstat_bgrewriteaof"]["calls"]  # type: ignore[index]
+            calls = client.info("commandstats")["cmdstat_bgrewriteaof"]["calls"]
     assert calls == (2 if rewrite == "started" else 1)

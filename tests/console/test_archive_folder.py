@@ -1,12 +1,12 @@
-"""The folder of archives as the disk and its other users make it: full, read-only, taken, or of a killed console."""
+"""The folder of archives on a full or read-only disk, in use by another console, or left by a killed one."""
 
 import errno
+import gzip
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from claimd.audit import archive_file
 from claimd.console.archive_folder import ArchiveFolder, FolderBusy
 from claimd.store.memory import MemoryStore
 from tests.rounds import definition, identities, now_ms
@@ -28,11 +28,11 @@ async def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
     """Neither a part nor a file; the error is the system's."""
     store, item = await _round()
 
-    class Full(archive_file.gzip.GzipFile):
+    class Full(gzip.GzipFile):
         def write(self, data: Any) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(archive_file.gzip, "GzipFile", Full)
+    monkeypatch.setattr(gzip, "GzipFile", Full)
     with pytest.raises(OSError, match="No space left"):
         async with ArchiveFolder(tmp_path).file(store, item, 1):
             pytest.fail("it was written")
@@ -57,7 +57,7 @@ async def test_a_file_that_is_not_placed_is_gone(tmp_path: Path) -> None:
 
 
 async def test_the_folder_is_one_writers_at_a_time(tmp_path: Path) -> None:
-    """Whoever comes second is told so, also from another process, and the first one's part stays; then it is free."""
+    """A second writer gets FolderBusy, also in another process, and the first one's file stays; then it is free."""
     store, item = await _round()
     async with ArchiveFolder(tmp_path).file(store, item, 1) as file:
         with pytest.raises(FolderBusy):

@@ -70,77 +70,77 @@ async def test_a_good_round_is_ok(console: Served, granted: int, total: int) -> 
 ROUND, CLAIMS, LOG = keys.of_round("night")
 
 
-def _value(client: redis.Redis, n: int) -> tuple[str, str]:
+def _value(client: Any, n: int) -> tuple[str, str]:
     serial, _, at_ms = client.hget(CLAIMS, identity(n)).decode().partition(":")
     return serial, at_ms
 
 
-def _counter_up(client: redis.Redis) -> None:
+def _counter_up(client: Any) -> None:
     client.hincrby(ROUND, "issued", 1)
 
 
-def _counter_down(client: redis.Redis) -> None:
+def _counter_down(client: Any) -> None:
     client.hincrby(ROUND, "issued", -1)
 
 
-def _claim_gone(client: redis.Redis) -> None:
+def _claim_gone(client: Any) -> None:
     client.hdel(CLAIMS, identity(2))
 
 
-def _serial_zero(client: redis.Redis) -> None:
+def _serial_zero(client: Any) -> None:
     client.hset(CLAIMS, identity(2), f"0:{_value(client, 2)[1]}")
 
 
-def _serial_beyond(client: redis.Redis) -> None:
+def _serial_beyond(client: Any) -> None:
     client.hset(CLAIMS, identity(2), f"99:{_value(client, 2)[1]}")
 
 
-def _serial_twice(client: redis.Redis) -> None:
+def _serial_twice(client: Any) -> None:
     client.hset(CLAIMS, identity(2), f"1:{_value(client, 2)[1]}")
 
 
-def _stranger_with_a_serial(client: redis.Redis) -> None:
+def _stranger_with_a_serial(client: Any) -> None:
     client.hset(CLAIMS, identity(77), f"3:{_value(client, 2)[1]}")
 
 
-def _claim_beyond(client: redis.Redis) -> None:
+def _claim_beyond(client: Any) -> None:
     client.hset(CLAIMS, identity(77), f"7:{_value(client, 2)[1]}")
 
 
-def _other_holder(client: redis.Redis) -> None:
+def _other_holder(client: Any) -> None:
     value = client.hget(CLAIMS, identity(2))
     client.hdel(CLAIMS, identity(2))
     client.hset(CLAIMS, identity(77), value)
 
 
-def _other_time(client: redis.Redis) -> None:
+def _other_time(client: Any) -> None:
     serial, at_ms = _value(client, 2)
     client.hset(CLAIMS, identity(2), f"{serial}:{int(at_ms) + 1}")
 
 
-def _holders_swapped(client: redis.Redis) -> None:
+def _holders_swapped(client: Any) -> None:
     one, two = client.hget(CLAIMS, identity(1)), client.hget(CLAIMS, identity(2))
     client.hset(CLAIMS, mapping={identity(1): two, identity(2): one})
 
 
-def _log_entry_gone(client: redis.Redis) -> None:
+def _log_entry_gone(client: Any) -> None:
     client.xdel(LOG, client.xrevrange(LOG, count=1)[0][0])
 
 
-def _log_gone(client: redis.Redis) -> None:
+def _log_gone(client: Any) -> None:
     client.delete(LOG)
 
 
-def _log_entry_twice(client: redis.Redis) -> None:
+def _log_entry_twice(client: Any) -> None:
     client.xadd(LOG, client.xrevrange(LOG, count=1)[0][1])
 
 
-def _log_with_a_stranger(client: redis.Redis) -> None:
+def _log_with_a_stranger(client: Any) -> None:
     entry = {**client.xrevrange(LOG, count=1)[0][1], b"first": b"7", b"identities": identity(77)}
     client.xadd(LOG, entry)
 
 
-def _total_below(client: redis.Redis) -> None:
+def _total_below(client: Any) -> None:
     client.hset(ROUND, "total", 4)
 
 
@@ -165,10 +165,10 @@ TAMPERED: list[tuple[Callable[[redis.Redis], None], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("tamper", "says"), TAMPERED, ids=[tamper.__name__ for tamper, _ in TAMPERED])
-async def test_whatever_was_tampered_with_is_noticed(
+async def test_the_audit_notices_every_kind_of_tampering(
     console: Served, valkey: Server, tamper: Callable[[redis.Redis], None], says: dict[str, Any]
 ) -> None:
-    """Not ok, and the field that is wrong says so."""
+    """Not ok, and the right field of the audit is wrong."""
     await open_round(console.store, total=10)
     for first in (0, 3):
         await console.store.claims.claim("night", [identity(n) for n in range(first, first + 3)])
@@ -181,7 +181,7 @@ async def test_whatever_was_tampered_with_is_noticed(
 
 
 async def test_the_export_is_every_claim_in_order(console: Served) -> None:
-    """NDJSON: one line a claim, by serial, just as it is held; nobody's identifier in it but the digest."""
+    """NDJSON: one line a claim, by serial, as the server holds it; no identifier of a person but the digest."""
     await _grant(console, 1500, 1500)
     answer = await console.http.get(EXPORT, headers=ADMIN)
     assert answer.content_type == "application/x-ndjson"

@@ -50,7 +50,7 @@ async def test_a_relative_change_adds_to_whatever_the_total_is(console: Served) 
     ],
     ids=str,
 )
-async def test_a_relative_change_that_cannot_be(
+async def test_a_relative_change_out_of_range_is_rejected(
     console: Served, changes: dict[str, Any], status: int, code: str
 ) -> None:
     """It is refused with the field at fault, and the round stays as it is."""
@@ -69,7 +69,7 @@ async def test_a_new_round_has_no_relative_total(console: Served) -> None:
     assert (await problem(answer, 422, "invalid_round"))["field"] == "total_change"
 
 
-async def test_of_two_operators_who_read_the_same_the_second_is_told(console: Served) -> None:
+async def test_the_second_of_two_edits_of_one_version_is_rejected(console: Served) -> None:
     """412 with the version as it is now; nothing was changed, and the log has one edit."""
     created = await console.http.post(ROUNDS, headers=ADMIN, json=new_round())
     read = await console.http.get(NIGHT, headers=ADMIN)
@@ -126,12 +126,12 @@ async def test_revoked_passes_stand_in_the_log(console: Served) -> None:
     await problem(await console.http.post(f"{NIGHT}/passes/revoke", headers=ADMIN, json={}), 422, "invalid_round")
     document = await good(await console.http.post(f"{NIGHT}/passes/revoke", headers=ADMIN, json={"reason": "a leak"}))
     assert document["version"] == 2
-    assert (await console.store.rounds.round("night")).round.epoch == 1
+    assert (await console.stored_round()).epoch == 1
     entry = (await _log(console))[-1]
     assert (entry["action"], entry["reason"], entry["fields"]) == ("revoke_passes", "a leak", {})
 
 
-async def test_the_log_tells_what_was_done_in_the_words_of_the_api(console: Served) -> None:
+async def test_the_log_has_the_names_and_forms_of_the_api(console: Served) -> None:
     """Every edit in order: when, which version, who, what, why, and the fields as an operator would send them."""
     body = new_round(eligibility={"city": ["hangzhou"]}, pack={"vouchers": 5})
     await good(await console.http.post(ROUNDS, headers=ADMIN, json=body), 201)
@@ -180,11 +180,11 @@ async def test_a_round_created_by_mistake_can_be_deleted(console: Served) -> Non
 
 
 async def test_a_round_with_claims_cannot_be_deleted(console: Served) -> None:
-    """409 has_claims says how many, and what to do instead."""
+    """409 has_claims with the number of claims and with what to do instead."""
     await open_round(console.store)
     await console.store.claims.claim("night", [bytes(16)])
     answer = await console.http.delete(NIGHT, headers=ADMIN, json={"reason": "gone"})
     document = await problem(answer, 409, "has_claims")
     assert document["issued"] == 1
     assert "close" in document["detail"]
-    assert (await console.store.rounds.round("night")).round.issued == 1
+    assert (await console.stored_round()).issued == 1

@@ -1,4 +1,4 @@
-"""Any JSON, and what is none, as an operator's body: taken as the contract says, or refused with a code of it."""
+"""Any JSON, and bytes that are none, as an operator's body: accepted, or rejected with a code of the route."""
 
 import asyncio
 import json
@@ -91,7 +91,7 @@ class Operated:
             assert (answer.status, answer.document["code"]) in REFUSALS, answer
             code = answer.document["code"]
             checked_problem(answer.status, answer.headers["content-type"], answer.body, code)
-        # What can be taken must be sayable.
+        # Every accepted round must be listable.
         await self.raw.send(f"GET {ROUNDS} HTTP/1.1\r\n{fields}\r\n".encode())
         listed = await self.raw.answer()
         assert listed is not None
@@ -115,8 +115,8 @@ def operated(valkey: Server) -> Iterator[Operated]:
         runner.run(stack.aclose())
 
 
-def test_any_body_is_taken_or_refused(operated: Operated, caplog: pytest.LogCaptureFixture) -> None:
-    """Never a 5xx, never a traceback, and what was taken can be read again by everybody."""
+def test_any_body_is_accepted_or_rejected(operated: Operated, caplog: pytest.LogCaptureFixture) -> None:
+    """Never a 5xx, never a traceback, and every accepted round can be read again."""
     caplog.set_level(logging.INFO)
 
     @tried(200)

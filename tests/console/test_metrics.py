@@ -75,7 +75,7 @@ async def test_every_family_is_there(console: Served, gateway: Served) -> None:
         await _claims(gateway, "ada")
 
 
-async def test_a_round_is_told_as_it_is(console: Served, gateway: Served) -> None:
+async def test_the_metrics_of_a_round_are_its_state(console: Served, gateway: Served) -> None:
     """Stock, exactly one status, and the time of the sell-out once there is one."""
     await open_round(gateway.store, total=2)
     await open_round(gateway.store, "later", opens_at_ms=now_ms() + HOUR_MS // 2)
@@ -97,7 +97,7 @@ async def test_a_round_is_told_as_it_is(console: Served, gateway: Served) -> Non
     assert sold_out_at == last / 1000
 
 
-async def test_claims_are_counted_by_what_became_of_them(console: Served, gateway: Served) -> None:
+async def test_claims_are_counted_by_outcome(console: Served, gateway: Served) -> None:
     """Grants, replays and refusals of a batch, and refusals before it; histograms have as many."""
     await open_round(gateway.store, total=2)
     await gateway.http.post(CLAIMS, headers={"Authorization": "Pass no"})
@@ -154,10 +154,10 @@ async def test_a_rate_limit_does_not_end_a_gateways_metrics(console: Served, val
 
 
 @pytest.mark.parametrize("what", ["counters", "value", "kind", "old", "past", "list"])
-async def test_what_cannot_be_read_costs_only_itself(
+async def test_an_unreadable_round_leaves_the_other_metrics_whole(
     console: Served, gateway: Served, valkey: Server, what: str
 ) -> None:
-    """200, all of the rest as it is, and a metric that says that something is missing."""
+    """200, the rest complete, and a metric that counts what is missing."""
     await open_round(gateway.store)
     await _claims(gateway, "ada")
     with valkey.client() as client:
@@ -196,7 +196,7 @@ def own_server() -> Iterator[Server]:
 async def test_metrics_answer_while_the_server_is_away(
     own_server: Server, away: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """200, and one gauge that says so; no figure of before the outage. All are back with the server."""
+    """200, with one gauge for the outage and no figure from before it. All are back with the server."""
     async with serving.console(own_server.url) as console, serving.gateway(own_server.url) as gateway:
         await open_round(gateway.store)
         await _claims(gateway, "ada")
@@ -245,7 +245,7 @@ async def test_counters_survive_a_restart(console: Served, valkey: Server, kille
 
 
 @pytest.mark.parametrize("sub", ["xenia"])
-async def test_nobody_is_named(console: Served, gateway: Served, sub: str) -> None:
+async def test_metrics_name_no_person(console: Served, gateway: Served, sub: str) -> None:
     """Neither identities nor their digests nor passes are labels; only rounds, outcomes, codes, statuses and bounds."""
     await open_round(gateway.store)
     await _claims(gateway, sub)

@@ -35,7 +35,7 @@ async def outputs(console: Served, gateway: Served) -> list[str]:
 
 
 def complaints(text: str) -> Iterator[str]:
-    """What promtool's rules that matter here say of a text."""
+    """The faults that the rules of promtool find in a text, for the rules that matter here."""
     for family in text_string_to_metric_families(text):
         declared = f"{family.name}_total" if family.type == "counter" else family.name
         if f"# HELP {declared} " not in text or not family.documentation:
@@ -53,7 +53,7 @@ def complaints(text: str) -> Iterator[str]:
                 yield f"{sample.name} is no sample of a {family.type}"
 
 
-def test_the_check_of_our_own_can_fail() -> None:
+def test_the_lint_of_these_tests_can_fail() -> None:
     """Each rule, broken once."""
     bad = (
         "# TYPE claimd_a gauge\nclaimd_a 1\n"
@@ -84,7 +84,7 @@ def told_by(promtool: str, text: str) -> list[str]:
     return (told.stderr + told.stdout).splitlines()
 
 
-async def test_promtool_has_nothing_else_to_say(console: Served, gateway: Served) -> None:
+async def test_promtool_finds_no_fault(console: Served, gateway: Served) -> None:
     """The deprecated name, and nothing but it."""
     promtool = shutil.which("promtool")
     if promtool is None:

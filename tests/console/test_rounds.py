@@ -62,8 +62,8 @@ WRONG_TOKENS = {
 
 
 @pytest.mark.parametrize("token", WRONG_TOKENS.values(), ids=WRONG_TOKENS.keys())
-async def test_only_who_knows_the_token_gets_in(console: Served, token: str | None) -> None:
-    """401 on every address under /admin/, whether there is anything or not; nothing is told and nothing changes."""
+async def test_every_route_under_admin_needs_the_token(console: Served, token: str | None) -> None:
+    """401 on every address under /admin/, whether it exists or not; nothing is disclosed and nothing changes."""
     await open_round(console.store)
     headers = {} if token is None else {"Authorization": token}
     for method, path in ADMIN_ROUTES:
@@ -75,7 +75,7 @@ async def test_only_who_knows_the_token_gets_in(console: Served, token: str | No
 
 
 @pytest.mark.parametrize("path", ["/", "/admin", "/nowhere", "/v1/rounds"])
-async def test_what_is_not_there_needs_no_token(console: Served, path: str) -> None:
+async def test_an_unknown_address_outside_of_admin_needs_no_token(console: Served, path: str) -> None:
     """404 for addresses outside of /admin/."""
     await problem(await console.http.get(path), 404, "not_found")
 
@@ -92,7 +92,7 @@ async def test_unknown_addresses_and_methods_for_an_admin(console: Served) -> No
 
 
 async def test_a_round_is_created_as_it_was_written(console: Served) -> None:
-    """201 with the round; the same for whoever reads it; the log says that it was created, and with what."""
+    """201 with the round, which reads the same afterwards; its creation is in the log, with all fields."""
     body = new_round(title="Nächte\u0000 \U0001f375", total=2**31, pack={"n": [1, 2.5, None, {"é": True}]})
     document = await good(await console.http.post(ROUNDS, headers=ADMIN, json=body), 201)
     assert document.keys() == OPERATOR_ROUND_FIELDS
@@ -157,7 +157,7 @@ async def test_an_edit_changes_just_that(console: Served, change: dict[str, Any]
     assert {name.removesuffix("_ms") for name in entry.fields} == change.keys()
 
 
-async def test_a_total_below_what_was_issued_is_refused(console: Served) -> None:
+async def test_a_total_below_what_was_issued_is_rejected(console: Served) -> None:
     """409 total_below_issued; down to exactly what was issued is fine, and then the round is sold out."""
     await open_round(console.store, total=5)
     await console.store.claims.claim("night", [bytes([n]) * 16 for n in range(3)])
@@ -170,7 +170,7 @@ async def test_a_total_below_what_was_issued_is_refused(console: Served) -> None
 
 
 async def test_edits_count_for_the_next_claim_on_every_gateway(console: Served, valkey: Server) -> None:
-    """Pause, resume, more and less stock, the window, and closing: two gateways know at once, and the log says why."""
+    """Pause, resume, stock, window, and closing: both gateways apply each at once, with its reason in the log."""
     async with AsyncExitStack() as stack:
         gateways = [await stack.enter_async_context(serving.gateway(valkey.url, worker=f"w-{n}")) for n in range(2)]
         await good(await console.http.post(ROUNDS, headers=ADMIN, json=new_round(total=2)), 201)
@@ -247,17 +247,17 @@ async def test_there_is_no_such_round_to_change(console: Served) -> None:
 
 
 async def test_eligibility_is_kept_for_the_gateways(console: Served) -> None:
-    """What was written is what gateways check; it is not told to the public."""
+    """What was written is what gateways check; the public does not see it."""
     body = new_round(eligibility={"city": ["hangzhou"], "kind": ["a", "b"]})
     document = await good(await console.http.post(ROUNDS, headers=ADMIN, json=body), 201)
     assert document.keys() == OPERATOR_ROUND_FIELDS
-    kept = (await console.store.rounds.round("night")).round.definition.eligibility
+    kept = (await console.stored_round()).definition.eligibility
     assert kept == {"city": ["hangzhou"], "kind": ["a", "b"]}
     await good(await console.http.patch(NIGHT, headers=ADMIN, json={"eligibility": {}, "reason": "all"}))
-    assert (await console.store.rounds.round("night")).round.definition.eligibility == {}
+    assert (await console.stored_round()).definition.eligibility == {}
 
 
-async def test_a_lost_server_is_told_to_operators_too(console: Served, valkey: Server) -> None:
+async def test_a_lost_server_is_503_for_operators(console: Served, valkey: Server) -> None:
     """503 unavailable with Retry-After on every route but /metrics; the same requests work again when it is back."""
     await open_round(console.store)
     routes: list[tuple[str, str, Any]] = [
@@ -299,8 +299,8 @@ async def test_head_answers_as_get_without_a_body(console: Served, path: str) ->
 
 
 @pytest.mark.parametrize("depth", [200, 249, 250, 251, 252, 253, 254])
-async def test_what_is_taken_can_be_told(console: Served, depth: int) -> None:
-    """A pack is nested as deep as its round can still be listed; a deeper one is refused, and harms nobody."""
+async def test_every_accepted_pack_can_be_listed(console: Served, depth: int) -> None:
+    """A pack is nested as deep as its round can still be listed; a deeper one is rejected, and harms no list."""
     pack: Any = "bottom"
     for _ in range(depth):
         pack = [pack]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from claimd.contract.limits import ANSWER_SECONDS, REQUEST_SECONDS
+from claimd.store.ports import Reading
 from tests.http.raw import Raw, connected, until
 from tests.http.serving import ADMIN_TOKEN, PATIENCE_SECONDS, Served, identity_of, open_round
 
@@ -55,7 +56,7 @@ async def test_an_export_is_not_cut_off_for_a_slow_reader(console: Served) -> No
         assert len(unread) > 5
 
 
-async def test_an_export_that_nobody_reads_is_ended(console: Served) -> None:
+async def test_an_unread_export_is_closed(console: Served) -> None:
     """After a while in which nothing of it was taken."""
     async with _exporting(console) as (_, transport):
         now = asyncio.get_running_loop().time()
@@ -66,12 +67,12 @@ async def test_an_export_that_nobody_reads_is_ended(console: Served) -> None:
 
 
 async def test_an_audit_may_take_long(console: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What claimd itself takes is nobody's fault."""
+    """The time that claimd itself takes has no limit."""
     await open_round(console.store)
     asked, go_on = asyncio.Event(), asyncio.Event()
     show = console.store.rounds.round
 
-    async def slow(round_id: str):
+    async def slow(round_id: str) -> Reading:
         asked.set()
         await go_on.wait()
         return await show(round_id)

@@ -50,7 +50,7 @@ def test_every_code_belongs_to_a_route() -> None:
 
 @pytest.mark.parametrize("code", Code)
 def test_a_problem_takes_status_and_title_from_the_table(code: Code) -> None:
-    """Whoever makes it names the code alone."""
+    """The code that makes it names no status."""
     document = ProblemDocument.model_validate_json(reject(code, "so it is").problem.body())
     assert (document.code, document.status) == (code, PROBLEM_TYPES[code].status)
 

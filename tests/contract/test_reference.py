@@ -1,4 +1,4 @@
-"""`docs/api.md` is what the code says: generated, whole, and as it is in the checkout."""
+"""`docs/api.md` in the checkout is the page that is generated from the code, and the page is complete."""
 
 from pathlib import Path
 

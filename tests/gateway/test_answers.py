@@ -1,4 +1,4 @@
-"""Every public route, and every code of the contract's table, as a client sees them."""
+"""Every public route, and every code that it may answer, as a client sees them."""
 
 import asyncio
 import json
@@ -48,12 +48,13 @@ def _is_now(text: str) -> bool:
 
 
 async def _refusing(gateway: Served, code: str) -> None:
-    await open_round(gateway.store, **{"total": 5, **REFUSING_ROUNDS[code]})
+    fields: dict[str, Any] = {"total": 5, **REFUSING_ROUNDS[code]}
+    await open_round(gateway.store, **fields)
     if code == "paused":
         await gateway.store.rounds.round_edit("night", {"paused": True}, "a test")
 
 
-async def test_a_round_has_exactly_the_fields_of_the_contract(gateway: Served) -> None:
+async def test_a_round_has_exactly_its_fields(gateway: Served) -> None:
     """GET /v1/rounds/{id}: all fields and no other, with the server's time."""
     definition = await open_round(gateway.store, total=7, title="Nächte", pack={"vouchers": 5, "deep": [{"é": None}]})
     await gateway.http.post(CLAIMS, headers=with_pass("ada"))
@@ -96,7 +97,7 @@ async def test_all_rounds_are_listed(gateway: Served) -> None:
 
 @pytest.mark.parametrize(("code", "status"), [(c, "scheduled" if c == "not_open" else c) for c in REFUSING_ROUNDS])
 async def test_the_status_of_a_round_is_derived(gateway: Served, code: str, status: str) -> None:
-    """Each status is told as the clock, the flags and the counters have it."""
+    """Each status follows from the clock, the flags and the counters."""
     await _refusing(gateway, code)
     document = await good(await gateway.http.get("/v1/rounds/night"))
     assert document["status"] == status
@@ -104,7 +105,7 @@ async def test_the_status_of_a_round_is_derived(gateway: Served, code: str, stat
 
 
 async def test_a_claim_is_granted_once_and_replayed_ever_after(gateway: Served) -> None:
-    """201 with the claim, then 200 with the very same claim, and claims/me says it too."""
+    """201 with the claim, then 200 with the very same claim; claims/me has it, too."""
     await open_round(gateway.store)
     first = await good(await gateway.http.post(CLAIMS, headers=with_pass("ada")), 201)
     assert first.keys() == {"claim", "replayed"}
@@ -120,7 +121,7 @@ async def test_a_claim_is_granted_once_and_replayed_ever_after(gateway: Served) 
 
 
 @pytest.mark.parametrize("code", ["sold_out", "paused", "closed_by_hand", "closed_by_clock"])
-async def test_a_claim_is_replayed_whatever_became_of_the_round(gateway: Served, code: str) -> None:
+async def test_a_claim_is_replayed_in_every_state_of_the_round(gateway: Served, code: str) -> None:
     """200 with the same claim also when sold out, paused and closed, by both doors; a stranger is refused."""
     await open_round(gateway.store, total=1 if code == "sold_out" else 5)
     first = await good(await gateway.http.post(CLAIMS, headers=with_pass("ada")), 201)
@@ -140,7 +141,7 @@ async def test_a_claim_is_replayed_whatever_became_of_the_round(gateway: Served,
 @pytest.mark.parametrize("code", REFUSING_ROUNDS)
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
 @pytest.mark.parametrize("credentials", ["pass", "bearer"])
-async def test_a_claim_that_cannot_be_is_refused(
+async def test_each_state_of_a_round_rejects_a_claim(
     valkey: Server, jwks: Path, code: str, door: Any, credentials: str
 ) -> None:
     """409 with the reason, by each door and with each kind of credentials; nothing is granted."""
@@ -152,18 +153,18 @@ async def test_a_claim_that_cannot_be_is_refused(
         if code == "not_open":
             opens_at_ms = REFUSING_ROUNDS["not_open"]["opens_at_ms"]
             assert document["opens_at"] == to_rfc3339(opens_at_ms)
-            # Whole seconds, rounded up: whoever waits as long finds it open.
+            # Whole seconds, rounded up: after them the round is open.
             seconds = int(answer.headers["Retry-After"])
             assert 0 <= now_ms() + seconds * 1000 - opens_at_ms < 60_000
         else:
             assert "Retry-After" not in answer.headers
             assert "opens_at" not in document
         await problem(await gateway.http.get(ME, headers=headers), 404, "not_claimed")
-        assert (await gateway.store.rounds.round("night")).round.issued == 0
+        assert (await gateway.stored_round()).issued == 0
 
 
 async def test_not_claimed_yet(gateway: Served) -> None:
-    """claims/me of somebody without a claim is 404 not_claimed; somebody else's claim does not show."""
+    """claims/me of a person without a claim is 404 not_claimed; another person's claim does not show."""
     await open_round(gateway.store)
     await gateway.http.post(CLAIMS, headers=with_pass("ada"))
     await problem(await gateway.http.get(ME, headers=with_pass("bob")), 404, "not_claimed")
@@ -172,7 +173,11 @@ async def test_not_claimed_yet(gateway: Served) -> None:
 @pytest.mark.parametrize("kind", ["scheduled", "open", "closed"])
 async def test_a_pass_is_issued_and_good_for_a_claim(gateway: Served, kind: str) -> None:
     """201 with a pass, also before the round opens; it outlives the round, and claims as its bearer."""
-    window = {"scheduled": REFUSING_ROUNDS["not_open"], "open": {}, "closed": REFUSING_ROUNDS["closed"]}[kind]
+    window: dict[str, Any] = {
+        "scheduled": REFUSING_ROUNDS["not_open"],
+        "open": {},
+        "closed": REFUSING_ROUNDS["closed"],
+    }[kind]
     definition = await open_round(gateway.store, **window)
     document = await good(await gateway.http.post(PASSES, headers=with_bearer(token("ada"))), 201)
     assert document.keys() == {"pass", "expires_at"}
@@ -190,7 +195,7 @@ async def test_a_pass_is_issued_and_good_for_a_claim(gateway: Served, kind: str)
 
 
 async def test_a_pass_of_a_round_at_the_end_of_time(gateway: Served) -> None:
-    """A round that never ends has passes that say a time RFC 3339 can spell."""
+    """Passes of a round that never ends expire at the last time that RFC 3339 can spell."""
     await open_round(gateway.store, closes_at_ms=253_402_300_799_999)
     document = await good(await gateway.http.post(PASSES, headers=with_bearer(token("ada"))), 201)
     assert document["expires_at"] == "9999-12-31T23:59:59.999Z"
@@ -237,14 +242,14 @@ UNAUTHENTICATED = {
 
 
 @pytest.mark.parametrize("headers", UNAUTHENTICATED.values(), ids=UNAUTHENTICATED.keys())
-async def test_without_credentials_nothing_is_told(gateway: Served, headers: dict[str, str]) -> None:
+async def test_requests_without_valid_credentials_are_401(gateway: Served, headers: dict[str, str]) -> None:
     """401 unauthenticated on every route that asks who is asking, with the schemes it takes; nothing is granted."""
     await open_round(gateway.store)
     for ask, path in ((gateway.http.post, CLAIMS), (gateway.http.get, ME), (gateway.http.post, PASSES)):
         answer = await ask(path, headers=headers)
         await problem(answer, 401, "unauthenticated")
         assert "Bearer" in answer.headers["WWW-Authenticate"]
-    assert (await gateway.store.rounds.round("night")).round.issued == 0
+    assert (await gateway.stored_round()).issued == 0
 
 
 async def test_a_pass_buys_no_pass(gateway: Served) -> None:
@@ -261,7 +266,7 @@ async def test_the_scheme_is_not_case_sensitive(gateway: Served, scheme: str) ->
     assert (await good(answer, 201))["claim"]["serial"] == 1
 
 
-async def test_who_is_not_eligible_is_refused(gateway: Served) -> None:
+async def test_a_person_who_is_not_eligible_is_rejected(gateway: Served) -> None:
     """403 for a pass and for a claim with a token, by the token's claims as the round names them."""
     await open_round(gateway.store, eligibility={"city": ["hangzhou"]})
     for path in (PASSES, CLAIMS):
@@ -269,7 +274,7 @@ async def test_who_is_not_eligible_is_refused(gateway: Served) -> None:
         elsewhere = with_bearer(token("eve", city="elsewhere"))
         await problem(await gateway.http.post(path, headers=elsewhere), 403, "not_eligible")
         await good(await gateway.http.post(path, headers=with_bearer(token("ada", city="hangzhou"))), 201)
-    assert (await gateway.store.rounds.round("night")).round.issued == 1
+    assert (await gateway.stored_round()).issued == 1
 
 
 async def test_an_edit_of_the_eligibility_counts_for_the_next_request(gateway: Served) -> None:
@@ -296,7 +301,7 @@ _CITIES = ("anywhere", "ningbo", "hangzhou")
 
 
 @pytest.mark.parametrize("state", [{}, {"paused": True}, {"closed": True}, {"total": 1}, {"opens_at_ms": 2**45}])
-async def test_who_holds_a_claim_gets_it_whatever_was_edited(gateway: Served, state: dict[str, Any]) -> None:
+async def test_a_claim_is_replayed_whatever_was_edited(gateway: Served, state: dict[str, Any]) -> None:
     """200, replayed, before eligibility and epoch are looked at: with the token, with the old pass, and by a look."""
     await open_round(gateway.store, eligibility={"city": ["hangzhou"]})
     bearer = with_bearer(token("ada", city="hangzhou"))
@@ -374,7 +379,7 @@ async def test_there_is_no_such_round(gateway: Served) -> None:
         "/v2/rounds",
     ],
 )
-async def test_there_is_nothing_there(gateway: Served, path: str) -> None:
+async def test_unknown_addresses_are_404(gateway: Served, path: str) -> None:
     """404 not_found for every address that is not the public API's, whatever the method."""
     await open_round(gateway.store)
     for method in ("GET", "POST", "DELETE"):
@@ -393,7 +398,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize(("path", "allowed"), ROUTES.items())
-async def test_other_methods_are_refused(gateway: Served, path: str, allowed: str) -> None:
+async def test_other_methods_are_405(gateway: Served, path: str, allowed: str) -> None:
     """405 with an Allow that names the right method, for each route and every other method."""
     await open_round(gateway.store)
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"):
@@ -402,7 +407,7 @@ async def test_other_methods_are_refused(gateway: Served, path: str, allowed: st
             await problem(answer, 405, "method_not_allowed")
             named = {name.strip() for name in answer.headers["Allow"].split(",")}
             assert named == ({"GET", "HEAD"} if allowed == "GET" else {"POST"})
-    assert (await gateway.store.rounds.round("night")).round.issued == 0
+    assert (await gateway.stored_round()).issued == 0
 
 
 @pytest.mark.parametrize("path", [path for path, method in ROUTES.items() if method == "GET"])
@@ -422,7 +427,7 @@ async def test_head_answers_as_get_without_a_body(gateway: Served, path: str) ->
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" {} "])
 async def test_an_empty_object_is_no_field(gateway: Served, body: bytes) -> None:
-    """Requests without fields may say so with an empty object."""
+    """Requests without fields may have an empty object as their body."""
     await open_round(gateway.store)
     headers = {"Content-Type": "application/json"}
     await good(await gateway.http.post(CLAIMS, data=body, headers=headers | with_pass("ada")), 201)
@@ -440,7 +445,7 @@ async def test_only_json_is_taken(gateway: Served, content_type: str | None) -> 
         skip = ["Content-Type"] if content_type is None else None
         answer = await gateway.http.post(path, data=b"{}", headers=headers | who, skip_auto_headers=skip)
         await problem(answer, 415, "unsupported_media_type")
-    assert (await gateway.store.rounds.round("night")).round.issued == 0
+    assert (await gateway.stored_round()).issued == 0
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "nonsense"])
@@ -453,7 +458,7 @@ async def test_encoded_bodies_are_not_taken(gateway: Served, encoding: str) -> N
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
-async def test_who_asks_too_often_is_told_to_wait(valkey: Server, jwks: Path, door: Any) -> None:
+async def test_too_many_requests_of_one_person_are_429(valkey: Server, jwks: Path, door: Any) -> None:
     """429 with Retry-After beyond the limit, on every route that knows who asks; others are not held up."""
     async with serving.gateway(valkey.url, jwks=jwks, door=door, requests_per_identity=3) as gateway:
         await open_round(gateway.store)
@@ -470,18 +475,18 @@ async def test_who_asks_too_often_is_told_to_wait(valkey: Server, jwks: Path, do
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
-async def test_a_full_queue_is_told_at_the_door(valkey: Server, door: Any) -> None:
+async def test_a_full_queue_is_rejected_by_admission_control(valkey: Server, door: Any) -> None:
     """503 overloaded with Retry-After; nothing is granted."""
     async with serving.gateway(valkey.url, door=door, limits=BatchLimits(max_waiting=0)) as gateway:
         await open_round(gateway.store)
         answer = await gateway.http.post(CLAIMS, headers=with_pass("ada"))
         await problem(answer, 503, "overloaded")
         assert int(answer.headers["Retry-After"]) >= 1
-        assert (await gateway.store.rounds.round("night")).round.issued == 0
+        assert (await gateway.stored_round()).issued == 0
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
-async def test_a_lost_server_is_told_and_found_again(valkey: Server, jwks: Path, door: Any) -> None:
+async def test_a_lost_server_is_503_until_it_is_back(valkey: Server, jwks: Path, door: Any) -> None:
     """503 unavailable with Retry-After on every route that needs the server; then all is as it was, by itself."""
     async with serving.gateway(valkey.url, jwks=jwks, door=door) as gateway:
         await open_round(gateway.store)
@@ -527,7 +532,7 @@ async def test_a_round_opens_by_the_clock_of_the_server(gateway: Served) -> None
 
 
 async def test_many_connections_are_never_mixed_up(gateway: Served) -> None:
-    """50 kept connections with 20 claims each, at once: everybody gets the claim that the server has for them."""
+    """50 kept connections with 20 claims each, at once: each person gets the claim that the server holds for them."""
     await open_round(gateway.store, total=100_000)
 
     async def one(connection: int) -> dict[str, int]:
@@ -537,7 +542,7 @@ async def test_many_connections_are_never_mixed_up(gateway: Served) -> None:
                 sub = f"{connection}-{n}"
                 answer = await good(await session.post(CLAIMS, headers=with_pass(sub)), 201)
                 told[sub] = answer["claim"]["serial"]
-                # Somebody's own again, and the aiohttp side of the same connection every now and then.
+                # A replay, and the aiohttp side of the same connection every now and then.
                 if n % 5 == 4:
                     mine = await good(await session.get(ME, headers=with_pass(sub)))
                     assert mine["claim"] == answer["claim"]

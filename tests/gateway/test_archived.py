@@ -22,14 +22,20 @@ async def _archived(served: Served) -> None:
     await open_round(served.store)
     assert (await served.http.post(f"{NIGHT}/claims", headers=with_pass("ada"))).status == 201
     await served.store.rounds.round_edit("night", {"closed": True}, "over")
-    held = {"version": 2, "issued": 1, "sha256": "ab" * 32, "file": "/secret/place", "reason": "over"}
-    assert (await served.store.rounds.round_archive("night", **held)).outcome is EditOutcome.DONE
+    contents: dict[str, Any] = {
+        "version": 2,
+        "issued": 1,
+        "sha256": "ab" * 32,
+        "file": "/secret",
+        "reason": "over",
+    }
+    assert (await served.store.rounds.round_archive("night", **contents)).outcome is EditOutcome.DONE
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
 @pytest.mark.parametrize("person", ["ada", "bob"])
-async def test_every_route_says_archived(valkey: Server, jwks: Path, door: Any, person: str) -> None:
-    """Whoever held a claim and whoever did not, by pass and by token: the claims are no longer here to be told."""
+async def test_every_route_of_an_archived_round_is_410(valkey: Server, jwks: Path, door: Any, person: str) -> None:
+    """410 with and without a claim, by pass and by token: the claims are no longer on the server."""
     async with serving.gateway(valkey.url, jwks=jwks, door=door) as gateway:
         await _archived(gateway)
         bearer = with_bearer(token(sub=person))
@@ -44,5 +50,5 @@ async def test_every_route_says_archived(valkey: Server, jwks: Path, door: Any, 
             answer = await gateway.http.request(method, path, headers=headers)
             document = await problem(answer, 410, "archived")
             assert document.keys() == {"type", "title", "status", "code"}, path
-        # Not even that is shown to those who are nobody.
+        # Without credentials not even that shows.
         await problem(await gateway.http.post(f"{NIGHT}/claims"), 401, "unauthenticated")

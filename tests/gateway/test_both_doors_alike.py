@@ -185,7 +185,7 @@ ODD = ["method", "space", "path", "version", "line end", "name", "credentials", 
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """One request, right in all but at most two of its parts: those that are wrong everywhere tell nothing."""
+    """One request, right in all but at most two of its parts: one that is wrong everywhere proves nothing."""
     odd = draw(st.lists(st.sampled_from(ODD), max_size=2))
 
     def part(name: str, strategy: st.SearchStrategy[bytes], usual: bytes) -> bytes:
@@ -260,7 +260,7 @@ class Doors:
     async def bytes_of(self, request: bytes, *, finish: bool = False) -> list[list[bytes]]:
         """The lines that each door answers a request and its followers with, until it hangs up; without dates.
 
-        With `finish` nothing follows, and the client says so.
+        With `finish` the client closes its sending side behind it.
         """
         return [await _lines(door, request, finish) for door in self.doors]
 
@@ -273,7 +273,7 @@ def _filled(piece: bytes, round_id: str) -> bytes:
 
 
 async def _answers(door: Served, round_id: str, pieces: list[bytes]) -> list[Any]:
-    """All that a door says until it hangs up or has answered the sentinel; then what has become of the round."""
+    """All answers of a door until it closes the connection or answers the sentinel; then the state of the round."""
     seen: list[Any] = []
     async with connected(door.port) as raw:
         for piece in pieces:
@@ -288,7 +288,7 @@ async def _answers(door: Served, round_id: str, pieces: list[bytes]) -> list[Any
             kept = {name: answer.headers.get(name) for name in COMPARED}
             assert answer.status == 100 or parsedate_to_datetime(answer.headers["date"])
             seen.append((answer.line, kept, "retry-after" in answer.headers, _timeless(answer.body)))
-    item = (await door.store.rounds.round(round_id)).round
+    item = await door.stored_round(round_id)
     held = {identity: claim.serial async for identity, claim in door.store.log_reader.claims(round_id)}
     return [*seen, item.issued, held]
 
@@ -306,12 +306,12 @@ async def _next_answer(raw: Raw, quiet_seconds: float) -> Answer | None:
     if quiet_seconds:
         try:
             async with asyncio.timeout(quiet_seconds):
-                return await raw.answer()
+                return await raw.answer_or_end()
         except TimeoutError:
             pass
     # Twice: where a head was not finished, the first of them finishes it.
     await raw.send(SENTINEL + SENTINEL)
-    return await raw.answer()
+    return await raw.answer_or_end()
 
 
 def _timeless(body: bytes) -> Any:
@@ -381,7 +381,7 @@ def test_both_doors_answer_alike(doors: Doors) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClaimParser, "parse_claim", counted)
         alike()
-    # It would prove nothing if the lane had handed on everything, or if nobody had ever been granted anything.
+    # It would prove nothing if the lane had handed over everything, or if no claim had ever been granted.
     assert answered["lane"] >= answered["examples"] / 10, answered
     assert answered["granted"] >= answered["examples"] / 10, answered
 
@@ -449,7 +449,7 @@ def test_both_doors_answer_with_the_same_bytes(doors: Doors, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*KEPT, "half a claim", "half a body"])
-def test_both_doors_answer_a_client_that_sends_no_more(doors: Doors, name: str) -> None:
+def test_both_doors_answer_a_half_closed_client(doors: Doors, name: str) -> None:
     """The same lines as if it went on, and then the end."""
     halves = {"half a claim": _plain()[:-2], "half a body": _plain(b"Content-Length: 9\r\n") + b"{"}
     request = _filled(KEPT.get(name) or halves[name], "kept")

@@ -1,4 +1,4 @@
-"""Connections that end at the wrong moment: what was granted stays granted, and asking again tells."""
+"""Connections that end at the wrong moment: a grant stays a grant, and a retry replays it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -47,17 +47,17 @@ async def _next_tick() -> float:
     """The loop's time, when it is later than all it has been so far: uvloop counts in milliseconds."""
     clock = asyncio.get_running_loop().time
     before = clock()
-    while (now := clock()) <= before:  # noqa: ASYNC110 - nothing tells when a millisecond is over
+    while (now := clock()) <= before:  # noqa: ASYNC110 - there is no event for the end of a millisecond
         await asyncio.sleep(0)
     return now
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
 @pytest.mark.parametrize("decided", [False, True])
-async def test_who_leaves_in_the_middle_of_a_claim_is_told_when_asking_again(
+async def test_a_claim_whose_client_left_is_replayed(
     valkey: Server, monkeypatch: pytest.MonkeyPatch, door: Any, decided: bool
 ) -> None:
-    """A claim that was sent is decided, whether anybody waits for it or not; the next request replays it."""
+    """A claim that was sent is decided, whether its client waits for it or not; the next request replays it."""
     async with serving.gateway(valkey.url, door=door) as gateway:
         await open_round(gateway.store)
         gate = Gate(gateway, monkeypatch, decided=decided)
@@ -72,7 +72,9 @@ async def test_who_leaves_in_the_middle_of_a_claim_is_told_when_asking_again(
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
-async def test_who_pipelines_is_answered_in_order(valkey: Server, monkeypatch: pytest.MonkeyPatch, door: Any) -> None:
+async def test_pipelined_requests_are_answered_in_order(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch, door: Any
+) -> None:
     """Requests that arrive while one is being decided are answered after it, each with its own answer."""
     async with serving.gateway(valkey.url, door=door) as gateway:
         await open_round(gateway.store)
@@ -91,7 +93,7 @@ async def test_who_pipelines_is_answered_in_order(valkey: Server, monkeypatch: p
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
 async def test_pipelined_claims_of_many_connections_are_never_mixed_up(valkey: Server, door: Any) -> None:
-    """30 connections with 20 people each, all at once and in odd pieces: everybody gets the claim the server has."""
+    """30 connections with 20 people each, all at once and in odd pieces: each gets the claim that the server holds."""
     async with serving.gateway(valkey.url, door=door) as gateway:
         await open_round(gateway.store, total=1000)
 
@@ -142,7 +144,7 @@ async def test_a_door_that_closes_answers_first(valkey: Server, monkeypatch: pyt
 async def test_stopping_waits_for_claims_also_after_all_connections_were_closed_once(
     valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That the gateway once had no connection at all, after a health check say, does not make it leave early."""
+    """A gateway that once had no connection, as after a health check, does not stop early."""
     async with serving.gateway(valkey.url) as gateway:
         await open_round(gateway.store)
         gate = Gate(gateway, monkeypatch, decided=False)
@@ -152,7 +154,7 @@ async def test_stopping_waits_for_claims_also_after_all_connections_were_closed_
             await first.send(_request("bob"))
             assert (await first.answer()).status == 201
         async with asyncio.timeout(serving.PATIENCE_SECONDS):
-            while lane.connections:  # noqa: ASYNC110 - nothing tells when the last one is gone
+            while lane.connections:  # noqa: ASYNC110 - there is no event for the last one
                 await asyncio.sleep(0)
         gate.open.clear()
         gate.reached.clear()
@@ -185,12 +187,12 @@ async def test_idle_connections_are_closed(gateway: Served) -> None:
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
 @pytest.mark.parametrize("longer", [False, True])
-async def test_how_long_a_connection_may_ask_nothing_is_a_setting(valkey: Server, door: Any, longer: bool) -> None:
+async def test_the_idle_limit_is_a_setting(valkey: Server, door: Any, longer: bool) -> None:
     """Before its first request, at both doors: not a moment after the limit that was set, and not before it."""
     idle_seconds = IDLE_SECONDS * (2 if longer else 0.5)
     serve = serving.gateway(valkey.url, door=door, idle_seconds=idle_seconds)
     async with serve as gateway, connected(gateway.port) as raw:
-        while not gateway.front.connections:  # noqa: ASYNC110 - nothing tells when it is accepted
+        while not gateway.front.connections:  # noqa: ASYNC110 - there is no event for an accepted one
             await asyncio.sleep(0)
         await gateway.sweep(await _next_tick() + IDLE_SECONDS)
         if longer:
@@ -201,7 +203,7 @@ async def test_how_long_a_connection_may_ask_nothing_is_a_setting(valkey: Server
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
-async def test_a_connection_at_aiohttp_may_ask_nothing_for_as_long(valkey: Server, door: Any) -> None:
+async def test_the_idle_limit_holds_at_aiohttp(valkey: Server, door: Any) -> None:
     """Also one that was handed over: there the library closes it, by a timer of its own."""
     async with serving.gateway(valkey.url, door=door, idle_seconds=0.05) as gateway, connected(gateway.port) as raw:
         await raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

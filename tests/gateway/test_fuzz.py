@@ -1,5 +1,5 @@
-"""Anything at all at both doors: each request ends in an answer of the contract or in a closed connection, nobody gets
-another's answer, and nobody is granted anything but for a pass of theirs that was really sent.
+"""Any bytes at both doors: each request ends in an answer of its route or in a closed connection, no connection gets
+another's answer, and each grant belongs to a pass that was really sent.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from tests.servers import Server
 
 FAR_FUTURE_MS = 4_000_000_000_000
 BEARER = with_bearer(token("cid", exp=FAR_FUTURE_MS // 1000))["Authorization"].encode()
-# The server is well, and so is claimd: then nobody is told 503.
+# The server is well, and so is claimd: no answer may be 503.
 PROBLEMS = {
     (400, "bad_request"),
     (401, "unauthenticated"),
@@ -159,25 +159,25 @@ class Fuzzed:
         return int(answer.document["claim"]["serial"])
 
     async def _answers(self, pieces: list[bytes]) -> list[tuple[str, int]]:
-        """Rounds and serials of the claims that were told, after all answers were looked at."""
-        told = []
+        """Rounds and serials of the claims in the answers, each of which is checked."""
+        claims: list[tuple[str, int]] = []
         async with connected(self.gateway.port) as raw:
             for piece in pieces:
                 await raw.send(piece)
                 await asyncio.sleep(0)
             while True:
                 await raw.send(SENTINEL)
-                answer = await raw.answer()
+                answer = await raw.answer_or_end()
                 if answer is None or answer.body == b'{"status":"ok"}':
-                    return told
+                    return claims
                 self.statuses.add(answer.status)
                 claim = _checked(answer)
                 if claim is not None:
-                    told.append((claim["round"], claim["serial"]))
+                    claims.append((claim["round"], claim["serial"]))
 
 
 def _checked(answer: Answer) -> dict[str, Any] | None:
-    """The claim, if it tells of one; fails for what is no answer of the contract."""
+    """The claim in an answer, if it has one. Raises AssertionError for an answer that no route has."""
     if answer.status == 100:
         assert answer.body == b""
         return None
@@ -217,7 +217,7 @@ def fuzzed(
         runner.run(stack.aclose())
 
 
-def test_whatever_is_sent_is_answered_or_hung_up_on(fuzzed: Fuzzed, caplog: pytest.LogCaptureFixture) -> None:
+def test_any_request_is_answered_or_its_connection_closed(fuzzed: Fuzzed, caplog: pytest.LogCaptureFixture) -> None:
     """Requests that were spoilt, by bytes, lines and words, pipelined and cut; a neighbour is served all the while."""
     caplog.set_level(logging.INFO)
 
@@ -237,8 +237,8 @@ def test_whatever_is_sent_is_answered_or_hung_up_on(fuzzed: Fuzzed, caplog: pyte
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_bytes_of_no_meaning_are_answered_or_hung_up_on(fuzzed: Fuzzed, caplog: pytest.LogCaptureFixture) -> None:
-    """Any bytes: nobody is granted anything, and nothing is logged."""
+def test_any_bytes_are_answered_or_the_connection_closed(fuzzed: Fuzzed, caplog: pytest.LogCaptureFixture) -> None:
+    """Any bytes: no claim is granted, and nothing is logged."""
     caplog.set_level(logging.INFO)
 
     @tried(60)

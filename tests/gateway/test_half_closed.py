@@ -1,4 +1,4 @@
-"""Clients that send a request, say that they will send no more, and read: both doors answer, then close."""
+"""Clients that send a request, close their sending side, and read: both doors answer, then close."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ CUT_BODY = (
 async def _told(raw: Raw) -> list[int]:
     """The status of every answer until the connection is closed."""
     statuses = []
-    while (answer := await raw.answer()) is not None:
+    while (answer := await raw.answer_or_end()) is not None:
         statuses.append(answer.status)
     return statuses
 
@@ -133,7 +133,7 @@ async def test_a_body_that_is_cut_off_is_an_error(
         assert not caplog.records
 
 
-async def test_an_export_goes_on_to_a_client_that_sends_no_more(valkey: Server) -> None:
+async def test_an_export_goes_on_to_a_half_closed_client(valkey: Server) -> None:
     """The console answers, too, however long the answer is, and closes."""
     async with serving.console(valkey.url) as console:
         await open_round(console.store, total=1000)
@@ -176,8 +176,8 @@ async def test_more_pipelined_requests_than_are_read_at_once(valkey: Server, doo
             await _all_closed(gateway)
 
 
-async def test_a_crowd_that_sends_no_more_is_answered(valkey: Server) -> None:
-    """Also those whose claims wait for a later turn of the loop."""
+async def test_a_crowd_of_half_closed_clients_is_answered(valkey: Server) -> None:
+    """Also those whose claims wait for a later iteration of the event loop."""
     async with serving.gateway(valkey.url) as gateway:
         await open_round(gateway.store, total=1000)
 

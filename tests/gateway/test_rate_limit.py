@@ -1,4 +1,4 @@
-"""The limit of one identity, from both sides: who asks too often reaches no batch, and nobody can be locked out."""
+"""The limit of one identity, from both sides: a request beyond it reaches no batch, and no stranger can use it up."""
 
 import asyncio
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 @DOORS
 @pytest.mark.parametrize("credentials", ["pass", "bearer"])
-async def test_who_asks_too_often_reaches_no_batch(
+async def test_a_limited_request_reaches_no_batch(
     valkey: Server, jwks: Path, asked: list[bytes], door: Any, credentials: str
 ) -> None:
     """All at once, on connections of their own: as many as may be are decided, the rest is 429 with Retry-After."""
@@ -57,7 +57,7 @@ async def test_who_asks_too_often_reaches_no_batch(
 
 
 @DOORS
-async def test_nobody_is_locked_out_by_who_does_not_know_their_pass(
+async def test_only_a_valid_pass_uses_up_a_persons_limit(
     valkey: Server, jwks: Path, asked: list[bytes], door: Any
 ) -> None:
     """Refused passes and tokens that name a person do not count against that person, however many there are."""

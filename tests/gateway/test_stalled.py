@@ -1,6 +1,6 @@
 """Clients that stall, drip, never end or never read are hung up on in bounded time and cost bounded memory.
 
-Time passes by the sweep being told a later moment, so nothing here waits for it.
+Time passes by sweeps with a later `now`, so that nothing here waits for it.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Arrivals:
 
 @pytest.fixture
 def arrivals(monkeypatch: pytest.MonkeyPatch) -> Arrivals:
-    """Tells when bytes have arrived."""
+    """Sets an event when bytes have arrived."""
     return Arrivals(monkeypatch)
 
 
@@ -82,7 +82,7 @@ def _open(gateway: Served) -> int:
 @pytest.mark.parametrize("request_bytes", [CLAIM, HEALTH], ids=["claim", "other"])
 @pytest.mark.parametrize("at", [1, 5, 20, -3])
 @pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
-async def test_a_request_that_does_not_end_is_closed(
+async def test_an_incomplete_request_is_closed(
     gateway: Served, arrivals: Arrivals, request_bytes: bytes, at: int, kept: bool
 ) -> None:
     """Counted from its first byte, so dripping does not help; not before its time, and without an answer."""
@@ -107,7 +107,7 @@ async def test_a_request_that_does_not_end_is_closed(
         await until(lambda: not _open(gateway))
 
 
-async def test_who_ends_its_request_in_time_is_not_closed(gateway: Served, arrivals: Arrivals) -> None:
+async def test_a_request_completed_in_time_is_answered(gateway: Served, arrivals: Arrivals) -> None:
     """A sweep long after the first byte of a request that has become whole in the meantime is nothing to it."""
     await open_round(gateway.store)
     async with connected(gateway.port) as raw:
@@ -174,6 +174,7 @@ async def _connected_with_small_buffers(gateway: Served) -> AsyncIterator[tuple[
     async with connected(gateway.port, receive_bytes=4096) as raw:
         connection = await until(lambda: next(iter(gateway.front.connections), None))
         transport = connection._transport if isinstance(connection, LaneConnection) else connection.transport
+        assert transport is not None
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         yield raw, transport
 
@@ -220,7 +221,7 @@ async def _others_are_served(gateway: Served) -> None:
 
 
 async def _is_hung_up_on_in_time(gateway: Served) -> None:
-    """Not before its time; and where the kernel takes a little more of what nobody reads, the time begins anew."""
+    """Not before its time; and where the kernel takes a little more of the unread answers, the time begins anew."""
     now = await _tick()
     await gateway.sweep(now)
     await gateway.sweep(now + ANSWER_SECONDS)
@@ -231,7 +232,9 @@ async def _is_hung_up_on_in_time(gateway: Served) -> None:
 @pytest.mark.parametrize(
     "requests", [CLAIM, HEALTH, CLAIM * 20, HEALTH * 20], ids=lambda sent: repr(sent[:4] + sent[-4:])
 )
-async def test_who_pipelines_and_never_reads(gateway: Served, answered: list[int], requests: bytes) -> None:
+async def test_a_pipelining_client_that_never_reads_is_closed(
+    gateway: Served, answered: list[int], requests: bytes
+) -> None:
     """Once nothing more can be written to it, nothing more of it is taken; in time it is hung up on."""
     await open_round(gateway.store)
     async with _connected_with_small_buffers(gateway) as (raw, transport), _pouring(raw, requests):
@@ -243,7 +246,7 @@ async def test_who_pipelines_and_never_reads(gateway: Served, answered: list[int
         await _is_hung_up_on_in_time(gateway)
 
 
-async def test_who_claims_again_and_again_and_never_reads(valkey: Server, answered: list[int]) -> None:
+async def test_a_repeating_client_that_never_reads_is_closed(valkey: Server, answered: list[int]) -> None:
     """The lane, too, takes nothing more once nothing can be written, and hangs up in time."""
     async with _lane(valkey) as gateway, _connected_with_small_buffers(gateway) as (raw, transport):
         (connection,) = gateway.front.connections
@@ -259,8 +262,8 @@ async def test_who_claims_again_and_again_and_never_reads(valkey: Server, answer
         await _is_hung_up_on_in_time(gateway)
 
 
-async def test_who_reads_slowly_is_not_closed(gateway: Served, answered: list[int]) -> None:
-    """Whoever takes some of its answers between two sweeps may be slow, and is answered on."""
+async def test_a_slow_reader_is_not_closed(gateway: Served, answered: list[int]) -> None:
+    """A client that reads some of its answers between two sweeps may be slow, and is answered on."""
     await open_round(gateway.store)
     async with _connected_with_small_buffers(gateway) as (raw, transport), _pouring(raw, CLAIM):
         now = asyncio.get_running_loop().time()
@@ -275,7 +278,7 @@ async def test_who_reads_slowly_is_not_closed(gateway: Served, answered: list[in
 
 
 @pytest.mark.parametrize("by", ["no HTTP", "force"])
-async def test_an_answer_that_nobody_takes_does_not_keep_a_closed_connection(
+async def test_an_unread_answer_does_not_keep_a_closed_connection(
     gateway: Served, answered: list[int], by: str
 ) -> None:
     """Closing waits for what is to be written; it does not wait for ever."""

@@ -1,4 +1,4 @@
-"""Bearer tokens at a gateway: who the person is, why a token is refused, and keys that are not there yet."""
+"""Bearer tokens at a gateway: the identity, the reason of a rejection, and keys that were not read yet."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ CLAIMS = "/v1/rounds/night/claims"
 PASSES = "/v1/rounds/night/passes"
 ISSUER = "https://id.example"
 RULES = TokenRules(issuers=(ISSUER,), audiences=("claimd",))
-FINE = {"iss": ISSUER, "aud": "claimd"}
+FINE: dict[str, Any] = {"iss": ISSUER, "aud": "claimd"}
 PAYLOAD = json.dumps({"sub": "ada", "exp": 2**33, **FINE}).encode()
 REFUSED = {
     "no_credentials": {"Authorization": "Basic YTpi"},
@@ -51,7 +51,7 @@ class NoKeysYet:
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
-async def test_each_401_says_why(valkey: Server, jwks: Any, door: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_401_has_its_reason(valkey: Server, jwks: Any, door: Any, caplog: pytest.LogCaptureFixture) -> None:
     """In WWW-Authenticate for the app's developer, in the counts for metrics, in the log for the operator: by reason,
     and nowhere the token. The body is the same for all.
     """
@@ -80,7 +80,7 @@ async def test_each_401_says_why(valkey: Server, jwks: Any, door: Any, caplog: p
 
 
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
-async def test_a_pass_that_is_refused_has_a_reason_too(valkey: Server, jwks: Any, door: Any) -> None:
+async def test_a_rejected_pass_has_its_reason(valkey: Server, jwks: Any, door: Any) -> None:
     """The same at both doors, and counted."""
     async with serving.gateway(valkey.url, jwks=jwks, door=door) as gateway:
         await open_round(gateway.store)
@@ -101,7 +101,7 @@ async def test_without_a_jwks_bearer_tokens_are_not_accepted(valkey: Server) -> 
         assert "no JWKS is configured" in answer.headers["WWW-Authenticate"]
 
 
-async def test_until_keys_were_read_tokens_have_to_wait_and_passes_have_not(valkey: Server) -> None:
+async def test_until_keys_are_read_tokens_are_503_and_passes_are_not(valkey: Server) -> None:
     """503 unavailable with Retry-After: the token may be good. Without its provider a drop goes on."""
     async with serving.gateway(valkey.url, keys=NoKeysYet()) as gateway:
         await open_round(gateway.store)
@@ -125,7 +125,7 @@ async def test_a_request_that_waits_for_keys_delays_no_other(valkey: Server) -> 
         provider.open.clear()
         headers = with_bearer(token("cleo", "okp"))
         waiting = [asyncio.create_task(gateway.http.post(PASSES, headers=headers)) for _ in range(5)]
-        while provider.reads < 2:  # noqa: ASYNC110 - nothing tells when it is asked
+        while provider.reads < 2:  # noqa: ASYNC110 - there is no event for the call
             await asyncio.sleep(0)
         await good(await gateway.http.post(CLAIMS, headers=with_pass("ada")), 201)
         await good(await gateway.http.post(CLAIMS, headers=with_bearer(token("bob"))), 201)
@@ -145,7 +145,7 @@ async def test_one_person_under_two_subs_claims_once(valkey: Server, jwks: Any) 
         await problem(await gateway.http.post(CLAIMS, headers=with_bearer(token("ada"))), 401, "unauthenticated")
 
 
-async def test_eligibility_by_what_tokens_really_hold(gateway: Served, valkey: Server) -> None:
+async def test_eligibility_by_nested_and_listed_token_claims(gateway: Served, valkey: Server) -> None:
     """As an operator writes it and a gateway checks it: numbers, booleans, nested roles, the words of a scope."""
     eligibility = {
         "realm_access.roles": ["resident"],
@@ -158,7 +158,7 @@ async def test_eligibility_by_what_tokens_really_hold(gateway: Served, valkey: S
         body = {"id": "night", "title": "A night", "total": 5, "eligibility": eligibility}
         window = {"opens_at": "2020-01-01T00:00:00Z", "closes_at": "2099-01-01T00:00:00Z"}
         await good(await console.http.post("/admin/v1/rounds", json={**body, **window}, headers=serving.ADMIN), 201)
-    claims = {
+    claims: dict[str, Any] = {
         "realm_access": {"roles": ["offline_access", "resident"]},
         "verified": True,
         "district": 7.0,

@@ -1,4 +1,4 @@
-"""What an answer must look like, whatever it answers."""
+"""Checks that tests make on answers."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import aiohttp
 
 PROBLEM = "application/problem+json"
 JSON = "application/json"
-# RFC 3339 in UTC with milliseconds, as the contract spells every time.
+# RFC 3339 in UTC with milliseconds, the form of every time in an answer.
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 CLAIM_FIELDS = {"round", "id", "serial", "claimed_at"}
 ROUND_FIELDS = {
@@ -27,7 +27,7 @@ OPERATOR_ROUND_FIELDS = ROUND_FIELDS | {"version", "eligibility", "campaign"}
 
 
 def checked_problem(status: int, content_type: str, body: bytes, code: str) -> dict[str, Any]:
-    """The document, after looking at what every problem must be."""
+    """The document of a problem, after the checks that hold for every problem."""
     document: dict[str, Any] = json.loads(body)
     assert (document["code"], document["status"]) == (code, status), document
     assert content_type == PROBLEM
@@ -45,7 +45,7 @@ async def problem(answer: aiohttp.ClientResponse, status: int, code: str) -> dic
 
 
 async def good(answer: aiohttp.ClientResponse, status: int = 200) -> dict[str, Any]:
-    """The document of an answer that is no problem."""
+    """The document of an answer of that status that is no problem."""
     body = await answer.read()
     assert answer.status == status, body
     assert answer.content_type == JSON

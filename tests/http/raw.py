@@ -1,4 +1,4 @@
-"""HTTP by hand: bytes out, answers in. For what no well-behaved client would send."""
+"""HTTP over bare sockets, for requests that no well-behaved client sends."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ class Answer:
 
 
 class Raw:
-    """A connection. On a bare socket: a stream would drop what was answered as soon as it cannot send any more."""
+    """A connection. A bare socket: asyncio's streams drop unread answers as soon as they cannot send any more."""
 
     def __init__(self, client: socket.socket) -> None:
         self._socket = client
@@ -41,7 +41,7 @@ class Raw:
         self._unread = b""
 
     async def send(self, data: bytes) -> bool:
-        """Send bytes; False where the server has hung up already."""
+        """Send bytes; False where the server has closed the connection already."""
         try:
             await self._loop.sock_sendall(self._socket, data)
         except ConnectionError:
@@ -49,11 +49,17 @@ class Raw:
         return True
 
     def finish(self) -> None:
-        """Say that no more will be sent, and go on reading."""
+        """Close the sending side, and go on reading."""
         self._socket.shutdown(socket.SHUT_WR)
 
-    async def answer(self, *, bodiless: bool = False) -> Answer | None:
-        """The next answer, or None where the server has hung up. `bodiless` for the answer to HEAD."""
+    async def answer(self, *, bodiless: bool = False) -> Answer:
+        """The next answer. Raises AssertionError where the server closes the connection instead."""
+        answer = await self.answer_or_end(bodiless=bodiless)
+        assert answer is not None, "the server has closed the connection"
+        return answer
+
+    async def answer_or_end(self, *, bodiless: bool = False) -> Answer | None:
+        """The next answer; None where the server closes the connection. `bodiless` for the answer to HEAD."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while b"\r\n\r\n" not in self._unread:
                 if not await self._receive():
@@ -75,19 +81,19 @@ class Raw:
             return answer
 
     async def has_ended(self) -> bool:
-        """Whether the server hangs up, without another byte."""
+        """Whether the server closes the connection without another byte."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             return not self._unread and not await self._receive()
 
     async def rest(self) -> bytes:
-        """All there is until the server hangs up."""
+        """All bytes until the server closes the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await self._receive():
                 pass
             return self._unread
 
     async def some(self) -> bytes:
-        """What has come, whatever it is; nothing where the server has hung up."""
+        """The next bytes, whatever they are; empty where the server has closed the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             if not self._unread:
                 await self._receive()
@@ -106,7 +112,7 @@ class Raw:
 async def until(condition: Callable[[], Any]) -> Any:
     """The first true value of `condition`, which anything that happens in this loop may change."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not (value := condition()):  # noqa: ASYNC110 - what is waited for tells nobody
+        while not (value := condition()):  # noqa: ASYNC110 - there is no event for the condition
             await asyncio.sleep(0)
     return value
 

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from claimd.compose import build_console, build_gateway
 from claimd.contract.limits import IDLE_SECONDS
-from claimd.domain.rounds import Definition
+from claimd.domain.rounds import Definition, Round
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
@@ -95,6 +95,12 @@ class Served:
     reporter: Reporter | None = None
     counts: Counts = field(default_factory=Counts)
     archive_dir: Path | None = None
+
+    async def stored_round(self, round_id: str = "night") -> Round:
+        """A round as the server has it. Raises AssertionError where there is none."""
+        found = (await self.store.rounds.round(round_id)).round
+        assert found is not None, f"there is no round {round_id}"
+        return found
 
     async def sweep(self, now: float) -> None:
         """Do once, with `now` as the time, what a role does every second."""

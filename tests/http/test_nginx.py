@@ -23,7 +23,7 @@ from tests.servers import Server, free_port
 
 RECIPE = (Path(__file__).parents[2] / "docs" / "nginx.conf").read_text()
 ORIGIN = "https://app.example.com"
-# What docs once advised to anybody who knows nginx: keep all that is asked for.
+# The careless configuration: it caches every GET.
 NAIVE = """
 upstream claimd { server 127.0.0.1:8080; }
 proxy_cache_path /var/cache/nginx/claimd keys_zone=everything:1m;
@@ -102,7 +102,7 @@ def _configuration(folder: Path, recipe: str) -> str:
 async def _until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            assert process.poll() is None, "nginx has ended: it says why"
+            assert process.poll() is None, "nginx has ended: see its error log"
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionError:
@@ -129,8 +129,8 @@ async def _me(behind: Behind, sub: str | None) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("recipe", [WITHOUT_LIMITS, NAIVE], ids=["recipe", "one that keeps all it may"])
-async def test_nobody_gets_what_is_another_persons(valkey: Server, recipe: str) -> None:
-    """PageQuery in any order, each gets one's own claim, and a stranger none; so do those behind a careless proxy."""
+async def test_no_person_gets_anothers_answer(valkey: Server, recipe: str) -> None:
+    """In any order of requests each person gets their own claim, and a stranger none; also behind a careless proxy."""
     async with behind_nginx(valkey.url, recipe) as behind:
         await open_round(behind.gateway.store)
         mine = {}
@@ -159,7 +159,7 @@ async def test_claims_are_decided_each_time_over_connections_that_stay(behind: B
 
 @pytest.mark.parametrize("path", ["/v1/rounds", "/v1/rounds/night"])
 async def test_rounds_are_kept_for_a_second(behind: Behind, path: str) -> None:
-    """Those who ask meanwhile get the same, not from claimd; an edit is seen soon; who brings a credential is not."""
+    """Further requests get the cached answer; an edit shows soon; one with credentials is not answered from it."""
 
     async def ask(**headers: str) -> tuple[str, str]:
         async with behind.http.get(path, headers=headers) as answer:
@@ -174,12 +174,12 @@ async def test_rounds_are_kept_for_a_second(behind: Behind, path: str) -> None:
         assert kept[1] == first
         assert (await ask(Authorization="Bearer x"))[0] == "BYPASS"
         await behind.gateway.store.rounds.round_edit("night", {"title": "Another night"}, "for a test")
-        while "Another night" not in (await ask())[1]:  # noqa: ASYNC110 - nginx tells nobody
+        while "Another night" not in (await ask())[1]:  # noqa: ASYNC110 - nginx has no event for it
             await asyncio.sleep(0.05)
 
 
 async def test_errors_are_not_kept(behind: Behind) -> None:
-    """A round that is created is there at once for whoever looked too early."""
+    """A new round shows at once, also after a request that came too early."""
     async with behind.http.get("/v1/rounds/later") as answer:
         assert answer.status == 404
     await open_round(behind.gateway.store, "later")
@@ -190,7 +190,7 @@ async def test_errors_are_not_kept(behind: Behind) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/readyz", "/metrics", "/v1/../healthz", "/v1/%2e%2e/healthz", "/v1/..%2fhealthz", "/v1"]
 )
-async def test_nothing_else_is_passed_on(behind: Behind, path: str) -> None:
+async def test_no_other_address_is_passed_on(behind: Behind, path: str) -> None:
     """Only what is under /v1/, however it is spelled."""
     async with connected(behind.port) as client:
         assert await client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -231,7 +231,7 @@ async def test_a_gateway_that_is_gone_is_unavailable(valkey: Server) -> None:
         assert (answer.headers["Retry-After"], answer.headers["Cache-Control"]) == ("2", "no-store")
 
 
-async def test_a_large_body_is_refused(behind: Behind) -> None:
+async def test_a_large_body_is_rejected(behind: Behind) -> None:
     """Before it is read, by nginx, and between 4 and 8 KiB by claimd: alike."""
     for size in (5000, 100_000):
         async with behind.http.post("/v1/rounds/night/claims", data=b"x" * size, headers=with_pass("ada")) as answer:
@@ -241,7 +241,7 @@ async def test_a_large_body_is_refused(behind: Behind) -> None:
 
 @pytest.mark.parametrize(("origin", "allowed"), [(ORIGIN, ORIGIN), ("https://evil.example", None), (None, None)])
 async def test_pages_of_known_origins_may_call(behind: Behind, origin: str | None, allowed: str | None) -> None:
-    """A preflight is answered by nginx, the answers themselves say it too, also errors; no other origin is let in."""
+    """nginx answers a preflight, and every answer has the header, errors as well; no other origin is allowed."""
     headers = {"Origin": origin} if origin else {}
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
     async with behind.http.options("/v1/rounds/night/claims", headers=headers | asked) as answer:

@@ -1,4 +1,4 @@
-"""Refusals as bytes: spelled once for all who are told the same, and still each as it should be."""
+"""Refusals as bytes: equal ones are encoded once, and each is right."""
 
 import json
 
@@ -16,8 +16,8 @@ def retry_after(answer: bytes) -> int:
     return int(value)
 
 
-def test_those_who_are_sent_away_are_sent_away_for_different_times() -> None:
-    """One to three seconds each, or they would all come back at once."""
+def test_retry_after_is_spread() -> None:
+    """One to three seconds: equal ones would bring all retries back at once."""
     answers = {claim_answer("r1", Decision(Outcome.OVERLOADED), NOW_SECONDS) for _ in range(500)}
     assert {retry_after(answer) for answer in answers} == {1, 2, 3}
     assert len(answers) == 3
@@ -29,7 +29,7 @@ def test_those_who_are_sent_away_are_sent_away_for_different_times() -> None:
 
 
 def test_a_refusal_costs_no_new_answer() -> None:
-    """What is told to many is made once, whatever is asked: an overloaded gateway has no time to spell."""
+    """Equal refusals share one object, so that an overloaded gateway does not encode them again."""
     for outcome in (Outcome.OVERLOADED, Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.SOLD_OUT):
         assert len({id(problem_of(Decision(outcome))) for _ in range(500)}) <= 3
     early = Decision(Outcome.NOT_OPEN, now_ms=1_000, opens_at_ms=10_000)
@@ -37,7 +37,7 @@ def test_a_refusal_costs_no_new_answer() -> None:
 
 
 def test_the_waiting_time_before_the_opening_is_that_of_the_moment() -> None:
-    """Whoever asks later is told to wait for less, and never for nothing."""
+    """A later request gets a shorter time, and never 0."""
     waits = [
         retry_after(claim_answer("r1", Decision(Outcome.NOT_OPEN, now_ms=now_ms, opens_at_ms=10_000), NOW_SECONDS))
         for now_ms in (1_000, 5_500, 9_999, 10_000)

@@ -1,4 +1,4 @@
-"""Lists of rounds, the same on both sides: pages, what may be asked for, and what a list costs those who claim."""
+"""Lists of rounds, the same on both sides: pages, queries, and what a list costs the claims."""
 
 import asyncio
 from typing import Any
@@ -55,7 +55,7 @@ async def test_a_page_has_at_most_a_hundred(side: Side) -> None:
     assert await _all(side, limit=9) == [f"r{number:03}" for number in range(130)]
 
 
-async def test_what_is_over_is_listed_when_asked_for(side: Side) -> None:
+async def test_closed_rounds_are_listed_by_status(side: Side) -> None:
     """By default what is not over; `?status=` for one status, `all` for every round."""
     await open_round(side[0].store, "open")
     await open_round(side[0].store, "later", opens_at_ms=now_ms() + HOUR_MS // 2)
@@ -90,7 +90,7 @@ async def test_what_is_over_is_listed_when_asked_for(side: Side) -> None:
         ("limit=%D9%A1", "limit"),
     ],
 )
-async def test_what_cannot_be_asked_for_is_a_problem(side: Side, query: str, named: str) -> None:
+async def test_unknown_queries_are_problems(side: Side, query: str, named: str) -> None:
     """400 on both sides, with the parameter's name."""
     served, path, headers = side
     document = await problem(await served.http.get(f"{path}?{query}", headers=headers), 400, "bad_request")
@@ -120,7 +120,7 @@ class Counting(MemoryStore):
         return await super().rounds_page(*asked)
 
 
-async def test_a_crowd_that_asks_for_the_list_reads_it_once() -> None:
+async def test_concurrent_requests_share_one_reading_of_a_list() -> None:
     """Whatever the crowd: a page is read once in 50 ms, and different pages one after the other."""
     store, clock = Counting(), [10.0]
     lists = RoundLists(store, lambda: clock[0])
@@ -140,7 +140,7 @@ async def test_a_crowd_that_asks_for_the_list_reads_it_once() -> None:
 
 
 async def test_a_list_that_could_not_be_read_is_read_again() -> None:
-    """All who asked meanwhile are told; the next one has it."""
+    """All concurrent requests get the error; the next one gets the list."""
     store = Counting()
     lists = RoundLists(store, lambda: 0.0)
     store.fails = True

@@ -35,7 +35,7 @@ class LoopBudget:
         self._waiting: deque[tuple[ClaimSubmitter, str, str]] = deque()
 
     def __len__(self) -> int:
-        """How many claims wait."""
+        """The number of claims that wait for a later iteration."""
         return len(self._waiting)
 
     def take(self) -> bool:

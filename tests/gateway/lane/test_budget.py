@@ -32,7 +32,7 @@ class Recorder:
 
 
 class Loop:
-    """Runs the scheduled callbacks when the test says so: one iteration."""
+    """Runs the scheduled callbacks when the test calls `iterate`."""
 
     def __init__(self) -> None:
         self.ready: list[Callable[[], None]] = []
@@ -140,7 +140,7 @@ async def test_a_deferred_claim_of_a_closed_connection_is_not_submitted(lane: La
     assert lane.counts.claims["night", Outcome.OVERLOADED] == CLAIMS_PER_ITERATION
 
 
-async def test_stopping_waits_for_those_whose_turn_has_not_arrive(lane: Lane) -> None:
+async def test_stopping_waits_for_deferred_claims(lane: Lane) -> None:
     """They are answered, with whatever answer, before their connections are closed."""
     for _ in range(CLAIMS_PER_ITERATION):
         arrived(lane, request("ada"))

@@ -24,7 +24,7 @@ def _warm() -> ClaimParser:
 @example(b"a\r\nExpect: 100-continue\r\nX: ".ljust(64, b"b"))
 @example(b"a\r\nAuthorization: Pass ".ljust(64, b"b"))
 @example(b"\r\n\r\nPOST / HTTP/1.1\r\n".ljust(64, b"b"))
-def test_whatever_stands_in_place_of_a_pass_is_understood_as_for_the_first_time(instead: bytes) -> None:
+def test_a_known_head_is_parsed_as_a_new_one_whatever_its_pass(instead: bytes) -> None:
     """Nothing can be smuggled past the parser in a head whose other parts are known."""
     request = HEAD + instead + REST
     assert _warm().parse_claim(request) == ClaimParser().parse_claim(request)
@@ -56,7 +56,7 @@ def test_the_same_beginning_is_not_the_same_head(rest: bytes) -> None:
     assert _warm().parse_claim(request) == ClaimParser().parse_claim(request)
 
 
-def test_rounds_and_passes_of_known_heads_are_told_apart() -> None:
+def test_known_heads_give_their_own_round_and_pass() -> None:
     """Many heads, in turn: each gives its own round and its own pass."""
     requests, heads = ClaimParser(), [HEAD.replace(b"night", b"r%d" % number) for number in range(300)]
     for turn in range(2):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import uvloop
-from aiohttp._http_parser import HttpRequestParser
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -69,7 +69,7 @@ def _by_aiohttp(data: bytes, loop: asyncio.AbstractEventLoop) -> tuple[str, str]
 @example(HEAD.replace(b"Az", b"\x91z") + b"\r\n\r\n")
 @example(HEAD + b"\r\n\r\n" + HEAD + b"\r\n\r\n")
 @example(HEAD + b"\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n")
-def test_what_the_lane_reads_aiohttp_reads_alike(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
+def test_lane_and_aiohttp_parse_a_claim_alike(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
     """One whole message, without a body, to the same round with the same pass, and the connection stays open.
 
     Also, what a head was understood as does not depend on those before it, and its beginnings are waited for.
@@ -87,7 +87,7 @@ def test_what_the_lane_reads_aiohttp_reads_alike(loop: asyncio.AbstractEventLoop
 
 @tried(300)
 @given(st.binary(max_size=200) | heads())
-def test_what_is_waited_for_is_short_and_text(data: bytes) -> None:
+def test_only_short_text_waits_in_the_lane(data: bytes) -> None:
     """Nothing keeps more than 4 KiB in the lane, and nothing that has come to an end is waited for."""
     if may_become_claim(data):
         assert len(data) <= 4096
