@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 
-import orjson
 from aiohttp import web
 
 from claimd.audit.audit import audit_round
@@ -10,6 +9,7 @@ from claimd.audit.export import export_lines
 from claimd.console.archived import in_its_archive
 from claimd.console.context import CONTEXT
 from claimd.console.streams import stream_ndjson
+from claimd.contract.audit import AuditAnswer
 from claimd.contract.problems import Code
 from claimd.http.problems import reject
 from claimd.http.rounds import existing_round
@@ -25,7 +25,8 @@ async def audit(request: web.Request) -> web.Response:
         await existing_round(context.rounds, round_id, in_its_archive)
     if result is None:
         raise reject(Code.ROUND_NOT_FOUND)
-    return web.Response(body=orjson.dumps({"ok": result.ok, **asdict(result)}), content_type="application/json")
+    answer = AuditAnswer(ok=result.ok, **asdict(result))
+    return web.Response(body=answer.model_dump_json().encode(), content_type="application/json")
 
 
 async def claims(request: web.Request) -> web.StreamResponse:

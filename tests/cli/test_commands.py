@@ -155,7 +155,7 @@ def test_the_gateways_port_is_no_console(claimd: Claimd, up: Up) -> None:
     assert "is no console: another part of claimd answers there, perhaps the public gateway" in said
 
 
-def test_a_reason_in_any_script_fits_as_the_contract_counts_it(claimd: Claimd) -> None:
+def test_a_reason_in_any_script_fits_by_characters(claimd: Claimd) -> None:
     """Characters, not the bytes that their escapes take."""
     create(claimd, "explained")
     assert claimd.json("round", "pause", "explained", "--reason", "因" * 1000)["status"] == "paused"
