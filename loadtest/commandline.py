@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from rich.console import Console
+from rich.console import Console as Terminal
 
 OUT: Final = Path(__file__).resolve().parent / "out"
 INTERRUPTED: Final = 130
@@ -17,10 +17,10 @@ _LOG_WIDTH: Final = 120
 _SPARE_FILES: Final = 256
 
 
-def begin() -> Console:
+def begin() -> Terminal:
     """The terminal to print to. From here on SIGTERM interrupts as Ctrl-C does, so that child processes are stopped."""
     signal.signal(signal.SIGTERM, _interrupt)
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    return Terminal(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 
 
 def allow_connections(count: int) -> None:

@@ -37,9 +37,9 @@ end
 local writes = {}
 for i = 1, #names, 500 do
   local last = math.min(i + 499, #names)
-  local held = redis.call('HMGET', KEYS[3], unpack(names, i, last))
+  local past = redis.call('HMGET', KEYS[3], unpack(names, i, last))
   for j = i, last do
-    local sum = values[j] + (tonumber(held[j - i + 1] or 0) or 0)
+    local sum = values[j] + (tonumber(past[j - i + 1] or 0) or 0)
     writes[2 * j - 1], writes[2 * j] = names[j], string.format('%.0f', sum)
   end
 end

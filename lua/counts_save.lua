@@ -22,14 +22,14 @@ local ended = redis.call('HMGET', KEYS[3], run)[1]
 if ended then
   return { call, now_ms, 'merged', tonumber(ended) or 0 }
 end
-local held = string.match(redis.call('HMGET', KEYS[1], run)[1] or '', '^(%d+):') or '0'
-if seen ~= '' and seen ~= held then
-  return { call, now_ms, 'behind', tonumber(held) }
+local saved_ms = string.match(redis.call('HMGET', KEYS[1], run)[1] or '', '^(%d+):') or '0'
+if seen ~= '' and seen ~= saved_ms then
+  return { call, now_ms, 'behind', tonumber(saved_ms) }
 end
 
 -- No two saves of a run that follow each other have the same time, whatever the clock does.
 local seen_ms = now_ms
-if seen_ms == tonumber(held) then
+if seen_ms == tonumber(saved_ms) then
   seen_ms = seen_ms + 1
 end
 if #ARGV > 4 then

@@ -79,25 +79,25 @@ async def audit_round(records: LogReader, round_id: str) -> Audit | None:
     state = (await records.round(round_id)).round
     if state is None:
         return None
-    held = await _tally_claims(records, state)
+    claimed = await _tally_claims(records, state)
     logged = await _tally_log(records, state)
     issued_meanwhile = (await _issued(records, round_id)) or 0
-    suspects = await _holders(records, round_id, held, issued_meanwhile)
-    shared = sum(len(suspects[serial]) - 1 for serial in held.repeated)
+    suspects = await _holders(records, round_id, claimed, issued_meanwhile)
+    shared = sum(len(suspects[serial]) - 1 for serial in claimed.repeated)
     # Read once more: claims may have been granted while the suspects were looked up.
     issued_at_last = (await _issued(records, round_id)) or 0
     beyond = sum(len(holders) for serial, holders in suspects.items() if serial > issued_at_last)
-    claims = held.grants + shared + beyond
+    claims = claimed.grants + shared + beyond
     return Audit(
         total=state.definition.total,
         issued=state.issued,
         remaining=state.remaining,
         claims=claims,
         identities=claims,
-        serials_contiguous=held.grants == state.issued and not beyond and not held.stray,
+        serials_contiguous=claimed.grants == state.issued and not beyond and not claimed.stray,
         oversold=max(0, claims - state.definition.total),
         duplicates=shared + len(logged.repeated),
-        log_matches=(logged.grants, logged.checksum) == (held.grants, held.checksum)
+        log_matches=(logged.grants, logged.checksum) == (claimed.grants, claimed.checksum)
         and logged.newest <= issued_meanwhile
         and not (logged.repeated or logged.stray),
     )
@@ -124,13 +124,13 @@ async def _issued(records: LogReader, round_id: str) -> int | None:
     return state.issued if state else None
 
 
-async def _holders(records: LogReader, round_id: str, held: _Tally, issued: int) -> dict[int, set[bytes]]:
+async def _holders(records: LogReader, round_id: str, claimed: _Tally, issued: int) -> dict[int, set[bytes]]:
     """The identities that hold each suspicious serial: one that was read twice, or one above `issued`.
 
     A scan may return a claim twice, so a serial that was read twice may have one holder.
     """
-    holders: dict[int, set[bytes]] = {serial: set() for serial in held.repeated}
-    if held.repeated or held.newest > issued:
+    holders: dict[int, set[bytes]] = {serial: set() for serial in claimed.repeated}
+    if claimed.repeated or claimed.newest > issued:
         async for identity, claim in records.claims(round_id):
             if claim.serial > issued or claim.serial in holders:
                 holders.setdefault(claim.serial, set()).add(identity)

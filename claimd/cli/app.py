@@ -24,7 +24,7 @@ class _Commands(TyperGroup):
     """Errors that are meant for a person, as one line on stderr; anything else is a bug and keeps its traceback."""
 
     def main(self, *arguments: Any, **named: Any) -> Any:
-        """Run the command line: reading it, its help and its complaints included."""
+        """Run the command line: parsing, help and usage errors included."""
         try:
             with standard_streams():
                 return super().main(*arguments, **named)
@@ -48,7 +48,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            # The reader may be what the command waited for.
+            # Output that waits for a reader would be written at exit, and wait again.
             discard_output()
             raise
         except SettingsError as error:
@@ -68,7 +68,7 @@ def _usage(error: TyperException) -> tuple[int, str]:
     sentence = error.format_message()
     context = getattr(error, "ctx", None)
     if not sentence or context is None:
-        # No words at all: the help that was shown is the answer.
+        # A command line without words has printed its help, which needs no message.
         raise error
     return error.exit_code, f"{sentence.rstrip('.')} ({context.command_path} --help)"
 
@@ -118,9 +118,9 @@ _MODULES = {
 
 
 def _modules(words: list[str]) -> list[str]:
-    """The modules of the command that is asked for; all of them where that cannot be seen at a glance.
+    """The module of the command that the first word names, else all modules.
 
-    Each start of a child would take a third longer for the commands that it is not.
+    Importing all of them would make each start of a child a third slower.
     """
     asked = _MODULES.get(words[0]) if words else None
     return [asked] if asked else list(dict.fromkeys(_MODULES.values()))

@@ -30,7 +30,7 @@ _AUDIT = {
 
 
 class ConsoleClient:
-    """Use it with `async with`."""
+    """The console's API at one address, open inside `async with`. Its methods raise CommandError."""
 
     def __init__(self, address: ConsoleAddress) -> None:
         self._address = address

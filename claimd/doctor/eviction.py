@@ -14,7 +14,7 @@ CHECK = "memory"
 _NEARLY_FULL = 0.9
 
 
-def check_memory(facts: Facts) -> Iterator[Finding]:
+def check_eviction(facts: Facts) -> Iterator[Finding]:
     """Yield one finding; none where INFO is not permitted, which `check_version` has reported."""
     if facts.info is None:
         return

@@ -12,7 +12,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from claimd.doctor.clock import check_clock
 from claimd.doctor.durability import check_durability
-from claimd.doctor.eviction import check_memory
+from claimd.doctor.eviction import check_eviction
 from claimd.doctor.facts import Facts, read_facts
 from claimd.doctor.findings import Finding, Level, Report, blocker
 from claimd.doctor.permissions import check_permissions
@@ -61,7 +61,7 @@ def _judge(facts: Facts, address: str) -> list[Finding]:
     if wrong_kind:
         # The file, memory and role of a cluster node or a Sentinel mean something else.
         return [*check_version(facts, address), *wrong_kind]
-    return [*check_version(facts, address), *check_durability(facts), *check_memory(facts), *check_role(facts)]
+    return [*check_version(facts, address), *check_durability(facts), *check_eviction(facts), *check_role(facts)]
 
 
 def _unreachable(error: Exception) -> Finding:

@@ -46,7 +46,7 @@ class Finding:
 
 
 def ok(check: str, message: str) -> Finding:
-    """A finding that asks for nothing."""
+    """A finding of level OK, which needs no advice."""
     return Finding(check, Level.OK, message)
 
 

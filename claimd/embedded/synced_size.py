@@ -64,7 +64,7 @@ class SyncedSizeRecord:
         if not accept_lost_claims:
             raise StartError(
                 f"{lost}; nothing was changed. Put the file back from a copy, or give those claims up with "
-                "`claimd up --accept-lost-claims`: their packs go to other people"
+                "`claimd up --accept-lost-claims`: their packs can be granted again"
             )
         self._print_line(f"  WARNING   {lost}, and given up (--accept-lost-claims)")
 

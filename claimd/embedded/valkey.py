@@ -256,7 +256,7 @@ def _temporary_directory() -> Path:
         return Path(tempfile.mkdtemp(prefix="claimd-"))
     except OSError as error:
         raise StartError(
-            "the path of the data directory is too long for a unix socket, and there is no other place for it "
+            "the path of the data directory is too long for a unix socket, and no temporary directory can be made "
             f"({error.strerror or error}): choose a shorter one with --data-dir"
         ) from None
 

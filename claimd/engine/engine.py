@@ -35,7 +35,7 @@ class ClaimEngine:
         self._batchers: dict[tuple[str, int], Batcher] = {}
 
     async def claim(self, round_id: str, identity: bytes, epoch: int = FIRST_EPOCH) -> Decision:
-        """Decide one claim, and return the decision; see `submit`, which calls back instead."""
+        """Decide one claim, and return the decision; see `submit_claim`, which calls back instead."""
         decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
 
         def deliver(decision: Decision) -> None:

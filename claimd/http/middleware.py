@@ -31,7 +31,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         for name in _SINGLE_HEADERS:
             if len(request.headers.getall(name, ())) > 1:
-                raise reject(Code.BAD_REQUEST, f"The header {name} is there more than once.")
+                raise reject(Code.BAD_REQUEST, f"The header {name} is given more than once.")
         return await handler(request)
     except ProblemError as error:
         problem = error.problem

@@ -47,7 +47,7 @@ def parameters(query: MultiMapping[str], names: tuple[str, ...]) -> dict[str, st
         if name not in names:
             raise _wrong(name, f"There is no parameter {name!r}; there are {', '.join(names)}.")
         if len(query.getall(name)) > 1:
-            raise _wrong(name, f"The parameter {name} is there more than once.")
+            raise _wrong(name, f"The parameter {name} is given more than once.")
     return dict(query.items())
 
 

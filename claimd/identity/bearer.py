@@ -76,7 +76,7 @@ class BearerTokens:
 
     def _judge(self, token: str, key: jwt.PyJWK) -> Bearer | Unauthenticated:
         try:
-            claims = jwt.decode(
+            token_claims = jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
@@ -91,19 +91,19 @@ class BearerTokens:
         except (ValueError, TypeError, OverflowError):
             # The library raises plain errors for some malformed tokens.
             return Unauthenticated.MALFORMED
-        if not self._fits_audience(claims):
+        if not self._fits_audience(token_claims):
             return Unauthenticated.WRONG_AUDIENCE
-        subject = claims[self._rules.identity]
-        return Bearer(subject, claims) if _is_identity(subject) else Unauthenticated.NO_IDENTITY
+        subject = token_claims[self._rules.identity]
+        return Bearer(subject, token_claims) if _is_identity(subject) else Unauthenticated.NO_IDENTITY
 
-    def _fits_audience(self, claims: Mapping[str, Any]) -> bool:
+    def _fits_audience(self, token_claims: Mapping[str, Any]) -> bool:
         """Whether `aud`, a string or a list of strings, contains an accepted audience.
 
         Access tokens of Amazon Cognito have no `aud`; their `client_id` is the value that its ID tokens have as `aud`.
         """
         if not self._rules.audiences:
             return True
-        named = claims["aud"] if "aud" in claims else claims.get("client_id")
+        named = token_claims["aud"] if "aud" in token_claims else token_claims.get("client_id")
         values = named if isinstance(named, list) else [named]
         # RFC 7519, section 4.1.3: an array of strings. A list that contains anything else is rejected as a whole.
         return all(isinstance(value, str) for value in values) and any(

@@ -9,7 +9,7 @@ from claimd.domain.rounds import Eligibility, Scalar
 _LISTS_OF_WORDS = ("scope", "scp")
 
 
-def is_eligible(eligibility: Eligibility, claims: Mapping[str, Any]) -> bool:
+def is_eligible(eligibility: Eligibility, token_claims: Mapping[str, Any]) -> bool:
     """Whether the claims of a token have, for each name in `eligibility`, one of the allowed values.
 
     Where a claim is a list, one of its items suffices. An empty `eligibility` is always met.
@@ -18,27 +18,27 @@ def is_eligible(eligibility: Eligibility, claims: Mapping[str, Any]) -> bool:
     neither 1 nor "true". A name is that of a claim (`https://city.example/district`), or leads into nested objects
     (`realm_access.roles`).
     """
-    return all(_holds(_values(name, claims), allowed) for name, allowed in eligibility.items())
+    return all(_holds(_values(name, token_claims), allowed) for name, allowed in eligibility.items())
 
 
-def _values(name: str, claims: Mapping[str, Any]) -> list[Any]:
-    value = _find(name, claims)
+def _values(name: str, token_claims: Mapping[str, Any]) -> list[Any]:
+    value = _find(name, token_claims)
     if isinstance(value, str) and name in _LISTS_OF_WORDS:
         return value.split()
     return value if isinstance(value, list) else [value]
 
 
-def _find(name: str, claims: Mapping[str, Any]) -> Any:
+def _find(name: str, token_claims: Mapping[str, Any]) -> Any:
     """The claim `name`; None where there is none.
 
     A dotted name without a claim of its own is split so that the first part, the longest possible, is an object of the
     token; the rest is looked up in it in the same way.
     """
-    if name in claims:
-        return claims[name]
+    if name in token_claims:
+        return token_claims[name]
     end = name.rfind(".")
     while end > 0:
-        inner = claims.get(name[:end])
+        inner = token_claims.get(name[:end])
         if isinstance(inner, dict):
             found = _find(name[end + 1 :], inner)
             if found is not None:

@@ -1,4 +1,4 @@
-"""Passes: 51 bytes that let one identity claim in one round until they expire, verified in 2 µs without any state.
+"""Passes: 51 bytes that let one identity claim in one round until they expire, verified without any state.
 
     version (1) · expires_at_ms (7, big-endian) · eligibility epoch (3, big-endian) · identity digest (16)
     · keyed BLAKE2b over those and the round (24)

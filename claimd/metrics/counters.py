@@ -52,7 +52,7 @@ def add_counters(counts: Counts, saved: Mapping[bytes, bytes]) -> bool:
 
 
 def add_old_snapshot(counts: Counts, text: bytes) -> int | None:
-    """Add the JSON that a gateway of version 0.1 saved. Returns its time of saving in ms; None for unreadable JSON.
+    """Add the JSON that a gateway before 0.1.0 saved. Returns its time of saving in ms; None for unreadable JSON.
 
     A histogram with other bounds than today's is left out.
     """

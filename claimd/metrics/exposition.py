@@ -86,12 +86,12 @@ def _left_out(number: int) -> Metric:
     return GaugeMetricFamily("claimd_rounds_left_out", "Rounds that are too many to be shown here.", value=number)
 
 
-def _claims_families(counted: Tally, shown: set[str] | None) -> tuple[Metric, Metric]:
-    """Claims of the rounds in `shown` (None: all), and the sum over the others, whose number only grows."""
+def _claims_families(counted: Tally, listed: set[str] | None) -> tuple[Metric, Metric]:
+    """Claims of the rounds in `listed` (None: all), and the sum over the others, whose number only grows."""
     claims = CounterMetricFamily("claimd_claims", "Claims by what became of them.", labels=["round", "outcome"])
     settled = Counter(counted.settled)
     for (round_id, outcome), n in sorted(counted.counts.claims.items()):
-        if shown is None or round_id in shown:
+        if listed is None or round_id in listed:
             claims.add_metric([round_id, outcome], n)
         else:
             settled[outcome] += n
@@ -100,9 +100,9 @@ def _claims_families(counted: Tally, shown: set[str] | None) -> tuple[Metric, Me
     )
 
 
-def _count_families(counted: Tally, shown: set[str] | None) -> Iterator[Metric]:
+def _count_families(counted: Tally, listed: set[str] | None) -> Iterator[Metric]:
     counts = counted.counts
-    yield from _claims_families(counted, shown)
+    yield from _claims_families(counted, listed)
     yield _by_label("claimd_refusals", "Requests refused before a batch, by code.", "code", counts.refusals)
     yield _by_label(
         "claimd_unauthenticated", "Requests without valid credentials, by reason.", "reason", counts.unauthenticated

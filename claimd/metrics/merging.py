@@ -87,7 +87,7 @@ class Merging:
                 raise
 
     async def _fold_old(self, saved: SavedCounts, silent_ms: int) -> None:
-        """Make the counts of version 0.1 a part of the past once no gateway of that version saves any more."""
+        """Make the counts of builds before 0.1.0 a part of the past once no gateway of such a build saves any more."""
         counts, ended = Counts(), []
         for gateway, text in saved.old.items():
             at_ms = add_old_snapshot(counts, text)

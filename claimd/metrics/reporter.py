@@ -33,14 +33,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Run:
-    """`held` are the counters that the server has of the run; `acknowledged` also those that it had and has lost.
+    """`saved` are the counters that the server has of the run; `acknowledged` also those that it had and has lost.
 
     `in_doubt` is a save with unknown outcome. It is repeated unchanged, so that the values that the server may have are
     always known.
     """
 
     name: str
-    held: dict[str, int] = field(default_factory=dict)
+    saved: dict[str, int] = field(default_factory=dict)
     acknowledged: dict[str, int] = field(default_factory=dict)
     seen_ms: int | None = None
     in_doubt: dict[str, int] | None = None
@@ -128,11 +128,11 @@ class Reporter:
             self._go_on_after_merge()
         elif not has_arrived:
             # The server has lost the last save: write everything.
-            self._run.held, self._run.seen_ms = {}, None
+            self._run.saved, self._run.seen_ms = {}, None
         return True
 
     def _acknowledge(self, changes: dict[str, int], seen_ms: int) -> None:
-        self._run.held |= changes
+        self._run.saved |= changes
         self._run.acknowledged |= changes
         self._run.seen_ms = seen_ms
 
@@ -153,10 +153,10 @@ class Reporter:
     def _next_changes(self) -> dict[str, int]:
         if self._run.in_doubt is not None:
             return self._run.in_doubt
-        before, held = self._before, self._run.held
+        before, saved = self._before, self._run.saved
         changed = (
             (name, value - before.get(name, 0))
             for name, value in counters(self._counts).items()
-            if value - before.get(name, 0) > held.get(name, 0)
+            if value - before.get(name, 0) > saved.get(name, 0)
         )
         return dict(islice(changed, MAX_CHANGES))

@@ -9,7 +9,7 @@ from claimd.store.saved_counts import SavedCounts
 
 # Three times the pause between two saves of an idle gateway (`reporter.QUIET_REPORTS`).
 FRESH_MS = 15_000
-# The name of the run that has the counts of version 0.1 while they are merged. No gateway has such a name.
+# The name of the run that has the counts of builds before 0.1.0 while they are merged. No gateway has such a name.
 OLD_RUN = "version-0.1"
 # A counter of that run: where the past has it, the past also has the other counts of version 0.1.
 FOLDED = b"folded"

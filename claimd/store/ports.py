@@ -193,11 +193,11 @@ class CountsStore(Protocol):
         ...
 
     async def old(self) -> Mapping[str, bytes]:
-        """The counts that gateways of version 0.1 saved, as JSON by gateway."""
+        """The counts that gateways of builds before 0.1.0 saved, as JSON by gateway."""
         ...
 
     async def forget_old(self, gateways: Sequence[str]) -> None:
-        """Remove the counts that these gateways of version 0.1 saved."""
+        """Remove the counts that these gateways of builds before 0.1.0 saved."""
         ...
 
     async def rounds_over(self, round_ids: Sequence[str], for_ms: int) -> set[str]:

@@ -48,7 +48,7 @@ class RunCounts(NamedTuple):
 class SavedCounts(NamedTuple):
     """All saved counts, as of one moment: no count is in two of `runs`, `past` and `old`.
 
-    `old` has the counts that gateways of version 0.1 saved, as JSON by gateway.
+    `old` has the counts that gateways of builds before 0.1.0 saved, as JSON by gateway.
     """
 
     now_ms: int

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console as Terminal
 
 from loadtest import commandline
 from loadtest.crowd.pace import describe_pace
-from loadtest.drop import sizes, terminal
+from loadtest.drop import display, sizes
 from loadtest.drop.errors import DropError
 from loadtest.drop.verdict import Verdict
 from loadtest.target import children, claimd_up
@@ -52,7 +52,7 @@ def drop(
     Exit code: **0** passed, **1** failed or could not be run, **2** invalid: the load generator fell behind, so the
     figures mean nothing.
     """
-    console = commandline.begin()
+    terminal = commandline.begin()
     try:
         sizes.check_size(pool, seconds)
         gateways = workers or max(1, (os.cpu_count() or 1) - 1)
@@ -61,35 +61,35 @@ def drop(
         commandline.allow_connections(carriers + visitors)
         folder = (out or commandline.new_folder()).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        console.print(
+        terminal.print(
             f"{pool:,} packs to give away {describe_pace(seconds)}: {gateways} gateway workers, {carriers} connections"
         )
         size = [f"--pool={pool}", f"--seconds={seconds}", f"--users={carriers + visitors}", f"--app-users={visitors}"]
         size += [f"--seed={seed}", *_distribution(generators)]
-        result = _run(folder, gateways, size, keep, console)
+        result = _run(folder, gateways, size, keep, terminal)
     except (DropError, children.TargetError, commandline.SizeError) as error:
-        console.print("[bold red]error[/]", error, soft_wrap=True)
+        terminal.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(Verdict.FAIL.exit_code) from None
     except KeyboardInterrupt:
-        console.print("interrupted: everything is stopped, there is no report")
+        terminal.print("interrupted: everything is stopped, there is no report")
         raise typer.Exit(commandline.INTERRUPTED) from None
-    console.print(terminal.summary(result))
-    console.print(f"\n  report: {_relative(folder / 'report.html')}", soft_wrap=True)
+    terminal.print(display.summary(result))
+    terminal.print(f"\n  report: {_relative(folder / 'report.html')}", soft_wrap=True)
     raise typer.Exit(Verdict(result["verdict"]).exit_code)
 
 
-def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Console) -> dict[str, Any]:
+def _run(folder: Path, workers: int, size: list[str], keep: bool, terminal: Terminal) -> dict[str, Any]:
     """Start claimd, then the crowd; the report that it wrote. Raises DropError, TargetError."""
     claimd_log, locust_log = folder / "claimd.log", folder / "locust.log"
     with ExitStack() as stack:
-        home = stack.enter_context(_temporary_folder(keep, console))
+        home = stack.enter_context(_temporary_folder(keep, terminal))
         claimd = stack.enter_context(claimd_up.running(home, claimd_log, workers, _NICE))
         locust = [
             *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
             *(f"--host={claimd.url}", f"--console-url={claimd.console_url}"),
             *(f"--data-dir={claimd.data_dir}", f"--jwks={claimd.jwks}", f"--out={folder}", *size),
         ]
-        _bring_the_crowd(locust, locust_log, console)
+        _bring_the_crowd(locust, locust_log, terminal)
     try:
         result: dict[str, Any] = json.loads((folder / "report.json").read_text())
     except (OSError, ValueError):
@@ -97,7 +97,7 @@ def _run(folder: Path, workers: int, size: list[str], keep: bool, console: Conso
     return result
 
 
-def _bring_the_crowd(command: list[str], log: Path, console: Console) -> None:
+def _bring_the_crowd(command: list[str], log: Path, terminal: Terminal) -> None:
     """Run Locust to its end and display its progress. Raises DropError."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb", buffering=0) as news, ExitStack() as stack:
@@ -109,11 +109,11 @@ def _bring_the_crowd(command: list[str], log: Path, console: Console) -> None:
             )
         finally:
             os.close(writing)
-        with terminal.display(console) as display:
+        with display.display(terminal) as live:
             for piece in _lines(news.fileno(), locust):
                 if piece["phase"] == "failed":
                     raise DropError(piece["error"])
-                display.show(piece)
+                live.show(piece)
         locust.wait(_EXIT_SECONDS)
 
 
@@ -147,13 +147,13 @@ def _distribution(generators: int) -> list[str]:
 
 
 @contextmanager
-def _temporary_folder(keep: bool, console: Console) -> Iterator[Path]:
+def _temporary_folder(keep: bool, terminal: Terminal) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="claimd-drop-"))
     try:
         yield folder
     finally:
         if keep:
-            console.print(f"claimd's data directory is kept: {folder / 'data'}", soft_wrap=True)
+            terminal.print(f"claimd's data directory is kept: {folder / 'data'}", soft_wrap=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import numpy as np
 import psutil
 import typer
-from rich.console import Console
+from rich.console import Console as Terminal
 from rich.table import Table
 
 from claimd.identity.passes import PASS_CHARACTERS
@@ -75,13 +75,13 @@ def stalled(
     disconnected connects again. Latency counts from the moment a claim was due. There is one gateway with an embedded
     Valkey, all on this machine: leave it idle meanwhile. Exit code: **0** measured, **1** failed.
     """
-    console = commandline.begin()
+    terminal = commandline.begin()
     try:
         commandline.allow_connections(connections)
         with tempfile.TemporaryDirectory(prefix="claimd-stalled-") as home:
             log = Path(home) / "claimd.log"
             with claimd_up.running(Path(home), log, workers=1) as claimd:
-                measured = _measure(claimd, connections, rate, carriers, seconds, rounds, console)
+                measured = _measure(claimd, connections, rate, carriers, seconds, rounds, terminal)
     except (
         MeasuringError,
         LoadError,
@@ -90,21 +90,21 @@ def stalled(
         children.TargetError,
         commandline.SizeError,
     ) as error:
-        console.print("[bold red]error[/]", error, soft_wrap=True)
+        terminal.print("[bold red]error[/]", error, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        console.print("interrupted: everything is stopped")
+        terminal.print("interrupted: everything is stopped")
         raise typer.Exit(commandline.INTERRUPTED) from None
-    _show(measured, console)
+    _show(measured, terminal)
 
 
 def _measure(
-    claimd: Claimd, connections: int, rate: float, carriers: int, seconds: float, rounds: int, console: Console
+    claimd: Claimd, connections: int, rate: float, carriers: int, seconds: float, rounds: int, terminal: Terminal
 ) -> list[tuple[Figures, ...]]:
     now_ms, count, warm_up = int(time.time() * 1000), int(rate * seconds), int(rate * _WARM_UP_SECONDS)
     claims = _Claims(claimd, warm_up + len(_SIDES) * rounds * count)
-    operators = console_client.ConsoleClient(claimd.console_url, claimd.admin_token)
-    operators.create_round(_ROUND, 2**31, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
+    console = console_client.ConsoleClient(claimd.console_url, claimd.admin_token)
+    console.create_round(_ROUND, 2**31, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
     gateway = psutil.Process(claimd.pid("gateway-0"))
     measured: list[tuple[Figures, ...]] = []
     with closing(OpenLoop(claimd.port, carriers)) as load:
@@ -118,7 +118,7 @@ def _measure(
                 here = _figures(gateway, load, claims.next(count), rate, quiet)
             measured.append((alone, elsewhere, here))
             p99s = ", ".join(f"{side.p99_ms:.2f} ms {name}" for side, name in zip(measured[-1], _SIDES, strict=True))
-            console.print(f"round {number + 1}: p99 {p99s}")
+            terminal.print(f"round {number + 1}: p99 {p99s}")
     return measured
 
 
@@ -183,7 +183,7 @@ def _await_connections(server: psutil.Process, log: Path, lowest: int = 0, highe
         time.sleep(0.1)
 
 
-def _show(measured: list[tuple[Figures, ...]], console: Console) -> None:
+def _show(measured: list[tuple[Figures, ...]], terminal: Terminal) -> None:
     table = Table(title="medians", title_justify="left")
     for name in ("claims", "p50 ms", "p99 ms", "gateway MiB", "gateway CPU", "stalled"):
         table.add_column(name, justify="left" if name == "claims" else "right")
@@ -197,12 +197,12 @@ def _show(measured: list[tuple[Figures, ...]], console: Console) -> None:
             f"{statistics.median(each.cpu_fraction for each in side):.0%}",
             f"{statistics.median(each.connections for each in side):,.0f}",
         )
-    console.print(table)
+    terminal.print(table)
     alone, elsewhere, here = (statistics.median(each.p99_ms for each in side) for side in zip(*measured, strict=True))
-    console.print(
+    terminal.print(
         f"p99 with stalled clients at the gateway: {(here / elsewhere - 1) * 100:+.1f} % of that with them elsewhere"
     )
-    console.print(f"                                         {(here / alone - 1) * 100:+.1f} % of that alone")
+    terminal.print(f"                                         {(here / alone - 1) * 100:+.1f} % of that alone")
 
 
 if __name__ == "__main__":

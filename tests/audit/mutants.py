@@ -3,7 +3,9 @@
 from tests.mutation import Mutant
 
 MUTANTS = (
-    Mutant("audit trusts the counter", "claimd/audit/audit.py", "held.grants == state.issued", "True", "tests/audit"),
+    Mutant(
+        "audit trusts the counter", "claimd/audit/audit.py", "claimed.grants == state.issued", "True", "tests/audit"
+    ),
     Mutant(
         "an archive without an end audited",
         "claimd/audit/archive_file.py",

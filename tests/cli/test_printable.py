@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.console import Console as Terminal
 from typer.testing import CliRunner
 
 from claimd.cli.app import app
@@ -84,7 +84,7 @@ def test_legible_json_means_the_same(document: Any) -> None:
 def test_a_hostile_title_is_shown_and_not_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     """By `show`, `list` and `watch`, on a terminal and in a pipe; as JSON it is still the title."""
     sample = RoundSample(STATE, 0, 0.0, {}, {}, None, None)
-    live = Console(width=300, file=io.StringIO(), highlight=False)
+    live = Terminal(width=300, file=io.StringIO(), highlight=False)
     live.print(picture(sample, HOSTILE))
     texts = [
         _printed(monkeypatch, show.one_round, STATE, as_json=False),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console as Terminal
 from typer.testing import CliRunner
 
 from claimd import __version__
@@ -147,7 +147,7 @@ def test_the_live_picture_cuts_no_number(width: int) -> None:
     sample = RoundSample(
         state, 1000, 50.0, {"granted": 1_234_567, "round_not_found": 98_765_432}, {"granted": 50.0}, 15.0, None
     )
-    terminal = Console(width=width, file=io.StringIO())
+    terminal = Terminal(width=width, file=io.StringIO())
     terminal.print(picture(sample))
     text = terminal.file.getvalue()  # type: ignore[attr-defined]
     joined = "".join(line.rstrip() for line in text.splitlines())
@@ -197,7 +197,7 @@ def test_the_live_picture_shows_when_it_will_be_gone(
 ) -> None:
     """On a line of its own, under the bar; a title is never taken for markup."""
     sample = RoundSample(STATE | changed, 1000, 50.0, {"granted": 250}, {"granted": 50.0}, 15.0, sold_out_at_ms)
-    terminal = Console(width=80, file=io.StringIO())
+    terminal = Terminal(width=80, file=io.StringIO())
     terminal.print(picture(sample, "no console"))
     lines = terminal.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert "A [round]" in lines[0]

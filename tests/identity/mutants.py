@@ -41,8 +41,8 @@ MUTANTS = (
     Mutant(
         "any sub for the person",
         "claimd/identity/bearer.py",
-        "subject = claims[self._rules.identity]",
-        'subject = claims["sub"]',
+        "subject = token_claims[self._rules.identity]",
+        'subject = token_claims["sub"]',
         "tests/identity/test_bearer.py",
     ),
     Mutant(

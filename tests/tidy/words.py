@@ -24,7 +24,8 @@ DIALECT = {
     ),
     "nobody, somebody": re.compile(r"\b(?:nobody|somebody|everybody|anybody|no one)\b", re.IGNORECASE),
     "house words": re.compile(
-        r"\b(?:turned away|let in|at the door|turns? of the loop|one's own|sayable|all the same|by and by)\b",
+        r"\b(?:turned away|let in|at the door|turns? of the loop|one's own|your own server|sayable|all the same|"
+        r"by and by)\b",
         re.IGNORECASE,
     ),
 }

@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant(
         "repeated records are all written",
         "claimd/cli/terminal/logs.py",
-        "        if held is None:\n",
+        "        if repeated is None:\n",
         "        if True:\n",
         "tests/up/test_unread_logs.py::test_strangers_do_not_fill_the_log",
     ),

@@ -51,10 +51,13 @@ async def _export(
     id, needs no server.
     """
     issued = (await console.round(round_id))["issued"]
-    with _sink(output) as sink, _progress(issued, shown=output is not None or not sys.stdout.isatty()) as advance:
+    with (
+        _opened_output(output) as file,
+        _progress(issued, visible=output is not None or not sys.stdout.isatty()) as advance,
+    ):
         lines = 0
         async for piece in console.export(round_id):
-            sink.write(piece)
+            file.write(piece)
             lines += piece.count(b"\n")
             advance(lines)
     if output is not None:
@@ -70,9 +73,9 @@ def _export_file(path: Path, *, output: Path | None = None, **_: Any) -> None:
         async for _ in archive.claims(archive.item.id):
             pass
         lines = 0
-        with _sink(output) as sink:
+        with _opened_output(output) as file:
             async for piece in export_lines(archive, archive.item.id):
-                sink.write(piece)
+                file.write(piece)
                 lines += piece.count(b"\n")
         return lines
 
@@ -82,7 +85,7 @@ def _export_file(path: Path, *, output: Path | None = None, **_: Any) -> None:
 
 
 @contextmanager
-def _sink(output: Path | None) -> Iterator[BinaryIO]:
+def _opened_output(output: Path | None) -> Iterator[BinaryIO]:
     if output is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -117,9 +120,11 @@ def _whole_file(output: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def _progress(total: int, *, visible: bool) -> Iterator[Callable[[int], None]]:
     terminal = Terminal(stderr=True)
     columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal, transient=True, disable=not (shown and terminal.is_terminal)) as progress:
+    with Progress(
+        *columns, console=terminal, transient=True, disable=not (visible and terminal.is_terminal)
+    ) as progress:
         task = progress.add_task("export", total=total)
         yield lambda lines: progress.update(task, completed=lines)

@@ -55,7 +55,7 @@ def _gateway(
     ready_fd: options.ReadyFd = None,
     worker: options.Worker = None,
 ) -> None:
-    """Run the public gateway on your own server.
+    """Run the public gateway on an external server.
 
     Needs CLAIMD_REDIS_URL and CLAIMD_SECRET. With more than one worker it watches them, and starts again one that dies.
     """
@@ -85,7 +85,7 @@ def _gateway(
     installation = installation_of(settings)
     if listen_fd is None:
         asyncio.run(refuse_development_jwks(settings))
-        _look_at_the_server(url, settings.durability, installation)
+        _require_usable_server(url, settings.durability, installation)
         report_findings([*check_variables(), *asyncio.run(check_tokens(settings))], print_progress)
     if listen_fd is None and settings.workers > 1:
         asyncio.run(supervise_gateways(settings, print_progress))
@@ -108,7 +108,7 @@ def _console(
     ready_fd: options.ReadyFd = None,
     embedded: options.Embedded = False,
 ) -> None:
-    """Run the operators' side on your own server: admin API and metrics.
+    """Run the operators' side on an external server: admin API and metrics.
 
     Needs CLAIMD_REDIS_URL and CLAIMD_ADMIN_TOKEN. Keep it off the public network.
     """
@@ -130,7 +130,7 @@ def _console(
     settings.require_admin_token()
     if listen_fd is None:
         # The console needs no secret; where it was given one, a wrong one is the sign of a slip.
-        _look_at_the_server(url, settings.durability, installation_of(settings) if settings.secret else None)
+        _require_usable_server(url, settings.durability, installation_of(settings) if settings.secret else None)
         report_findings(check_variables(), print_progress)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")
     _serve(
@@ -138,7 +138,7 @@ def _console(
     )
 
 
-def _look_at_the_server(url: str, durability: Durability, installation: Installation | None) -> None:
+def _require_usable_server(url: str, durability: Durability, installation: Installation | None) -> None:
     """Print the findings about the server. Raises StartError for one that can never be used, not for one away."""
     # Here, as children of a supervisor never need it: it would lengthen each of their starts.
     from claimd.doctor.examine import examine

@@ -97,7 +97,7 @@ class _Outcomes:
         self._sample = sample
 
     def __rich_console__(self, console: Terminal, options: ConsoleOptions) -> RenderResult:
-        """What rich prints at that width."""
+        """Yield the table, or one line an outcome where the table is too wide."""
         table = _outcomes(self._sample)
         if console.measure(table, options=options.update(width=_ENDLESS)).maximum <= options.max_width:
             yield table
@@ -122,7 +122,7 @@ def _outcomes(sample: RoundSample) -> Table:
 
 
 def _outlook(sample: RoundSample) -> str:
-    """How fast, and until when."""
+    """The rate and the expected time of the sell-out, or the status, as a phrase."""
     status = sample.state["status"]
     if sample.sold_out_at_ms is not None:
         return f"sold out at {to_rfc3339(sample.sold_out_at_ms)}"

@@ -51,7 +51,7 @@ class CountingHandler(logging.StreamHandler):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__()
-        self._held: dict[_Kind, _Held] = {}
+        self._repeated: dict[_Kind, _Held] = {}
         self.holding = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -63,29 +63,29 @@ class CountingHandler(logging.StreamHandler):  # type: ignore[type-arg]
             super().emit(record)
             return
         kind = _kind_of(record)
-        if kind not in self._held and len(self._held) >= _MAX_KINDS:
+        if kind not in self._repeated and len(self._repeated) >= _MAX_KINDS:
             kind = ("other",)
-        held = self._held.get(kind)
-        if held is None:
-            self._held[kind] = _Held()
+        repeated = self._repeated.get(kind)
+        if repeated is None:
+            self._repeated[kind] = _Held()
             self.holding.set()
             super().emit(record)
         else:
-            held.count += 1
-            held.newest = record
+            repeated.count += 1
+            repeated.newest = record
 
     def tick(self) -> None:
         """End the second: for each kind write the newest record that was held back, and forget kinds that are over."""
         self.acquire()
         try:
-            for kind, held in list(self._held.items()):
-                if held.newest is None:
-                    del self._held[kind]
+            for kind, repeated in list(self._repeated.items()):
+                if repeated.newest is None:
+                    del self._repeated[kind]
                     continue
-                self._held[kind] = _Held()
-                held.newest.__dict__["more_like_it"] = held.count - 1
-                super().emit(held.newest)
-            if not self._held:
+                self._repeated[kind] = _Held()
+                repeated.newest.__dict__["more_like_it"] = repeated.count - 1
+                super().emit(repeated.newest)
+            if not self._repeated:
                 self.holding.clear()
         finally:
             self.release()

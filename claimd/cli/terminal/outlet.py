@@ -116,7 +116,7 @@ class Lines(io.TextIOBase):
         return self._fd
 
     def isatty(self) -> bool:
-        """Whether a terminal shows it."""
+        """Whether the descriptor is a terminal."""
         return os.isatty(self._fd)
 
     def write(self, text: str) -> int:

@@ -219,12 +219,12 @@ class LaneConnection(asyncio.Protocol):
             return
         self._lane.forget(self)
         self._transport = None
-        door = self._lane.make_aiohttp_connection()
-        transport.set_protocol(door)
-        door.connection_made(transport)
+        successor = self._lane.make_aiohttp_connection()
+        transport.set_protocol(successor)
+        successor.connection_made(transport)
         if self._writing_paused:
-            door.pause_writing()
+            successor.pause_writing()
         transport.resume_reading()
-        door.data_received(data)
-        if self._ended and not door.eof_received():
+        successor.data_received(data)
+        if self._ended and not successor.eof_received():
             transport.close()

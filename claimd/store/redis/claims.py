@@ -42,7 +42,7 @@ class RedisClaims:
         reply, replies = await self._groups.call_with_followups(names, args, acknowledgement.confirmation_commands())
         decisions, confirmed = acknowledgement.confirm(read_decisions(reply, len(identities)), replies)
         if not confirmed:
-            # A primary that no replica hears may be none any more: the address may lead to another server already.
+            # A primary without a replica may have been demoted; the address may lead to another server now.
             await self._pools.claim_calls.abandon()
         return decisions
 

@@ -12,7 +12,7 @@ _PREFIX = "claimd:1"
 ROUNDS = f"{_PREFIX}:rounds"
 ROUNDS_CLOSING = f"{ROUNDS}:closing"
 ROUNDS_OPENING = f"{ROUNDS}:opening"
-# What gateways of version 0.1 saved: gateway -> JSON. Read, and folded into COUNTS_PAST.
+# What gateways of builds before 0.1.0 saved: gateway -> JSON. Read, and folded into COUNTS_PAST.
 METRICS = f"{_PREFIX}:metrics"
 # Hash: run of a gateway -> `seen_ms:waiting`, of each that was not merged.
 COUNTS_RUNS = f"{_PREFIX}:{{metrics}}:runs"

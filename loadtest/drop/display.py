@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console as Terminal
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -41,20 +42,20 @@ class _Rates:
 class _Lines:
     """For a pipe or a log: a line every five seconds."""
 
-    def __init__(self, console: Console) -> None:
-        self._console, self._rates = console, _Rates()
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal, self._rates = terminal, _Rates()
         self._next = float("-inf")
 
     def show(self, news: dict[str, Any]) -> None:
         if news["phase"] != "running":
             if sentence := sentence_for(news):
-                self._console.print(sentence)
+                self._terminal.print(sentence)
             return
         if news["offset"] < self._next:
             return
         self._next = news["offset"] + _LINE_EVERY_SECONDS
         offered, granted = self._rates.of(news)
-        self._console.print(
+        self._terminal.print(
             f"{news['offset']:7.1f} s   {news['pool'] - news['granted']:>9,} left   {granted:>6,.0f} grants/s   "
             f"{offered:>6,.0f} requests/s   p50 {news['p50_ms']:,.1f} ms   p99 {news['p99_ms']:,.1f} ms   "
             f"{news['errors']:,} errors",
@@ -112,12 +113,12 @@ def sentence_for(news: dict[str, Any]) -> str | None:
 
 
 @contextmanager
-def display(console: Console) -> Iterator[Display]:
+def display(terminal: Terminal) -> Iterator[Display]:
     """The display for a terminal, or for a pipe."""
-    if not console.is_terminal:
-        yield _Lines(console)
+    if not terminal.is_terminal:
+        yield _Lines(terminal)
         return
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
+    with Live(console=terminal, refresh_per_second=4, transient=True) as live:
         yield _Picture(live)
 
 
