@@ -5,9 +5,8 @@ from collections.abc import Collection
 from typing import Any
 
 from claimd.domain.rounds import ANY_STATUS, Definition, Round, Status
+from claimd.domain.times import HOUR_MS
 from claimd.store.ports import Position, RoundReader
-
-HOUR_MS = 3_600_000
 
 
 def now_ms() -> int:

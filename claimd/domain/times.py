@@ -7,6 +7,8 @@ from functools import lru_cache
 # 9999-12-31T23:59:59.999Z: the last instant of RFC 3339.
 MAX_TIME_MS = 253_402_300_799_999
 
+HOUR_MS = 3_600_000
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 3339, section 5.6. A fraction finer than a millisecond is rejected, not cut, as it would be returned differently.
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,3}0*)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)

@@ -80,10 +80,10 @@ class NoRounds:
     """No rounds: for a contender that answers a constant."""
 
     def create(self, round_id: str, total: int) -> None:
-        """Do nothing."""
+        """Do nothing: this contender keeps no rounds."""
 
     def sell_out(self, round_id: str, issued: int) -> None:
-        """Do nothing."""
+        """Do nothing: this contender keeps no rounds."""
 
     def audit(self, round_id: str, issued: int) -> None:
-        """Do nothing."""
+        """Do nothing: this contender keeps no rounds."""

@@ -21,7 +21,7 @@ class ClosedLoop:
     """
 
     def __init__(self, port: int, connections: int) -> None:
-        """Connect. Raises LoadError."""
+        """Open all connections to the port. Raises LoadError."""
         self._connections = Connections(port, connections, self._on_answer, self._on_lost)
         self._sent_at: dict[int, float] = {}
         self._requests: Sequence[bytes] = ()
@@ -55,7 +55,7 @@ class ClosedLoop:
             answers.clear()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, answered or not."""
         self._connections.close()
 
     def _send_next(self, connection: Connection) -> None:

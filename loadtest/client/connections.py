@@ -40,7 +40,7 @@ class Connections:
             raise LoadError(f"{len(self.by_fd)} of {count} connections to port {port} came up: {error}") from None
 
     def __len__(self) -> int:
-        """How many are open."""
+        """The number of connections that are open."""
         return len(self.by_fd)
 
     def __iter__(self) -> Iterator[Connection]:
@@ -60,7 +60,7 @@ class Connections:
         self.by_fd.pop(connection.fd, None)
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all connections, answered or not."""
         for connection in self.by_fd.values():
             connection.close()
         self._epoll.close()

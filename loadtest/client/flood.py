@@ -129,7 +129,7 @@ class Flood:
         return rows
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, answered or not."""
         self._connections.close()
 
     def _carry_out(self, load: _Load, seconds: float) -> None:

@@ -13,7 +13,7 @@ class OpenLoop:
     """Sends requests to 127.0.0.1; `latencies` are seconds since each was due, `statuses` all that were answered."""
 
     def __init__(self, port: int, connections: int) -> None:
-        """Connect. Raises LoadError."""
+        """Open all connections to the port. Raises LoadError."""
         self._connections = Connections(port, connections, self._on_answer, self._on_lost)
         self._waiting: deque[float] = deque()
         self._due: dict[int, float] = {}
@@ -46,7 +46,7 @@ class OpenLoop:
                 by_fd[fd].read()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, answered or not."""
         self._connections.close()
 
     def _send(self, connection: Connection, due: float) -> None:

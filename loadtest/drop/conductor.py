@@ -56,7 +56,7 @@ class Inbox:
         self.all_done = gevent.event.AsyncResult()
 
     def note_ready(self, index: int) -> None:
-        """A generator is prepared."""
+        """Note that a generator has prepared its share."""
         self._ready.add(index)
         if len(self._ready) == self._generators:
             self.all_ready.set(True)
@@ -66,7 +66,7 @@ class Inbox:
         self._progress[progress.index] = progress
 
     def note_rows(self, index: int, packed: bytes) -> None:
-        """A generator's next rows."""
+        """Take the next piece of a generator's rows."""
         self._chunks.setdefault(index, []).append(packed)
 
     def note_done(self, done: Done) -> None:
@@ -88,7 +88,7 @@ class Inbox:
 
     @property
     def done(self) -> list[Done]:
-        """How each generator fared, by its index."""
+        """The figures of each generator, by its index."""
         return [self._done[index] for index in sorted(self._done)]
 
     def rows(self) -> Rows:

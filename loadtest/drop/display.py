@@ -21,7 +21,7 @@ class Display(Protocol):
     """Displays the progress messages of the Locust process."""
 
     def show(self, news: dict[str, Any]) -> None:
-        """Display one message."""
+        """Display one progress message of the crowd."""
 
 
 class _Rates:

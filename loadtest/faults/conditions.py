@@ -5,7 +5,7 @@ import time
 from typing import Any, Final
 
 from claimd.domain.claims import IDENTITY_BYTES
-from claimd.domain.times import to_rfc3339
+from claimd.domain.times import HOUR_MS, to_rfc3339
 from claimd.store.redis import keys
 from loadtest.client.answers import Answer
 from loadtest.faults.claimants import Claimants
@@ -15,7 +15,6 @@ from loadtest.faults.scenario import Scenario
 from loadtest.faults.waiting import ViolationError, until
 from loadtest.target.valkey import Valkey
 
-_HOUR_MS: Final = 3_600_000
 _LATER: Final = "later"
 # What may still be allocated until memory is full.
 _HEADROOM_BYTES: Final = 200_000
@@ -71,8 +70,8 @@ async def run_out_of_files(scenario: Scenario, times: int) -> None:
 async def edit_and_command(scenario: Scenario, times: int) -> None:
     """Operators edit total, window and title, pause and resume the round, and at the end close it."""
     now_ms = int(time.time() * 1000)
-    soon = to_rfc3339(now_ms + _HOUR_MS)
-    open_again = to_rfc3339(now_ms - _HOUR_MS)
+    soon = to_rfc3339(now_ms + HOUR_MS)
+    open_again = to_rfc3339(now_ms - HOUR_MS)
     operators = scenario.operators
     actions = (
         lambda: operators.command("pause"),
@@ -97,10 +96,10 @@ async def set_clock_back(scenario: Scenario, times: int) -> None:
     """
     server, claimd = require(scenario.environment.server), scenario.environment.claimd
     now_ms = int(time.time() * 1000)
-    opens_at_ms = now_ms + _HOUR_MS // 2
-    long_ago = to_rfc3339(now_ms - 3 * _HOUR_MS)
+    opens_at_ms = now_ms + HOUR_MS // 2
+    long_ago = to_rfc3339(now_ms - 3 * HOUR_MS)
     scenario.console.edit_round(scenario.round_id, {"opens_at": long_ago, "reason": "open at any time of the clock"})
-    scenario.console.create_round(_LATER, 1_000_000, opens_at_ms, opens_at_ms + 100 * _HOUR_MS)
+    scenario.console.create_round(_LATER, 1_000_000, opens_at_ms, opens_at_ms + 100 * HOUR_MS)
     later = Claimants(claimd.port, claimd.keys, _LATER)
     # Before the first grant a round follows the clock.
     for hours, expected in ((-1, Answer.NOT_OPEN), (0, Answer.NOT_OPEN), (1, Answer.GRANTED)):

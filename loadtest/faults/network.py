@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from claimd.domain.times import HOUR_MS
 from loadtest.client.answers import HOLDING, Answer
 from loadtest.faults import proxy
 from loadtest.faults.claimants import Claimants
@@ -19,7 +20,6 @@ from loadtest.target.console_client import ApiError
 # The share of requests whose client hangs up.
 _IMPATIENCE: Final = 0.3
 _ROUNDS: Final = 20
-_HOUR_MS: Final = 3_600_000
 # The round that operators pause and resume during the silence.
 _COMMANDED: Final = "commanded"
 # The longest recovery: from silence to a claim decided in every round, and to an operator's commands done.
@@ -57,7 +57,7 @@ async def silence(scenario: Scenario, times: int) -> None:
     now_ms = int(time.time() * 1000)
     round_ids = [f"silent-{number}" for number in range(_ROUNDS)]
     for round_id in (*round_ids, _COMMANDED):
-        scenario.console.create_round(round_id, 1_000_000, now_ms - _HOUR_MS, now_ms + 100 * _HOUR_MS)
+        scenario.console.create_round(round_id, 1_000_000, now_ms - HOUR_MS, now_ms + 100 * HOUR_MS)
     claimants_of_rounds = [Claimants(claimd.port, claimd.keys, round_id) for round_id in round_ids]
     scenario.figures["commands done after, s"] = commanded = []
     for number in range(times):

@@ -22,7 +22,7 @@ class Wires(tuple[asyncio.StreamWriter, asyncio.StreamWriter]):
     __slots__ = ()
 
     def cut(self) -> None:
-        """Reset both connections."""
+        """Reset the connections to both sides."""
         for writer in self:
             writer.transport.abort()
 

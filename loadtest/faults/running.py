@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import psutil
 
+from claimd.domain.times import HOUR_MS
 from loadtest.faults import verdict
 from loadtest.faults.claimants import Claimants, StuckError
 from loadtest.faults.environment import Environment
@@ -17,7 +18,6 @@ from loadtest.faults.verdict import Verdict
 from loadtest.faults.waiting import PATIENCE_SECONDS, ViolationError
 from loadtest.target.console_client import ApiError, ConsoleClient
 
-_HOUR_MS: Final = 3_600_000
 _FIRST_TOTAL: Final = 10_000
 # More than there can be claims.
 _AMPLE_TOTAL: Final = 2**31
@@ -42,7 +42,7 @@ async def run_scenario(
     console = ConsoleClient(claimd.console_url, claimd.admin_token)
     now_ms = int(time.time() * 1000)
     total = _FIRST_TOTAL if stock_changes else _AMPLE_TOTAL
-    console.create_round(round_id, total, now_ms - _HOUR_MS // 6, now_ms + 100 * _HOUR_MS)
+    console.create_round(round_id, total, now_ms - HOUR_MS // 6, now_ms + 100 * HOUR_MS)
     claimants = Claimants(claimd.port, claimd.keys, round_id)
     operators = Operators(console, round_id)
     failure: dict[str, Any] = {}

@@ -12,6 +12,7 @@ from rich.console import Console as Terminal
 
 from claimd.domain.claims import IDENTITY_BYTES
 from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.times import HOUR_MS
 from loadtest.client.answers import HOLDING, Answer, is_one_of
 from loadtest.client.credentials import Identities
 from loadtest.history.checker import check
@@ -23,7 +24,6 @@ from loadtest.target import machine
 from loadtest.target.clock import ServerClock
 
 _BASE_MS: Final = 1_585_857_600_000
-_HOUR_MS: Final = 3_600_000
 _SECONDS: Final = 105.0
 _BATCH: Final = 100
 # One answer in so many is lost.
@@ -89,7 +89,7 @@ def generate(operations: int) -> tuple[Export, tuple[Any, ...], Log]:
 
 
 def _log(identities: Identities, at_ms: Ints) -> Log:
-    window = {"opens_at_ms": str(_BASE_MS), "closes_at_ms": str(_BASE_MS + _HOUR_MS)}
+    window = {"opens_at_ms": str(_BASE_MS), "closes_at_ms": str(_BASE_MS + HOUR_MS)}
     entries: list[LogEntry] = [EditEntry(1, _BASE_MS - 1000, "", {"total": str(len(at_ms)), **window})]
     packed = identities.view(np.uint8).reshape(len(identities), -1)[:, :IDENTITY_BYTES].tobytes()
     for start in range(0, len(at_ms), _BATCH):

@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 import typer
 
+from claimd.domain.times import HOUR_MS
 from loadtest import commandline
 from loadtest.client import credentials
 from loadtest.client.closed_loop import ClosedLoop
@@ -30,8 +31,7 @@ from loadtest.client.requests import claim_requests
 from loadtest.target import claimd_up, console_client
 from loadtest.target.claimd_up import Claimd
 
-_HOUR_MS: Final = 3_600_000
-_DAY_MS: Final = 24 * _HOUR_MS
+_DAY_MS: Final = 24 * HOUR_MS
 _SEED: Final = 1
 _OPERATORS: Final = 8
 _POLL_SECONDS: Final = 1.0
@@ -116,7 +116,7 @@ def _claimd() -> Iterator[Claimd]:
 
 def _create(claimd: Claimd, names: list[str], *, over: bool) -> None:
     now_ms = int(time.time() * 1000)
-    window = (now_ms - 3 * _DAY_MS, now_ms - 2 * _DAY_MS) if over else (now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
+    window = (now_ms - 3 * _DAY_MS, now_ms - 2 * _DAY_MS) if over else (now_ms - HOUR_MS, now_ms + 12 * HOUR_MS)
     operators = console_client.ConsoleClient(claimd.console_url, claimd.admin_token)
     with ThreadPoolExecutor(_OPERATORS) as threads:
         for _ in threads.map(lambda name: operators.create_round(name, 2**31, *window), names):

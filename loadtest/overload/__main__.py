@@ -18,6 +18,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console as Terminal
 
+from claimd.domain.times import HOUR_MS
 from loadtest import commandline
 from loadtest.client.connection import LoadError
 from loadtest.commandline import OUT
@@ -28,7 +29,6 @@ from loadtest.overload.rules import Bottleneck
 from loadtest.target import children, console_client, machine
 
 _ROUND: Final = "overload"
-_HOUR_MS: Final = 3_600_000
 
 
 class Finding(StrEnum):
@@ -110,7 +110,7 @@ def _measure(
     running: environment.Environment, plan: Plan, rounds: int, home: Path, terminal: Terminal
 ) -> tuple[list[Figures], list[str]]:
     now_ms = int(time.time() * 1000)
-    running.console.create_round(_ROUND, consistency.STOCK, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
+    running.console.create_round(_ROUND, consistency.STOCK, now_ms - HOUR_MS, now_ms + 12 * HOUR_MS)
     measured: list[Figures] = []
     with closing(Measuring(running, _ROUND, plan)) as measuring:
         loads: list[LoadResult] = [measuring.warm_up()]

@@ -89,7 +89,7 @@ class Measuring:
     """Measures one environment, over connections that it keeps for all rounds."""
 
     def __init__(self, environment: Environment, round_id: str, plan: Plan) -> None:
-        """Connect. Raises LoadError."""
+        """Open all connections to the gateway. Raises LoadError."""
         self._environment, self._round_id, self._plan = environment, round_id, plan
         self._claimants = Claimants(environment.claimd.keys, round_id)
         self._quiet_rss = environment.gateway.memory_info().rss
@@ -101,7 +101,7 @@ class Measuring:
         return self._claimants
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections to the gateway."""
         self._flood.close()
 
     def warm_up(self) -> LoadResult:

@@ -98,7 +98,7 @@ def _write(*values: object) -> None:
 
 
 def main() -> None:
-    """Probe until killed."""
+    """Probe ten times a second until killed."""
     plan = json.loads(os.environ[_VARIABLE])
     for request in plan["requests"]:
         threading.Thread(target=_probe, args=request, daemon=True).start()

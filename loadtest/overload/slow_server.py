@@ -38,7 +38,7 @@ class _Server(asyncio.Protocol):
 
 
 class _Client(asyncio.Protocol):
-    """The connection from claimd."""
+    """The connection from claimd, whose requests are passed on at once."""
 
     def __init__(self, path: str, delay_seconds: float) -> None:
         self._path = path
@@ -48,7 +48,7 @@ class _Client(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connect to the server."""
+        """Connect to the server that stands behind."""
         self._connecting = asyncio.ensure_future(self._connect(cast(asyncio.Transport, transport)))
 
     def data_received(self, data: bytes) -> None:

@@ -19,6 +19,7 @@ import typer
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from claimd.domain.times import HOUR_MS
 from claimd.identity.passes import PASS_CHARACTERS
 from loadtest import commandline
 from loadtest.client import credentials
@@ -28,7 +29,6 @@ from loadtest.client.requests import claim_requests
 from loadtest.target import children, claimd_up, console_client
 from loadtest.target.claimd_up import Claimd
 
-_HOUR_MS: Final = 3_600_000
 _ROUND: Final = "stalled"
 _SEED: Final = 1
 # At any moment some were disconnected and are about to reconnect.
@@ -104,7 +104,7 @@ def _measure(
     now_ms, count, warm_up = int(time.time() * 1000), int(rate * seconds), int(rate * _WARM_UP_SECONDS)
     claims = _Claims(claimd, warm_up + len(_SIDES) * rounds * count)
     console = console_client.ConsoleClient(claimd.console_url, claimd.admin_token)
-    console.create_round(_ROUND, 2**31, now_ms - _HOUR_MS, now_ms + 12 * _HOUR_MS)
+    console.create_round(_ROUND, 2**31, now_ms - HOUR_MS, now_ms + 12 * HOUR_MS)
     gateway = psutil.Process(claimd.pid("gateway-0"))
     measured: list[tuple[Figures, ...]] = []
     with closing(OpenLoop(claimd.port, carriers)) as load:

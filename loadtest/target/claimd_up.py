@@ -35,22 +35,22 @@ class Claimd:
 
     @property
     def url(self) -> str:
-        """The gateway's URL."""
+        """The URL of the gateway, without a path."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def console_url(self) -> str:
-        """The console's URL."""
+        """The URL of the console, without a path."""
         return f"http://127.0.0.1:{self.console_port}"
 
     @property
     def redis_url(self) -> str:
-        """The embedded Valkey's URL."""
+        """The URL of the embedded Valkey's unix socket."""
         return str(self._record()["valkey"]["url"])
 
     @property
     def admin_token(self) -> str:
-        """The console's admin token."""
+        """The admin token from the data directory."""
         return (self.data_dir / "admin-token").read_text().strip()
 
     @property

@@ -8,13 +8,11 @@ from typer.testing import CliRunner
 
 from claimd.cli.app import app
 from claimd.cli.arguments.totals import parse_total
-from claimd.domain.times import from_rfc3339
+from claimd.domain.times import HOUR_MS, from_rfc3339
 from claimd.errors import WrongUsage
 from tests.up.running import Up
 
 pytestmark = pytest.mark.xdist_group("cli-edits")
-
-HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")

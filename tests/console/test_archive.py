@@ -13,13 +13,14 @@ import redis
 
 from claimd.audit.archive_file import AuditedFile, audit_archive
 from claimd.domain.outcomes import EditOutcome
-from claimd.domain.times import from_rfc3339
+from claimd.domain.times import HOUR_MS, from_rfc3339
 from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.redis import keys
 from tests.console.test_rounds import NIGHT, ROUNDS, new_round
 from tests.http import serving
 from tests.http.answers import good, problem
-from tests.http.serving import ADMIN, HOUR_MS, Served, now_ms, open_round, with_pass
+from tests.http.serving import ADMIN, Served, open_round, with_pass
+from tests.rounds import now_ms
 from tests.servers import Server
 
 ARCHIVE = f"{NIGHT}/archive"

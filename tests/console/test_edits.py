@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from claimd.domain.rounds import MAX_TOTAL
-from claimd.domain.times import from_rfc3339, to_rfc3339
+from claimd.domain.times import HOUR_MS, from_rfc3339, to_rfc3339
 from tests.console.test_rounds import NIGHT, ROUNDS, new_round
 from tests.http.answers import good, problem
-from tests.http.serving import ADMIN, HOUR_MS, Served, now_ms, open_round
+from tests.http.serving import ADMIN, Served, open_round
+from tests.rounds import now_ms
 
 
 async def _edit(console: Served, if_match: str | None = None, **changes: Any) -> Any:

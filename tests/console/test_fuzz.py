@@ -12,12 +12,13 @@ import uvloop
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claimd.domain.times import to_rfc3339
+from claimd.domain.times import HOUR_MS, to_rfc3339
 from tests.fuzzing import tried
 from tests.http import serving
 from tests.http.answers import checked_problem
 from tests.http.raw import Raw, connected
-from tests.http.serving import ADMIN_TOKEN, HOUR_MS, Served, now_ms, open_round
+from tests.http.serving import ADMIN_TOKEN, Served, open_round
+from tests.rounds import now_ms
 from tests.servers import Server
 
 ROUNDS = "/admin/v1/rounds"

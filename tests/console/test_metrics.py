@@ -8,13 +8,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from claimd.console import metrics as console_metrics
 from claimd.domain.rounds import Status
+from claimd.domain.times import HOUR_MS
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.connection import Lane
 from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.store.redis import keys
 from tests.http import serving
 from tests.http.answers import problem
-from tests.http.serving import HOUR_MS, Served, identity_of, now_ms, open_round, pass_for, with_pass
+from tests.http.serving import Served, identity_of, open_round, pass_for, with_pass
+from tests.rounds import now_ms
 from tests.servers import Server
 
 CLAIMS = "/v1/rounds/night/claims"

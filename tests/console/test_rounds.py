@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from claimd.domain.log import EditEntry
-from claimd.domain.times import to_rfc3339
+from claimd.domain.times import HOUR_MS, to_rfc3339
 from tests.http import serving
 from tests.http.answers import OPERATOR_ROUND_FIELDS, TIME, good, problem
-from tests.http.serving import ADMIN, HOUR_MS, Served, now_ms, open_round, with_pass
-from tests.rounds import listed
+from tests.http.serving import ADMIN, Served, open_round, with_pass
+from tests.rounds import listed, now_ms
 from tests.servers import Server
 
 ROUNDS = "/admin/v1/rounds"

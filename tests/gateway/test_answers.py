@@ -11,25 +11,16 @@ import pytest
 
 from claimd.domain.claims import claim_id
 from claimd.domain.log import EditAction
-from claimd.domain.times import from_rfc3339, to_rfc3339
+from claimd.domain.times import HOUR_MS, from_rfc3339, to_rfc3339
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.connection import Lane
 from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.identity.passes import PASS_CHARACTERS, Passes
 from tests.http import serving
 from tests.http.answers import CLAIM_FIELDS, ROUND_FIELDS, TIME, good, problem
-from tests.http.serving import (
-    HOUR_MS,
-    KEYS,
-    PATIENCE_SECONDS,
-    Served,
-    now_ms,
-    open_round,
-    pass_for,
-    with_bearer,
-    with_pass,
-)
+from tests.http.serving import KEYS, PATIENCE_SECONDS, Served, open_round, pass_for, with_bearer, with_pass
 from tests.identity.identity_provider import token
+from tests.rounds import now_ms
 from tests.servers import Server
 
 CLAIMS = "/v1/rounds/night/claims"

@@ -17,9 +17,10 @@ from claimd.identity.unauthenticated import Unauthenticated
 from claimd.metrics.counts import Counts
 from tests.http import serving
 from tests.http.answers import good, problem
-from tests.http.serving import Served, now_ms, open_round, pass_for, with_bearer, with_pass
+from tests.http.serving import Served, open_round, pass_for, with_bearer, with_pass
 from tests.identity.identity_provider import public_jwk, raw_token, token
 from tests.identity.test_fresh_keys import Clock, Provider
+from tests.rounds import now_ms
 from tests.servers import Server
 
 CLAIMS = "/v1/rounds/night/claims"

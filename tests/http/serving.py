@@ -6,7 +6,6 @@
 import asyncio
 import socket
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from aiohttp import web
 from claimd.compose import build_console, build_gateway
 from claimd.contract.limits import IDLE_SECONDS
 from claimd.domain.rounds import Definition, Round
+from claimd.domain.times import HOUR_MS
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
@@ -35,19 +35,14 @@ from claimd.metrics.counts import Counts
 from claimd.metrics.reporter import Reporter
 from claimd.store.redis.store import RedisStore
 from tests.contract.conformance import CheckedResponse
+from tests.rounds import now_ms
 
 SECRET = b"the secret of these tests, and of them only"
 ADMIN_TOKEN = "the admin token of these tests"
 KEYS = Keys.derive(SECRET)
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-HOUR_MS = 3_600_000
 # Only a failing test ever waits that long.
 PATIENCE_SECONDS = 15.0
-
-
-def now_ms() -> int:
-    """This machine's clock, which is the server's too, in ms since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def identity_of(sub: str) -> bytes:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import redis
 
-from claimd.domain.times import to_rfc3339
+from claimd.domain.times import HOUR_MS, to_rfc3339
 from claimd.http import aiohttp_door, bodies
 from claimd.store.redis import keys
 from tests.http.answers import checked_problem, good, problem
 from tests.http.raw import connected
-from tests.http.serving import ADMIN, ADMIN_TOKEN, HOUR_MS, Served, now_ms, open_round, pass_for, with_pass
+from tests.http.serving import ADMIN, ADMIN_TOKEN, Served, open_round, pass_for, with_pass
+from tests.rounds import now_ms
 from tests.servers import Server
 
 CLAIMS = "/v1/rounds/night/claims"

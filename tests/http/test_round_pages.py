@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from claimd.domain.rounds import NOT_OVER
-from claimd.domain.times import from_rfc3339
+from claimd.domain.times import HOUR_MS, from_rfc3339
 from claimd.gateway.round_lists import RoundLists
 from claimd.http.paging import PageQuery
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
 from claimd.store.ports import RoundsPage
 from tests.http.answers import good, problem
-from tests.http.serving import ADMIN, HOUR_MS, Served, now_ms, open_round
-from tests.rounds import definition
+from tests.http.serving import ADMIN, Served, open_round
+from tests.rounds import definition, now_ms
 
 PUBLIC, ADMINS = "/v1/rounds", "/admin/v1/rounds"
 

@@ -8,6 +8,7 @@ import pytest
 
 from claimd.domain.outcomes import Outcome
 from claimd.domain.rounds import NOT_OVER
+from claimd.domain.times import HOUR_MS
 from claimd.metrics.counters import counters
 from claimd.metrics.counts import Counts
 from claimd.metrics.merging import Merging
@@ -18,8 +19,6 @@ from claimd.store.saved_counts import MERGED_KEPT_MS, MergeOutcome
 from tests.metrics.saving import Swallowing, check_swallowed, shown, shown_counters
 from tests.rounds import definition
 from tests.servers import Server
-
-HOUR_MS = 3_600_000
 
 
 async def saved_runs(store: RedisStore, number: int) -> dict[str, int]:

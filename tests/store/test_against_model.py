@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from claimd.audit.audit import audit_round
 from claimd.domain.log import EditAction, GrantsEntry
 from claimd.domain.rounds import NO_EPOCH, NOT_OVER, Definition, Round
+from claimd.domain.times import HOUR_MS
 from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
-from tests.rounds import HOUR_MS, identity, listed, now_ms
+from tests.rounds import identity, listed, now_ms
 from tests.servers import Server
 from tests.store.model import ports_of_model
 

@@ -11,10 +11,11 @@ from claimd.domain.claims import Claim
 from claimd.domain.log import EditAction, EditEntry, GrantsEntry
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.domain.rounds import ANY_STATUS, FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, NOT_OVER, Status
+from claimd.domain.times import HOUR_MS
 from claimd.store.ports import MAX_BATCH, Edited
 from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
-from tests.rounds import HOUR_MS, definition, identities, identity, listed, now_ms
+from tests.rounds import definition, identities, identity, listed, now_ms
 from tests.store.model import Ports, ports_of_model, ports_of_server
 
 

@@ -25,7 +25,7 @@ def test_no_docstring_of_the_product_is_a_riddle() -> None:
     """Each has five words or more: what the thing does or returns, with units, shapes and errors."""
     short = [
         f"{file.relative_to(CHECKOUT)}:{line}: {text}"
-        for file in files("claimd")
+        for file in files("claimd", "loadtest")
         if file.suffix == ".py"
         for line, text in short_docstrings(file.read_text())
     ]

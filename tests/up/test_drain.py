@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from claimd.domain.times import HOUR_MS
 from claimd.identity.keys import Keys, identity_digest
 from claimd.identity.passes import Passes
 from tests.up.running import Up, eventually
-
-HOUR_MS = 3_600_000
 
 
 def _claim(up: Up, person: str) -> bytes:

@@ -29,11 +29,11 @@ class Constant(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport's `write`."""
+        """Keep the `write` of the transport, which every answer needs."""
         self._write = cast(asyncio.Transport, transport).write
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of requests."""
+        """Parse the bytes of one request or several, and answer each."""
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
@@ -42,7 +42,7 @@ class Constant(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    """Serve until killed."""
+    """Serve on the port of the command line until killed."""
     answer = _constant()
     server = await asyncio.get_running_loop().create_server(lambda: Constant(answer), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()

@@ -9,11 +9,12 @@ import pytest
 
 from claimd.domain.outcomes import EditOutcome
 from claimd.domain.rounds import ANY_STATUS, NOT_OVER, Round, Status
+from claimd.domain.times import HOUR_MS
 from claimd.store.errors import StoreUnavailable
 from claimd.store.redis import keys
 from claimd.store.redis.round_index import RoundIndex
 from claimd.store.redis.store import RedisStore
-from tests.rounds import HOUR_MS, definition, listed, now_ms
+from tests.rounds import definition, listed, now_ms
 from tests.servers import Server
 
 PAST = {"opens_at_ms": 1000, "closes_at_ms": 2000}

@@ -7,10 +7,11 @@ import pytest
 from claimd.domain.log import GrantsEntry
 from claimd.domain.outcomes import Outcome
 from claimd.domain.rounds import NOT_OVER, Status
+from claimd.domain.times import HOUR_MS
 from claimd.store.errors import StoreUnavailable
 from claimd.store.redis import keys
 from claimd.store.redis.store import RedisStore
-from tests.rounds import HOUR_MS, definition, identities, identity, listed, now_ms
+from tests.rounds import definition, identities, identity, listed, now_ms
 from tests.servers import Server
 
 
