@@ -29,7 +29,7 @@ from claimd.identity.fresh_keys import FreshKeys, KeyFinder
 from claimd.identity.jwks_source import jwks_source
 from claimd.identity.keys import Keys
 from claimd.identity.passes import Passes
-from claimd.installation import installation_of
+from claimd.installation_settings import installation_of
 from claimd.metrics.counts import Counts
 from claimd.metrics.merging import Merging
 from claimd.metrics.reporter import Reporter

@@ -9,9 +9,9 @@ from claimd.domain.rounds import NO_EPOCH, is_round_id
 from claimd.gateway.context import CONTEXT, Context
 from claimd.gateway.credentials import Caller, authenticate, is_caller_eligible
 from claimd.http.bodies import require_no_fields
+from claimd.http.decision_answers import granted, problem_of
 from claimd.http.documents import claim_json
 from claimd.http.problems import ProblemError, reject
-from claimd.http.replies import granted, problem_of
 from claimd.http.rounds import existing_round
 
 

@@ -11,8 +11,8 @@ from claimd.contract.problems import Code
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import NO_EPOCH, Round
 from claimd.gateway.context import CONTEXT, Context
+from claimd.http.decision_answers import problem_of
 from claimd.http.problems import ProblemError, retry_later, unauthenticated
-from claimd.http.replies import problem_of
 from claimd.identity.eligibility import is_eligible
 from claimd.identity.fresh_keys import KeysUnavailable
 from claimd.identity.keys import identity_digest

@@ -16,7 +16,7 @@ from claimd.doctor.tokens import check_tokens
 from claimd.embedded.data_dir import DataDir, usable
 from claimd.embedded.process_file import ProcessFile
 from claimd.embedded.valkey import EmbeddedValkey
-from claimd.installation import known_installation
+from claimd.installation_settings import known_installation
 from claimd.settings import Settings
 from claimd.store.redis.client import connect
 from claimd.supervisor.child_environment import without_settings

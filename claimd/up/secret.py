@@ -6,7 +6,7 @@ is generated only where nothing was ever claimed, and each one is compared with 
 
 from claimd.embedded.data_dir import DataDir
 from claimd.errors import StartError
-from claimd.installation import installation_of, with_secret
+from claimd.installation_settings import installation_of, with_secret
 from claimd.settings import Settings
 from claimd.store.errors import StoreError
 from claimd.store.installation import ADVICE, InstallationDiffers, kept_fingerprint

@@ -11,7 +11,7 @@ import psutil
 from redis import Redis
 
 from loadtest.bench.contenders import Contender, Contenders
-from loadtest.bench.peers.replies import CONSTANT_ROUND
+from loadtest.bench.peers.answers import CONSTANT_ROUND
 from loadtest.bench.rounds import AuditError, Rounds
 from loadtest.client.answers import Answer, Finding, Reader
 from loadtest.client.closed_loop import ClosedLoop

@@ -4,7 +4,7 @@ import json
 
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.gateway.lane.answers import claim_answer
-from claimd.http.replies import problem_of
+from claimd.http.decision_answers import problem_of
 
 NOW_SECONDS = 1_700_000_000
 

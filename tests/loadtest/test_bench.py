@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.http.replies import granted, problem_of
+from claimd.http.decision_answers import granted, problem_of
 from loadtest.bench import contenders, figures, full_batches
 from loadtest.bench.measuring import Measured, Visit, Workload
-from loadtest.bench.peers import keys, replies
+from loadtest.bench.peers import answers, keys
 from loadtest.bench.rounds import AuditError, PeerRounds
 from tests.servers import Server
 
@@ -69,13 +69,13 @@ def test_the_ratios_compare_cpu_time_where_all_win() -> None:
 def test_peers_answer_claims_with_the_same_bytes_as_claimd(outcome: Outcome) -> None:
     """No contender is faster for writing less."""
     status, body = granted("night", Decision(outcome, 12_345, 1_587_384_000_000)) or (0, b"")
-    assert replies.answer("night", outcome.encode(), b"12345:1587384000000") == (status, replies.JSON, body)
+    assert answers.answer("night", outcome.encode(), b"12345:1587384000000") == (status, answers.JSON, body)
 
 
 def test_peers_refuse_claims_with_the_same_bytes_as_claimd() -> None:
     """No contender is faster for writing less."""
     problem = problem_of(Decision(Outcome.SOLD_OUT))
-    assert replies.answer("night", b"sold_out", b"") == (problem.status, replies.PROBLEM, problem.body())
+    assert answers.answer("night", b"sold_out", b"") == (problem.status, answers.PROBLEM, problem.body())
 
 
 @pytest.mark.parametrize(

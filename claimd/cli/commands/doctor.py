@@ -13,7 +13,7 @@ from claimd.doctor.findings import Level, Report
 from claimd.embedded.data_dir import read_secret
 from claimd.embedded.process_file import read_process_file
 from claimd.errors import CommandError
-from claimd.installation import known_installation
+from claimd.installation_settings import known_installation
 from claimd.settings import Settings
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.BLOCKER: "red"}

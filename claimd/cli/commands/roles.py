@@ -15,7 +15,7 @@ from claimd.cli.terminal.progress import print_progress
 from claimd.doctor.findings import report_findings
 from claimd.doctor.tokens import check_tokens
 from claimd.doctor.variables import check_variables
-from claimd.installation import installation_of
+from claimd.installation_settings import installation_of
 from claimd.settings import Settings
 from claimd.store.installation import Installation
 from claimd.store.redis.acknowledgement import Durability

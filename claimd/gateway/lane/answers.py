@@ -3,8 +3,8 @@
 from functools import lru_cache
 
 from claimd.domain.outcomes import Decision, Outcome
+from claimd.http.decision_answers import grant_body, problem_of
 from claimd.http.raw_answers import JSON_TYPE, date_line, head, problem_answer
-from claimd.http.replies import grant_body, problem_of
 
 
 def claim_answer(round_id: str, decision: Decision, now_seconds: int) -> bytes:

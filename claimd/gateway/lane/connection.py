@@ -19,9 +19,9 @@ from claimd.gateway.lane.answers import claim_answer
 from claimd.gateway.lane.budget import LoopBudget
 from claimd.gateway.lane.request import ClaimParser, may_become_claim
 from claimd.http.connections import UnreadAnswers
+from claimd.http.decision_answers import problem_of
 from claimd.http.problems import Problem, unauthenticated
 from claimd.http.raw_answers import problem_answer
-from claimd.http.replies import problem_of
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.metrics.counts import Counts
 

@@ -14,7 +14,7 @@ from claimd.store.redis.acknowledgement import Acknowledgement
 from claimd.store.redis.call_groups import CallGroups
 from claimd.store.redis.codec import claim_of, read_decisions
 from claimd.store.redis.errors import translated_errors
-from claimd.store.redis.installation import InstallationRecord
+from claimd.store.redis.installation_record import InstallationRecord
 from claimd.store.redis.pools import Pools
 from claimd.store.redis.replies import without_errors
 from claimd.store.redis.script_calls import ScriptCall

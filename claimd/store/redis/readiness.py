@@ -9,7 +9,7 @@ from claimd.store.errors import StoreUnavailable
 from claimd.store.fields import flag_text
 from claimd.store.redis import keys
 from claimd.store.redis.acknowledgement import Acknowledgement
-from claimd.store.redis.installation import InstallationRecord
+from claimd.store.redis.installation_record import InstallationRecord
 from claimd.store.redis.pools import Pools
 from claimd.store.redis.scripts import load_script
 

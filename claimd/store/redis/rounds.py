@@ -18,7 +18,7 @@ from claimd.store.redis.acknowledgement import Acknowledgement
 from claimd.store.redis.codec import edit_arguments, read_pairs, version_text
 from claimd.store.redis.damage import round_or_damage
 from claimd.store.redis.errors import translated_errors
-from claimd.store.redis.installation import InstallationRecord
+from claimd.store.redis.installation_record import InstallationRecord
 from claimd.store.redis.pools import Pools
 from claimd.store.redis.replies import time_ms, without_errors
 from claimd.store.redis.round_index import RoundIndex

@@ -8,7 +8,7 @@ from claimd.store.redis.claims import RedisClaims
 from claimd.store.redis.counts import RedisCounts
 from claimd.store.redis.diagnosis import RedisDiagnosis
 from claimd.store.redis.file_rewriter import RedisFileRewriter
-from claimd.store.redis.installation import InstallationRecord
+from claimd.store.redis.installation_record import InstallationRecord
 from claimd.store.redis.log import RedisLog
 from claimd.store.redis.pools import Pools
 from claimd.store.redis.readiness import RedisReadiness

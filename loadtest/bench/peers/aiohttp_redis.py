@@ -9,7 +9,7 @@ import uvloop
 from aiohttp import web
 from redis.asyncio import Redis
 
-from loadtest.bench.peers import keys, replies
+from loadtest.bench.peers import answers, keys
 
 
 async def create_app(redis_url: str) -> web.Application:
@@ -20,7 +20,7 @@ async def create_app(redis_url: str) -> web.Application:
     async def claim(request: web.Request) -> web.Response:
         round_id, identity = request.match_info["round_id"], request.headers["Authorization"]
         outcome, stored = await redis.evalsha(sha, 2, keys.round_key(round_id), keys.claims_key(round_id), identity)
-        status, content_type, body = replies.answer(round_id, outcome, stored)
+        status, content_type, body = answers.answer(round_id, outcome, stored)
         return web.Response(status=status, body=body, content_type=content_type)
 
     app = web.Application()

@@ -11,12 +11,12 @@ from typing import cast
 import httptools
 import uvloop
 
-from loadtest.bench.peers import replies
+from loadtest.bench.peers import answers
 
 
 def _constant() -> bytes:
     """Return the answer to a granted claim, as long as claimd's."""
-    status, content_type, body = replies.answer(replies.CONSTANT_ROUND, b"granted", b"12345:1587384000000")
+    status, content_type, body = answers.answer(answers.CONSTANT_ROUND, b"granted", b"12345:1587384000000")
     head = f"HTTP/1.1 {status} Created\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + f"Date: {formatdate(usegmt=True)}\r\n\r\n".encode() + body
 

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Header, Response
 from redis.asyncio import Redis
 
-from loadtest.bench.peers import keys, replies
+from loadtest.bench.peers import answers, keys
 
 
 def create_app(redis_url: str) -> FastAPI:
@@ -35,7 +35,7 @@ def create_app(redis_url: str) -> FastAPI:
         outcome, stored = await redis.evalsha(
             sha, 2, keys.round_key(round_id), keys.claims_key(round_id), authorization
         )
-        status, content_type, body = replies.answer(round_id, outcome, stored)
+        status, content_type, body = answers.answer(round_id, outcome, stored)
         return Response(body, status, media_type=content_type)
 
     return app

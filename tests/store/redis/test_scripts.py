@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from claimd.domain.outcomes import ORDER_OF_DECISION, Outcome
+from claimd.domain.rounds import MAX_STEP_BACK_MS
 from claimd.store.redis.script_text import ScriptError, read_lua, script_folder
 from claimd.store.redis.scripts import Script, load_script, parse_include, parse_script, write_scripts
 
@@ -260,3 +261,9 @@ def test_an_installed_wheel_finds_its_scripts(tmp_path: Path) -> None:
     folder, *shas = printed.stdout.decode().split()
     assert Path(folder) == site / "claimd" / "lua"
     assert shas == [load_script(name).sha for name in SCRIPTS]
+
+
+def test_the_window_steps_back_as_far_in_the_script_as_in_the_value() -> None:
+    """`window.lua` spells the bound of `Round.window_time_ms`, which no script can import."""
+    fragment = (CHECKOUT / "lua" / "includes" / "window.lua").read_text()
+    assert re.findall(r"max_step_back_ms = (\d+)", fragment) == [str(MAX_STEP_BACK_MS)]
