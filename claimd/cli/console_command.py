@@ -34,7 +34,8 @@ def _address(
 def console_command(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """A command whose first parameter is an open ConsoleClient, with the flags of `_address` after its own.
 
-    typer reads flags from signatures, so the signatures are joined.
+    typer reads flags from signatures, so the signatures are joined. A context of typer's would take these flags only
+    before the command's name, where users do not look for them.
     """
     own, shared = inspect.signature(command), inspect.signature(_address)
 

@@ -92,6 +92,10 @@ class RoundWatcher:
 
 
 def _counted(text: str, round_id: str) -> tuple[dict[str, int], int | None]:
+    """The claims of a round by outcome, and when it was sold out, in ms: read from the text for Prometheus.
+
+    The console has these figures there alone: a second form of them could differ.
+    """
     outcomes: dict[str, int] = {}
     sold_out_at_ms = None
     try:

@@ -19,6 +19,7 @@ _CONNECT_SECONDS: Final = 5.0
 # Linux; the first byte of TCP_INFO is the state.
 _ESTABLISHED: Final = 1
 
+# Not of `client/requests.py`: heads without an end, which no driver can send.
 _CREDENTIALS: Final = b"Host: x\r\nAuthorization: Pass " + b"A" * PASS_CHARACTERS + b"\r\n"
 # The express lane answers the one, aiohttp the other.
 _HEADS: Final = (
