@@ -70,6 +70,8 @@ def test_no_secret_is_compared_in_another_way() -> None:
             if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In | ast.NotIn):
                 names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
                 names |= {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+                # The payload of a token that is verified: no secret.
+                names.discard("token_claims")
                 found += [(path.name, ast.unparse(node)) for name in names if any(word in name for word in secret)]
     # The length of a setting is no secret.
     assert [one for one in found if not one[1].startswith("len(")] == []
