@@ -12,8 +12,9 @@ from tests.tidy.words import CHECKOUT
 def make_commands(target: str, folder: Path = CHECKOUT, **variables: str) -> list[str]:
     """The commands of a target of the Makefile, expanded by make itself; the environment counts as made."""
     words = ["make", "--dry-run", "--always-make", target, *(f"{name}={value}" for name, value in variables.items())]
-    # The suite itself may run under make, which then prints the folder of a make within.
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "VENV", "MAKEFLAGS", "MAKELEVEL")}
+    # The suite itself may run under make, which hands its variables down.
+    own = {"PYTHON", "VENV", "TEST_ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
+    environment = {name: value for name, value in os.environ.items() if name not in own}
     printed = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
     return printed.splitlines()
 
