@@ -29,6 +29,7 @@ _MAX_BACKOFF_SECONDS = 5.0
 # A child that was ready for so long did not end because of its start: the backoff begins anew.
 _STABLE_SECONDS = 1.0
 # After SIGKILL. The kernel takes longer for a process that waits for its disk; nothing else can be done about that.
+_LAST_BYTES_SECONDS = 1.0
 _KILL_SECONDS = 1.0
 
 
@@ -170,7 +171,10 @@ class Supervisor:
         ended = asyncio.create_task(process.wait())
         try:
             await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done():
+            if ended.done() and spec.probe is None:
+                # The report of a child that ended right after it may still be in the pipe.
+                await asyncio.wait({listening}, timeout=_LAST_BYTES_SECONDS)
+            if not ended.done() or (spec.probe is None and watch.first_heartbeat.is_set()):
                 ready_at = time.monotonic()
                 watch.mark_ready()
                 self._report_ready(child, process.pid)
