@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import aiohttp
 
 from claimd.cli.address import ConsoleAddress
+from claimd.cli.arguments.round_id import require_round_id
 from claimd.cli.arguments.text import as_utf8
 from claimd.contract.problems import Code
-from claimd.domain.rounds import is_round_id
 from claimd.errors import CommandError, WrongUsage
 
 _CONNECT_SECONDS = 5.0
@@ -174,10 +174,7 @@ class ConsoleClient:
 
 
 def _path(round_id: str) -> str:
-    # Checked here, or a slip such as `a/audit` would ask for something else.
-    if not is_round_id(round_id):
-        raise WrongUsage(f"{round_id!r} is not a round's id: small letters, digits and '-', at most 64")
-    return f"/admin/v1/rounds/{round_id}"
+    return f"/admin/v1/rounds/{require_round_id(round_id)}"
 
 
 def _utf8(body: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -1,26 +1,24 @@
 """The public API, as `claimd dev` uses it. Every failure becomes a CommandError of one line."""
 
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 
-from claimd.domain.rounds import is_round_id
-from claimd.errors import CommandError, WrongUsage
+from claimd.cli.arguments.round_id import require_round_id
+from claimd.errors import CommandError
 
 _ANSWER_SECONDS = 10.0
 
 
 async def request_pass(url: str, round_id: str, token: str) -> dict[str, Any]:
     """Ask the gateway at `url` for a pass; returns `pass` and `expires_at`. Raises CommandError, WrongUsage."""
-    if not is_round_id(round_id):
-        raise WrongUsage(f"{round_id!r} is not a round's id: small letters, digits and '-', at most 64")
+    path = f"/v1/rounds/{require_round_id(round_id)}/passes"
     timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     headers = {"Authorization": f"Bearer {token}"}
     try:
         async with (
             aiohttp.ClientSession(url, timeout=timeout, headers=headers) as session,
-            session.post(f"/v1/rounds/{quote(round_id)}/passes") as response,
+            session.post(path) as response,
         ):
             answer = await response.json(content_type=None)
     except (aiohttp.ClientError, ValueError, OSError, TimeoutError) as error:
