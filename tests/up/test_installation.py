@@ -23,16 +23,20 @@ from tests.up.stopped import ROUND, person
 SECRET = "the secret that was here first, of more than 32 bytes"
 OTHER = "another secret, as good as the first, of 32 bytes and more"
 FINGERPRINT = Keys.derive(SECRET.encode()).fingerprint
+FREE_PORTS = {"CLAIMD_PORT": "0", "CLAIMD_CONSOLE_PORT": "0"}
 
 Connect = Callable[..., RedisStore]
 
 
 def claimd(*words: str, **environment: str) -> Result:
-    """Run a command to its end, in this process; a start that succeeds would serve until the test times out."""
+    """Run a command to its end, in this process; a start that succeeds would serve until the test times out.
+
+    Its ports are free ones: on the usual ones, two tests at the same time would meet.
+    """
     open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     unset = dict.fromkeys((name for name in os.environ if name.startswith("CLAIMD_")), None)
     try:
-        return CliRunner().invoke(app, words, env={**unset, **environment})
+        return CliRunner().invoke(app, words, env={**unset, **FREE_PORTS, **environment})
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
 
@@ -59,7 +63,7 @@ def test_a_second_up_on_the_servers_socket_is_rejected(running_up: Up, tmp_path:
     running_up.create_round("shared")
     assert running_up.claim("shared", "ann")[1]["claim"]["serial"] == 1
     url = running_up.process_file()["valkey"]["url"]
-    second = ("--data-dir", str(tmp_path / "b"), "--redis-url", url, "--port", "0", "--console-port", "0")
+    second = ("--data-dir", str(tmp_path / "b"), "--redis-url", url)
     assert "CLAIMD_SECRET" in rejected(claimd("up", *second))
     assert not (tmp_path / "b" / "secret").exists()
     assert "another" in rejected(claimd("up", *second, CLAIMD_SECRET=OTHER))
@@ -140,7 +144,7 @@ def test_no_secret_is_generated_for_a_server_of_the_first_version(server: Server
     """It has rounds and no fingerprint: a `claimd up` without a secret does not start on it."""
     with server.client() as client:
         client.sadd(keys.ROUNDS, "r1")
-    output = rejected(claimd("up", "--data-dir", str(tmp_path / "a"), "--redis-url", server.url, "--port", "0"))
+    output = rejected(claimd("up", "--data-dir", str(tmp_path / "a"), "--redis-url", server.url))
     assert "fingerprint unknown" in output
 
 
@@ -201,7 +205,7 @@ def test_a_damaged_secret_is_named_in_one_line(server: Server, tmp_path: Path, e
     data.mkdir(mode=0o700)
     (data / "lock").touch()
     (data / "secret").write_text("half")
-    done = claimd("up", "--data-dir", str(data), "--port", "0", *(["--redis-url", server.url] if external else []))
+    done = claimd("up", "--data-dir", str(data), *(["--redis-url", server.url] if external else []))
     assert done.exit_code == 1
     assert f"{data / 'secret'} is damaged" in done.stderr
     assert isinstance(done.exception, SystemExit), done.exc_info
