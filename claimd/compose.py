@@ -22,6 +22,7 @@ from claimd.gateway import app as gateway_app
 from claimd.gateway.context import Context
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
+from claimd.gateway.readings.round_readings import RoundReadings
 from claimd.gateway.refusal_log import RefusalLog
 from claimd.http.serve import serve
 from claimd.identity.bearer import BearerTokens, TokenRules
@@ -73,8 +74,8 @@ def build_gateway(
     counts, clock = Counts(), asyncio.get_running_loop().time
     engine = ClaimEngine(store.claims, counts, batch_limits)
     context = Context(
-        claims=store.claims,
         rounds=store.rounds,
+        readings=RoundReadings(store.rounds),
         readiness=store.readiness,
         engine=engine,
         passes=Passes(keys.pass_key),

@@ -11,8 +11,9 @@
 -- ARGV  rewrite     flag    1 where a WAIT follows: it waits only for what its own connection wrote, so a batch that
 --                           grants nothing writes one of the claims that it replays again, unchanged
 -- ARGV  identities  bytes   identity digests of 16 bytes, packed: 1 to 512 of them
--- REPLY {call, now_ms, refusal, opens_at_ms, decision ...}: one decision per identity: "serial:claimed_at_ms" where it
---       held a claim, the new serial where it was granted one, 0 where it was refused for the reason `refusal`
+-- REPLY {call, now_ms, refusal, opens_at_ms, epoch, decision ...}: `epoch` is the round's; one decision per identity:
+--       "serial:claimed_at_ms" where it held a claim, the new serial where it was granted one, 0 where it was refused
+--       for the reason `refusal`
 -- ORDER round_not_found archived replayed pass_outdated closed not_open paused sold_out granted
 -- COST  O(n) for n identities; where nothing is granted it reads only, or rewrites one field
 --- @include "includes/clock"
@@ -27,10 +28,10 @@ local now_ms = server_time_ms()
 local round = read_round({ 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'paused', 'closed', 'last_grant_ms',
   'epoch', 'window_lifted_ms', 'archived' })
 if not round.total then
-  return { call, now_ms, 'round_not_found', 0 }
+  return { call, now_ms, 'round_not_found', 0, 0 }
 end
 if round.archived then
-  return { call, now_ms, 'archived', 0 }
+  return { call, now_ms, 'archived', 0, 0 }
 end
 local total, issued, opens_at_ms = tonumber(round.total), tonumber(round.issued), tonumber(round.opens_at_ms)
 local last_grant_ms = tonumber(round.last_grant_ms)
@@ -62,14 +63,14 @@ local held = redis.call('HMGET', KEYS[2], unpack(batch))
 
 local claimed_at_ms = string.format('%.0f', grant_ms)
 local suffix = ':' .. claimed_at_ms
-local reply = { call, window_ms, refusal, opens_at_ms }
+local reply = { call, window_ms, refusal, opens_at_ms, tonumber(round.epoch or 0) }
 local granted, writes, fresh = {}, {}, {}
 local count, replayed = 0, nil
 for i = 1, #batch do
   local identity = batch[i]
   local holds = held[i] or fresh[identity]
   if holds then
-    reply[i + 4] = holds
+    reply[i + 5] = holds
     replayed = i
   elseif count < available then
     count = count + 1
@@ -78,9 +79,9 @@ for i = 1, #batch do
     fresh[identity] = serial .. suffix
     granted[count] = identity
     writes[2 * count - 1], writes[2 * count] = identity, fresh[identity]
-    reply[i + 4] = serial
+    reply[i + 5] = serial
   else
-    reply[i + 4] = 0
+    reply[i + 5] = 0
   end
 end
 

@@ -272,6 +272,7 @@ CODE_OF_OUTCOME: Final[Mapping[Outcome, Code]] = {
     Outcome.ROUND_NOT_FOUND: Code.ROUND_NOT_FOUND,
     Outcome.ARCHIVED: Code.ARCHIVED,
     Outcome.PASS_OUTDATED: Code.PASS_OUTDATED,
+    Outcome.NOT_CLAIMED: Code.NOT_CLAIMED,
     Outcome.RATE_LIMITED: Code.RATE_LIMITED,
     Outcome.OVERLOADED: Code.OVERLOADED,
     Outcome.UNAVAILABLE: Code.UNAVAILABLE,

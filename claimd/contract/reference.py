@@ -21,6 +21,7 @@ from claimd.contract.routes import (
     HEALTH_ROUTES,
     JSON,
     NDJSON,
+    NO_STORE,
     PUBLIC_ROUTES,
     Credentials,
     Route,
@@ -39,6 +40,7 @@ COMMAND: Final = "python -m claimd.contract > docs/api.md"
 
 _PROSE: Final = Path(__file__).with_name("reference.md")
 _MARK: Final = re.compile(r"^<!-- (.+) -->$", re.MULTILINE)
+_WEAK_TAG: Final = 'W/"8Q3kyFQ2nL0T"'
 _NOTICE: Final = f"<!-- Generated: edit claimd/contract/, then run `{COMMAND}`. -->\n\n"
 
 
@@ -126,7 +128,9 @@ def _example(route: Route) -> str:
     if success.media_type:
         lines.append(f"Content-Type: {success.media_type}")
     if success.etag and success.example is not None:
-        lines.append(f'ETag: "{success.example["version"]}"')
+        lines.append(f'ETag: "{success.example["version"]}"' if "version" in success.example else f"ETag: {_WEAK_TAG}")
+    if success.cache_control != NO_STORE:
+        lines.append(f"Cache-Control: {success.cache_control}")
     if success.example is not None:
         indent = 2 if success.media_type == JSON else None
         lines += ["", json.dumps(success.example, ensure_ascii=False, indent=indent)]

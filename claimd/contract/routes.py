@@ -30,6 +30,10 @@ from claimd.contract.rounds import (
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 PROMETHEUS: Final = "text/plain"
+# What a cache may do with an answer (RFC 9111, section 5.2.2): nothing, unless the route says otherwise.
+NO_STORE: Final = "no-store"
+# For what is the same for everybody and changes often.
+SHORTLY: Final = "public, max-age=1"
 
 
 class Credentials(Enum):
@@ -59,6 +63,7 @@ class Success:
     media_type: str = JSON
     example: Mapping[str, Any] | None = None
     etag: bool = False
+    cache_control: str = NO_STORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +186,26 @@ PUBLIC_ROUTES: Final = (
         "/v1/rounds/{round_id}",
         "Read a round",
         Credentials.NONE,
-        (Success(HTTPStatus.OK, "The round.", RoundAnswer, example={**_ROUND, **_NOW}),),
+        (
+            Success(
+                HTTPStatus.OK,
+                "The round.",
+                RoundAnswer,
+                example={**_ROUND, **_NOW},
+                etag=True,
+                cache_control=SHORTLY,
+            ),
+            Success(
+                HTTPStatus.NOT_MODIFIED,
+                "It is as `If-None-Match` says, but for `server_time`.",
+                media_type="",
+                etag=True,
+                cache_control=SHORTLY,
+            ),
+        ),
         (Code.ROUND_NOT_FOUND, Code.ARCHIVED),
-        notes="The difference between `server_time` and the client's clock is what a countdown needs.",
+        notes="The difference between `server_time` and the client's clock is what a countdown needs. The round is at "
+        "most 50 ms old, and a cache may keep the answer for a second.",
     ),
     Route(
         "POST",

@@ -44,7 +44,7 @@ async def _try_everything(store: RedisStore) -> None:
     await store.readiness.ping()
     await store.rounds.round_edit(_ABSENT_ROUND, {"paused": True}, "tried by claimd doctor")
     await store.rounds.rounds_page(ANY_STATUS, None, 1)
-    await store.claims.find_claim(_ABSENT_ROUND, bytes(IDENTITY_BYTES))
+    await store.claims.find_claims(_ABSENT_ROUND, [bytes(IDENTITY_BYTES)])
     await _read(store.log_reader.log(_ABSENT_ROUND))
     await _read(store.log_reader.claims(_ABSENT_ROUND))
     await store.counts.load()

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 
 class Outcome(StrEnum):
-    """The outcome of one request to claim.
+    """The outcome of one request to claim, or to look a claim up.
 
     OVERLOADED and RATE_LIMITED: the claim was not decided. UNAVAILABLE: the outcome is unknown. A retry is always safe.
+    NOT_CLAIMED is that of a lookup alone; one that finds a claim is REPLAYED.
     """
 
     GRANTED = "granted"
@@ -19,6 +20,7 @@ class Outcome(StrEnum):
     ROUND_NOT_FOUND = "round_not_found"
     ARCHIVED = "archived"
     PASS_OUTDATED = "pass_outdated"  # noqa: S105 - not a password
+    NOT_CLAIMED = "not_claimed"
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
@@ -46,7 +48,7 @@ class Decision(NamedTuple):
     """The decision on one claim. GRANTED and REPLAYED have `serial` and `claimed_at_ms`, NOT_OPEN has `opens_at_ms`.
 
     `now_ms` is the server's clock at the decision, 0 where the server did not decide. All times are milliseconds
-    since 1970.
+    since 1970. PASS_OUTDATED has `epoch`, the eligibility epoch of the round at the decision.
     """
 
     outcome: Outcome
@@ -54,6 +56,7 @@ class Decision(NamedTuple):
     claimed_at_ms: int = 0
     now_ms: int = 0
     opens_at_ms: int = 0
+    epoch: int = 0
 
 
 class EditOutcome(StrEnum):

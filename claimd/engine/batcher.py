@@ -1,4 +1,4 @@
-"""The batches of one round and epoch, in the sequence in which the claims came.
+"""The batches of one kind, in the sequence in which the requests came: the claims of one round and epoch, or lookups.
 
 There is no timer: a lone claim is sent at the end of the event-loop iteration that it came in, and claims that come
 while a call is in flight gather for the next, so that batches grow by themselves under load.
@@ -11,18 +11,15 @@ call, which may reach the server later, so it is reported as UNAVAILABLE.
 import asyncio
 import itertools
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Final
+from typing import Final, Protocol
 
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.domain.rounds import FIRST_EPOCH
 from claimd.engine.expected_wait import ExpectedWait
-from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreRejected, StoreUnavailable
-from claimd.store.ports import MAX_BATCH, ClaimStore
+from claimd.store.ports import MAX_BATCH
 
 CALLS_IN_FLIGHT = 2
 # A batch takes milliseconds. A call that takes this long hangs, or the server is slow; a second call does no harm then.
@@ -33,7 +30,6 @@ _MAX_BACKOFF_SECONDS = 0.25
 
 _OVERLOADED = Decision(Outcome.OVERLOADED)
 _UNAVAILABLE = Decision(Outcome.UNAVAILABLE)
-_OUTCOME = attrgetter("outcome")
 
 _log = logging.getLogger(__name__)
 
@@ -61,22 +57,55 @@ _Waiting = tuple[bytes, Deliver, float]
 _SINCE: Final = 2
 
 
+# Decides a batch: a decision for each identity, in the same order. Raises StoreUnavailable.
+Decide = Callable[[Sequence[bytes]], Awaitable[list[Decision]]]
+
+
+class BatchTally(Protocol):
+    """Counts what becomes of the requests of a batcher. All times are in seconds."""
+
+    def rejected(self, outcome: Outcome) -> None:
+        """Count one request that was rejected before it waited."""
+        ...
+
+    def failed(self) -> None:
+        """Count one call without a reply."""
+        ...
+
+    def replied(self, requests: int, seconds: float) -> None:
+        """Count one call for so many requests, which took so long."""
+        ...
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """Count requests that have their decisions."""
+        ...
+
+    def waited(self, now: float, since: Sequence[float]) -> None:
+        """Count how long requests took that were sent; `since` is when each came, in ascending order."""
+        ...
+
+
 class Batcher:
-    """Sends the claims of one round and epoch to the store, at most MAX_BATCH in a call. `clock` is in seconds."""
+    """Has requests decided by `decide`, at most MAX_BATCH in a call. `clock` is in seconds.
+
+    `what` names the requests in the log, such as "claims of round r-1". `changes_nothing`: the calls only read, so the
+    result of a retry is true whatever became of the call before it.
+    """
 
     def __init__(
         self,
-        store: ClaimStore,
-        round_id: str,
-        counts: Counts,
+        decide: Decide,
+        what: str,
+        tally: BatchTally,
         limits: BatchLimits,
         clock: Callable[[], float],
-        epoch: int = FIRST_EPOCH,
+        *,
+        changes_nothing: bool = False,
     ) -> None:
-        self._store = store
-        self._round_id = round_id
-        self._epoch = epoch
-        self._counts = counts
+        self._decide_batch = decide
+        self._what = what
+        self._tally = tally
+        self._changes_nothing = changes_nothing
         self._limits = limits
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -154,7 +183,7 @@ class Batcher:
 
     async def _decide(self, batch: list[_Waiting]) -> None:
         """Call the server until every claim of the batch is decided or past its deadline, and report the decisions."""
-        number, attempts = next(self._numbers), _Attempts(batch)
+        number, attempts = next(self._numbers), _Attempts(batch, changes_nothing=self._changes_nothing)
         self._expected_wait.begin(number, self._clock())
         hanging = self._loop.call_later(_HANGING_SECONDS, self._hangs, number)
         try:
@@ -179,19 +208,18 @@ class Batcher:
         sent_at = self._clock()
         try:
             identities = [identity for identity, _, _ in attempts.claims]
-            decisions = await self._store.claim(self._round_id, identities, self._epoch)
+            decisions = await self._decide_batch(identities)
         except StoreUnavailable as error:
             self._expected_wait.failed(sent_at)
-            self._counts.failed_calls += 1
+            self._tally.failed()
             if attempts.failures == 0:
-                _log.warning("a batch of %d of round %s has no answer: %s", len(attempts.claims), self._round_id, error)
+                _log.warning("a batch of %d %s has no answer: %s", len(attempts.claims), self._what, error)
             attempts.failed(error)
             return False
         now = self._clock()
         self._expected_wait.succeeded(now - sent_at, now)
         claims, attempts.claims = attempts.claims, []
-        self._counts.batch_claims.observe(len(claims))
-        self._counts.round_trip_seconds.observe(now - sent_at)
+        self._tally.replied(len(claims), now - sent_at)
         self._report(claims, attempts.outcomes_safe_to_report(decisions))
         return True
 
@@ -200,18 +228,18 @@ class Batcher:
         late = [claim for claim in attempts.claims if claim[_SINCE] <= too_old]
         if late:
             attempts.claims = [claim for claim in attempts.claims if claim[_SINCE] > too_old]
-            _log.warning("%d claims of round %s are given up: their outcome is unknown", len(late), self._round_id)
+            _log.warning("%d %s are given up: their outcome is unknown", len(late), self._what)
             self._report(late, [_UNAVAILABLE] * len(late))
 
     def _report(self, claims: Sequence[_Waiting], decisions: Sequence[Decision]) -> None:
         """Deliver decisions on claims that were sent, and count how long each has taken."""
         self._deliver(claims, decisions)
-        self._counts.latency_seconds.observe_ages(self._clock(), [since for _, _, since in claims])
+        self._tally.waited(self._clock(), [since for _, _, since in claims])
 
     def _reject(self, deliver: Deliver) -> None:
         """Reject one claim before it waits. Not by `_deliver`: most claims of an overload end here, and cost little."""
         decision = _UNAVAILABLE if self._expected_wait.failing else _OVERLOADED
-        self._counts.claims[self._round_id, decision.outcome] += 1
+        self._tally.rejected(decision.outcome)
         try:
             deliver(decision)
         except Exception:
@@ -224,8 +252,7 @@ class Batcher:
                 deliver(decision)
             except Exception:
                 _log.exception("a decision could not be delivered")
-        for outcome, number in Counter(map(_OUTCOME, decisions)).items():
-            self._counts.claims[self._round_id, outcome] += number
+        self._tally.decided(decisions)
 
 
 class _Attempts:
@@ -234,17 +261,18 @@ class _Attempts:
     `outcome_unknown` is whether one of these calls may have been executed, or may yet be.
     """
 
-    __slots__ = ("claims", "failures", "outcome_unknown")
+    __slots__ = ("_changes_nothing", "claims", "failures", "outcome_unknown")
 
-    def __init__(self, claims: list[_Waiting]) -> None:
+    def __init__(self, claims: list[_Waiting], *, changes_nothing: bool) -> None:
         self.claims = claims
         self.failures = 0
         self.outcome_unknown = False
+        self._changes_nothing = changes_nothing
 
     def failed(self, error: StoreUnavailable) -> None:
         """Note a call without a reply."""
         self.failures += 1
-        self.outcome_unknown |= not isinstance(error, StoreRejected)
+        self.outcome_unknown |= not (self._changes_nothing or isinstance(error, StoreRejected))
 
     def backoff_seconds(self) -> float:
         """The pause before the next call. It doubles from a short one, so that one lost reply costs little time."""

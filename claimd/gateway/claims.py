@@ -1,6 +1,5 @@
 """`POST /v1/rounds/{id}/claims` and `GET …/claims/me`, at the aiohttp door; the lane answers most claims."""
 
-import orjson
 from aiohttp import web
 
 from claimd.contract.problems import Code
@@ -8,11 +7,10 @@ from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import NO_EPOCH, is_round_id
 from claimd.gateway.context import CONTEXT, Context
 from claimd.gateway.credentials import Caller, authenticate, is_caller_eligible
+from claimd.gateway.rounds import existing_round
 from claimd.http.bodies import require_no_fields
-from claimd.http.decision_answers import granted, problem_of
-from claimd.http.documents import claim_json
+from claimd.http.decision_answers import granted, held_claim, problem_of
 from claimd.http.problems import ProblemError, reject
-from claimd.http.rounds import existing_round
 
 
 async def claim(request: web.Request) -> web.Response:
@@ -34,27 +32,28 @@ async def claim(request: web.Request) -> web.Response:
 async def _claim_by_token(context: Context, round_id: str, caller: Caller) -> Decision:
     """Decide the claim of a caller with a token: a claim that the caller holds is replayed whatever the eligibility.
 
-    Where the eligibility was edited between the reading and the decision, read the round again and decide again.
+    The epoch of the decision tells whether the eligibility was edited since the reading: then the round is read and the
+    claim decided again.
     """
+    item, _ = await existing_round(context.readings, round_id)
     while True:
-        item, _ = await existing_round(context.rounds, round_id)
         eligible = is_caller_eligible(item, caller)
         decision = await context.engine.claim(round_id, caller.identity, item.epoch if eligible else NO_EPOCH)
         if decision.outcome is not Outcome.PASS_OUTDATED:
             return decision
-        if not eligible:
+        if decision.epoch == item.epoch:
             raise reject(Code.NOT_ELIGIBLE)
+        item, _ = await existing_round(context.readings, round_id, anew=True)
 
 
 async def show_my_claim(request: web.Request) -> web.Response:
     """`GET /v1/rounds/{id}/claims/me`: 200 with the claim that the caller holds, else 404."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
     caller = await authenticate(request, round_id)
-    found = await context.claims.find_claim(round_id, caller.identity) if is_round_id(round_id) else None
-    if found is None or not found.round_exists:
+    if not is_round_id(round_id):
         raise reject(Code.ROUND_NOT_FOUND)
-    if found.archived:
-        raise ProblemError(problem_of(Decision(Outcome.ARCHIVED)))
-    if found.claim is None:
-        raise reject(Code.NOT_CLAIMED)
-    return web.Response(body=orjson.dumps({"claim": claim_json(found.claim)}), content_type="application/json")
+    decision = await context.engine.find_claim(round_id, caller.identity)
+    if not decision.serial:
+        raise ProblemError(problem_of(decision))
+    body = held_claim(round_id, decision.claimed_at_ms).fill(b"%d" % decision.serial)
+    return web.Response(body=body, content_type="application/json")

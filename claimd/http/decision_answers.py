@@ -16,7 +16,14 @@ from claimd.identity.unauthenticated import Unauthenticated
 _CONSTANT_PROBLEMS = {
     **{
         outcome: Problem(CODE_OF_OUTCOME[outcome])
-        for outcome in (Outcome.PAUSED, Outcome.SOLD_OUT, Outcome.CLOSED, Outcome.ROUND_NOT_FOUND, Outcome.ARCHIVED)
+        for outcome in (
+            Outcome.PAUSED,
+            Outcome.SOLD_OUT,
+            Outcome.CLOSED,
+            Outcome.ROUND_NOT_FOUND,
+            Outcome.ARCHIVED,
+            Outcome.NOT_CLAIMED,
+        )
     },
     Outcome.PASS_OUTDATED: unauthenticated(Unauthenticated.OUTDATED),
 }
@@ -66,6 +73,13 @@ def grant_body(round_id: str, outcome: Outcome, claimed_at_ms: int) -> tuple[int
         middle=b'","serial":',
         suffix=b',"claimed_at":"%b"},"replayed":%b}' % (to_rfc3339(claimed_at_ms).encode(), replayed),
     )
+
+
+@lru_cache(maxsize=4096)
+def held_claim(round_id: str, claimed_at_ms: int) -> GrantTemplate:
+    """The body that shows such claims, as `claimd.contract.claims.MyClaimAnswer`."""
+    prefix, middle, suffix = grant_body(round_id, Outcome.REPLAYED, claimed_at_ms)[1]
+    return GrantTemplate(prefix, middle, suffix.replace(b',"replayed":true', b""))
 
 
 def problem_of(decision: Decision) -> Problem:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE
-from claimd.http.caching import NO_STORE
+from claimd.contract.routes import NO_STORE
 from claimd.http.problems import Problem
 
 JSON_TYPE = "application/json"

@@ -9,8 +9,9 @@ from claimd.domain.claims import Claim
 from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, Definition, Round, Status
+from claimd.store.errors import StoreDamaged
 from claimd.store.fields import definition_fields, field_texts
-from claimd.store.ports import ClaimLookup, Edited, Position, Reading, RecentRounds, RoundsPage
+from claimd.store.ports import Edited, Position, Reading, RecentRounds, RoundsPage
 
 
 @dataclass(slots=True)
@@ -154,6 +155,10 @@ class MemoryStore:
             return Reading(now_ms, None)
         return Reading(now_ms, None if state.archived else state.round, state.archived)
 
+    async def readings(self, round_ids: Sequence[str]) -> list[Reading | StoreDamaged]:
+        """See `RoundReader.readings`; no round of a model is damaged."""
+        return [await self.round(round_id) for round_id in round_ids]
+
     async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
         """See `RoundReader.rounds_page`; every page but the last is full."""
         now_ms = self._clock()
@@ -172,12 +177,20 @@ class MemoryStore:
         found.sort(key=lambda item: item.status(now_ms) is Status.CLOSED)
         return RecentRounds(now_ms, found[:limit], max(0, len(found) - limit))
 
-    async def find_claim(self, round_id: str, identity: bytes) -> ClaimLookup:
-        """See `ClaimStore.find_claim`."""
-        state = self._state(round_id)
+    async def find_claims(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+        """See `ClaimStore.find_claims`."""
+        state, now_ms = self._state(round_id), self._clock()
         if state is None:
-            return ClaimLookup(round_exists=False, claim=None)
-        return ClaimLookup(round_exists=True, claim=state.claims.get(identity), archived=state.archived is not None)
+            return [Decision(Outcome.ROUND_NOT_FOUND, now_ms=now_ms)] * len(identities)
+        if state.archived is not None:
+            return [Decision(Outcome.ARCHIVED, now_ms=now_ms)] * len(identities)
+        found = (state.claims.get(identity) for identity in identities)
+        return [
+            Decision(Outcome.REPLAYED, claim.serial, claim.claimed_at_ms, now_ms)
+            if claim is not None
+            else Decision(Outcome.NOT_CLAIMED, now_ms=now_ms)
+            for claim in found
+        ]
 
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
         """See `LogReader.log`."""
@@ -222,7 +235,8 @@ class MemoryStore:
         refusal = state.round.refusal(now_ms, epoch)
         if refusal is not None:
             window_ms = state.round.window_time_ms(now_ms)
-            return Decision(refusal, now_ms=window_ms, opens_at_ms=state.round.definition.opens_at_ms)
+            opens_at_ms, epoch = state.round.definition.opens_at_ms, state.round.epoch
+            return Decision(refusal, now_ms=window_ms, opens_at_ms=opens_at_ms, epoch=epoch)
         now_ms = max(now_ms, state.round.last_grant_ms)
         serial = state.round.issued + 1
         state.round = replace(state.round, issued=serial, last_grant_ms=now_ms)

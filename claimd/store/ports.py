@@ -14,6 +14,7 @@ from claimd.domain.claims import Claim
 from claimd.domain.log import ADMIN, EditAction, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome
 from claimd.domain.rounds import FIRST_EPOCH, Definition, Round, Status
+from claimd.store.errors import StoreDamaged
 from claimd.store.saved_counts import MergeOutcome, Saved, SavedCounts
 
 # Claims that one call of ClaimStore.claim may decide.
@@ -38,14 +39,6 @@ class Edited(NamedTuple):
     now_ms: int
     round: Round | None
     archived: Archived | None = None
-
-
-class ClaimLookup(NamedTuple):
-    """The claim of an identity, None where it has none; whether the round exists, and whether it was archived."""
-
-    round_exists: bool
-    claim: Claim | None
-    archived: bool = False
 
 
 class Position(NamedTuple):
@@ -82,8 +75,12 @@ class ClaimStore(Protocol):
         """
         ...
 
-    async def find_claim(self, round_id: str, identity: bytes) -> ClaimLookup:
-        """The claim of one identity in a round."""
+    async def find_claims(self, round_id: str, identities: Sequence[bytes]) -> list[Decision]:
+        """Look up the claims of 1 to MAX_BATCH identities, and change nothing.
+
+        A decision for each, in the same order: REPLAYED with the claim that it holds, NOT_CLAIMED, ROUND_NOT_FOUND or
+        ARCHIVED; UNAVAILABLE for a claim that a failover may lose.
+        """
         ...
 
 
@@ -91,7 +88,14 @@ class RoundReader(Protocol):
     """Rounds as they are now, one or many."""
 
     async def round(self, round_id: str) -> Reading:
-        """The round of an id, and the server time at which it was read."""
+        """The round of an id, and the server time at which it was read. Raises StoreDamaged if it cannot be read."""
+        ...
+
+    async def readings(self, round_ids: Sequence[str]) -> list[Reading | StoreDamaged]:
+        """The rounds of these ids, in the same order, in one exchange with the server.
+
+        A round that cannot be read has its error in its place.
+        """
         ...
 
     async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:

@@ -71,7 +71,7 @@ async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
     yield "edit", (await store.rounds.round_edit("r1", {"paused": True}, "why")).outcome is EditOutcome.DONE
     yield "round", (await store.rounds.round("r1")).round is not None
     yield "rounds", [item.id for item in await listed(store.rounds)] == ["r1"]
-    yield "held", (await store.claims.find_claim("r1", identity(1))).claim is not None
+    yield "held", (await store.claims.find_claims("r1", [identity(1)]))[0].serial > 0
     yield "log", len([entry async for entry in store.log_reader.log("r1")]) == 3
     yield "claims", len([item async for item in store.log_reader.claims("r1")]) == 2
     await store.rounds.round_edit("r1", {"closed": True}, "over")
@@ -117,7 +117,7 @@ async def test_the_rule_for_confirmations_is_sufficient(pair: Pair) -> None:
     await until_answered(lambda: store.rounds.round_edit("r1", {"total": 5}, ""))
     while (await store.claims.claim("r1", identities(1)))[0].outcome is Outcome.UNAVAILABLE:
         pass
-    await until_answered(lambda: store.claims.find_claim("r1", identity(1)))
+    await until_answered(lambda: store.claims.find_claims("r1", [identity(1)]))
     await store.close()
     while found := [item for item in (await examine(url, Durability.REPLICA)).findings if item.check == "replicas"]:
         assert "may not" not in found[0].message

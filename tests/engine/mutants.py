@@ -4,6 +4,13 @@ from tests.mutation import Mutant
 
 MUTANTS = (
     Mutant(
+        "lookups counted as claims",
+        "claimd/engine/engine.py",
+        "                self._lookup_tally,\n",
+        "                ClaimTally(self._counts, round_id),\n",
+        "tests/engine/test_lookups.py",
+    ),
+    Mutant(
         "deadline not checked",
         "claimd/engine/batcher.py",
         "while waiting and waiting[0][_SINCE] <= too_old:",
@@ -70,7 +77,7 @@ MUTANTS = (
     Mutant(
         "a refusal reported that may be a grant",
         "claimd/engine/batcher.py",
-        "self.outcome_unknown |= not isinstance(error, StoreRejected)",
+        "self.outcome_unknown |= not (self._changes_nothing or isinstance(error, StoreRejected))",
         "pass",
         "tests/engine",
     ),

@@ -4,6 +4,55 @@ from tests.mutation import Mutant
 
 MUTANTS = (
     Mutant(
+        "readings that never grow old",
+        "claimd/gateway/readings/round_readings.py",
+        "self._clock() - reading.read_at < FRESH_SECONDS else None",
+        "True else None",
+        "tests/gateway/readings",
+    ),
+    Mutant(
+        "missing rounds told to who asked late",
+        "claimd/gateway/readings/round_readings.py",
+        "                self._wanted.setdefault(round_id, []).extend(late)\n                late = []\n",
+        "                pass\n",
+        "tests/gateway/readings",
+    ),
+    Mutant(
+        "a reading anew is the one under way",
+        "claimd/gateway/readings/round_readings.py",
+        "return await self._awaited(round_id, self.submit_anew)",
+        "return await self._awaited(round_id, self.submit)",
+        "tests/gateway/readings",
+    ),
+    Mutant(
+        "exchanges without a pace",
+        "claimd/gateway/readings/round_readings.py",
+        "        if ahead_seconds > 0:\n",
+        "        if False:\n",
+        "tests/gateway/readings",
+    ),
+    Mutant(
+        "the server's clock guessed ahead",
+        "claimd/gateway/readings/server_clock.py",
+        "            self._offset_ms = least_ms\n",
+        "            self._offset_ms = most_ms\n",
+        "tests/gateway/readings",
+    ),
+    Mutant(
+        "a status that stays for the life of a reading",
+        "claimd/gateway/readings/shared_reading.py",
+        "if document is None or document.status is not item.status(now_ms):",
+        "if document is None:",
+        "tests/gateway/readings",
+    ),
+    Mutant(
+        "one who was let in is refused for 50 ms",
+        "claimd/gateway/passes.py",
+        "item, reading = await existing_round(context.readings, round_id, anew=True)",
+        "item, reading = await existing_round(context.readings, round_id)",
+        "tests/gateway/test_answers.py",
+    ),
+    Mutant(
         "eligibility before the claim that is held",
         "claimd/gateway/claims.py",
         "        eligible = is_caller_eligible(item, caller)\n",

@@ -36,7 +36,11 @@ QUIET_SECONDS = 0.3
 COMPARED = ("content-type", "content-length", "cache-control", "connection", "allow", "www-authenticate")
 SENTINEL = b"GET /healthz HTTP/1.1\r\nHost: end\r\n\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: end\r\nConnection: close\r\n\r\n"
-TIMES = re.compile(rb"\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT|\d{4}-\d\d-\d\dT[\d:.]{12}Z|(?<=\nRetry-After: )\d+")
+TIMES = re.compile(
+    rb"\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT|\d{4}-\d\d-\d\dT[\d:.]{12}Z|(?<=\nRetry-After: )\d+"
+    # Entity tags hold times.
+    rb"|(?i:(?<=\netag: ))[^\r]+"
+)
 FAR_FUTURE_MS = 4_000_000_000_000
 GOOD_PASSES = [pass_for(sub, "{round}", FAR_FUTURE_MS) for sub in ("ada", "bob")]
 BEARER = with_bearer(token("ada", exp=FAR_FUTURE_MS // 1000))["Authorization"].removeprefix("Bearer ")

@@ -6,9 +6,10 @@
 import pytest
 from aiohttp import hdrs, web
 
+from claimd.contract.routes import NO_STORE, SHORTLY
 from claimd.gateway.lane.connection import Lane
 from claimd.http.aiohttp_door import AiohttpDoor
-from claimd.http.caching import NO_STORE, on_prepare
+from claimd.http.caching import on_prepare
 from tests.http import serving
 from tests.http.raw import connected
 from tests.http.serving import ADMIN, open_round, pass_for
@@ -16,7 +17,6 @@ from tests.servers import Server
 
 PUBLIC = [
     ("GET", "/v1/rounds", 200),
-    ("GET", "/v1/rounds/night", 200),
     ("GET", "/v1/rounds/other", 404),
     ("POST", "/v1/rounds/night/passes", 401),
     ("POST", "/v1/rounds/night/claims", 401),
@@ -47,6 +47,17 @@ async def test_no_public_answer_may_be_cached(valkey: Server, method: str, path:
         await open_round(gateway.store)
         async with gateway.http.request(method, path) as answer:
             assert (answer.status, answer.headers.getall(hdrs.CACHE_CONTROL)) == (status, [NO_STORE])
+
+
+async def test_a_round_may_be_kept_for_a_second(valkey: Server) -> None:
+    """It is the same for everybody; also when the client has it already."""
+    async with serving.gateway(valkey.url) as gateway:
+        await open_round(gateway.store)
+        async with gateway.http.get("/v1/rounds/night") as answer:
+            assert (answer.status, answer.headers.getall(hdrs.CACHE_CONTROL)) == (200, [SHORTLY])
+            known = {hdrs.IF_NONE_MATCH: answer.headers[hdrs.ETAG]}
+        async with gateway.http.get("/v1/rounds/night", headers=known) as answer:
+            assert (answer.status, answer.headers.getall(hdrs.CACHE_CONTROL)) == (304, [SHORTLY])
 
 
 @pytest.mark.parametrize(("method", "path", "status"), OPERATORS)

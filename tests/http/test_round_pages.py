@@ -103,14 +103,14 @@ class Counting(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__(now_ms)
-        self.readings = 0
+        self.pages_read = 0
         self.under_way = 0
         self.most_at_once = 0
         self.fails = False
 
     async def rounds_page(self, *asked: Any) -> RoundsPage:
         """Counted."""
-        self.readings += 1
+        self.pages_read += 1
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         await asyncio.sleep(0)
@@ -126,17 +126,17 @@ async def test_concurrent_requests_share_one_reading_of_a_list() -> None:
     lists = RoundLists(store, lambda: clock[0])
     await store.round_create(definition(), "")
     documents = await asyncio.gather(*(lists.document(PageQuery()) for _ in range(50)))
-    assert len(set(documents)) == store.readings == 1
+    assert len(set(documents)) == store.pages_read == 1
     clock[0] += 0.03125
     later = await lists.document(PageQuery())
-    assert store.readings == 1
+    assert store.pages_read == 1
     times = [from_rfc3339(document[-26:-2].decode()) for document in (documents[0], later)]
     assert times[1] - times[0] == 31
     clock[0] += 0.01875
     await lists.document(PageQuery())
-    assert store.readings == 2
+    assert store.pages_read == 2
     await asyncio.gather(*(lists.document(PageQuery(limit=limit)) for limit in range(1, 30)))
-    assert (store.readings, store.most_at_once) == (31, 1)
+    assert (store.pages_read, store.most_at_once) == (31, 1)
 
 
 async def test_a_list_that_could_not_be_read_is_read_again() -> None:

@@ -13,14 +13,14 @@ MUTANTS = (
     Mutant(
         "simulated: a refusal that may be a grant",
         "claimd/engine/batcher.py",
-        "self.outcome_unknown |= not isinstance(error, StoreRejected)",
+        "self.outcome_unknown |= not (self._changes_nothing or isinstance(error, StoreRejected))",
         "pass",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(
         "simulated: every failure held for unknown",
         "claimd/engine/batcher.py",
-        "self.outcome_unknown |= not isinstance(error, StoreRejected)",
+        "self.outcome_unknown |= not (self._changes_nothing or isinstance(error, StoreRejected))",
         "self.outcome_unknown = True",
         "tests/simulation/test_simulation.py",
     ),
@@ -174,8 +174,8 @@ MUTANTS = (
     Mutant(
         "simulated: claims of two rounds exchanged",
         "claimd/engine/engine.py",
-        "Batcher(self._store, round_id,",
-        "Batcher(self._store, next(iter(self._batchers), (round_id, epoch))[0],",
+        "partial(self._decide, round_id, epoch)",
+        "partial(self._decide, next(iter(self._batchers), (round_id, epoch))[0], epoch)",
         "tests/simulation/test_simulation.py",
     ),
     Mutant(

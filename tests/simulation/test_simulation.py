@@ -42,8 +42,9 @@ def test_faults_and_outcomes_are_all_met() -> None:
     """Sixty seeds meet every fault and every outcome that the engine can answer with."""
     times: Counter[str] = tried(range(60))[2]
     wanted = [fate.value for fate in Fate if fate is not Fate.ANSWERED] + [trouble.value for trouble in Trouble]
-    # No simulated round is archived, and no simulated edit ends an epoch; rate limits are not part of the engine.
-    unmet = (Outcome.RATE_LIMITED, Outcome.ARCHIVED, Outcome.PASS_OUTDATED)
+    # No simulated round is archived, no simulated edit ends an epoch, nobody looks a claim up, and rate limits are not
+    # part of the engine.
+    unmet = (Outcome.RATE_LIMITED, Outcome.ARCHIVED, Outcome.PASS_OUTDATED, Outcome.NOT_CLAIMED)
     wanted += [f"answered {outcome.value}" for outcome in Outcome if outcome not in unmet]
     wanted += [
         "two calls in flight",

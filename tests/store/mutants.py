@@ -324,8 +324,8 @@ MUTANTS = (
     Mutant(
         "a claim shown that no replica has",
         "claimd/store/redis/claims.py",
-        "if claim is not None and self._acknowledgement.rewrite_replays:",
-        "if False:",
+        "            return await self._confirmed(round_id, identities, found)\n",
+        "            pass\n",
         "tests/store/redis/test_acknowledgement.py",
     ),
     Mutant(

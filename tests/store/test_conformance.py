@@ -12,7 +12,8 @@ from claimd.domain.log import EditAction, EditEntry, GrantsEntry
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.domain.rounds import ANY_STATUS, FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, NOT_OVER, Status
 from claimd.domain.times import HOUR_MS
-from claimd.store.ports import MAX_BATCH, Edited
+from claimd.store.errors import StoreDamaged
+from claimd.store.ports import MAX_BATCH, Edited, Reading
 from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
 from tests.rounds import definition, identities, identity, listed, now_ms
@@ -113,7 +114,8 @@ async def test_a_claim_in_no_round(store: Ports) -> None:
     """A round that does not exist refuses everyone, and comes not into being by it."""
     assert await outcomes(store, identities(1, 2), "nowhere") == [(Outcome.ROUND_NOT_FOUND, 0)] * 2
     assert await listed(store.rounds) == []
-    assert (await store.claims.find_claim("nowhere", identity(1))).round_exists is False
+    found = await store.claims.find_claims("nowhere", identities(1, 2))
+    assert [decision.outcome for decision in found] == [Outcome.ROUND_NOT_FOUND] * 2
 
 
 async def test_rounds_do_not_share_stock_or_identities(store: Ports) -> None:
@@ -261,8 +263,14 @@ async def test_claims_and_log_agree(store: Ports) -> None:
     assert {person: claim.serial for person, claim in held.items()} == dict(
         zip(identities(3, 1, 2), (1, 2, 3), strict=True)
     )
-    assert (await store.claims.find_claim("r1", identity(2))).claim == held[identity(2)]
-    assert (await store.claims.find_claim("r1", identity(9))).claim is None
+    found = await store.claims.find_claims("r1", identities(2, 9, 1, 2))
+    assert [(decision.outcome, decision.serial) for decision in found] == [
+        (Outcome.REPLAYED, 3),
+        (Outcome.NOT_CLAIMED, 0),
+        (Outcome.REPLAYED, 2),
+        (Outcome.REPLAYED, 3),
+    ]
+    assert found[0].claimed_at_ms == held[identity(2)].claimed_at_ms
     state = (await store.rounds.round("r1")).round
     assert state is not None
     assert state.last_grant_ms == held[identity(2)].claimed_at_ms
@@ -365,7 +373,8 @@ async def test_a_round_without_grants_can_be_deleted(store: Ports) -> None:
     assert deleted.outcome is EditOutcome.DONE
     assert (await store.rounds.round("r1")).round is None
     assert await listed(store.rounds) == []
-    assert (await store.claims.find_claim("r1", identity(1))).round_exists is False
+    (found,) = await store.claims.find_claims("r1", identities(1))
+    assert found.outcome is Outcome.ROUND_NOT_FOUND
     assert await outcomes(store, identities(1)) == [(Outcome.ROUND_NOT_FOUND, 0)]
     assert (await store.rounds.round_edit("r1", {"total": 1}, "")).outcome is EditOutcome.ROUND_NOT_FOUND
     assert (await store.rounds.round_delete("r1", "again")).outcome is EditOutcome.ROUND_NOT_FOUND
@@ -420,8 +429,8 @@ async def test_an_archived_round_leaves_a_stub(store: Ports) -> None:
     assert [item async for item in store.log_reader.log("r1")] == []
     assert await outcomes(store, identities(1, 9)) == [(Outcome.ARCHIVED, 0)] * 2
     assert [item.outcome for item in await store.claims.claim("r1", identities(1), NO_EPOCH)] == [Outcome.ARCHIVED]
-    held = await store.claims.find_claim("r1", identity(1))
-    assert (held.round_exists, held.claim, held.archived) == (True, None, True)
+    found = await store.claims.find_claims("r1", identities(1, 9))
+    assert [(decision.outcome, decision.serial) for decision in found] == [(Outcome.ARCHIVED, 0)] * 2
     refusals = (
         (await store.rounds.round_edit("r1", {"total": 9, "closed": False}, ""), EditOutcome.ARCHIVED),
         (await store.rounds.round_edit("r1", {"total": 9}, "", if_version=7), EditOutcome.ARCHIVED),
@@ -490,3 +499,38 @@ async def test_other_rounds_stay_whole(store: Ports) -> None:
     assert [item.id for item in await listed(store.rounds, ANY_STATUS)] == ["b"]
     assert await outcomes(store, identities(2, 1), "b") == [(Outcome.REPLAYED, 2), (Outcome.REPLAYED, 1)]
     assert len([entry async for entry in store.log_reader.log("b")]) == 3
+
+
+async def test_a_batch_of_lookups_of_the_largest_size(store: Ports) -> None:
+    """Each identity gets its own claim, also at the ends of the batch, and nothing is written."""
+    await store.rounds.round_create(definition(total=2), "")
+    people = identities(*range(1, MAX_BATCH + 1))
+    await store.claims.claim("r1", [people[0], people[-1]])
+    before = (await store.rounds.round("r1")).round
+    found = await store.claims.find_claims("r1", people)
+    assert [decision.serial for decision in found] == [1, *[0] * (MAX_BATCH - 2), 2]
+    assert (await store.rounds.round("r1")).round == before
+
+
+async def test_an_outdated_claim_has_the_epoch_of_the_round(store: Ports) -> None:
+    """A reader of an earlier round can tell by it whether the eligibility was edited since."""
+    await store.rounds.round_create(definition(total=2), "")
+    await store.rounds.round_edit("r1", {"eligibility": {"city": ["a"]}}, "")
+    for epoch in (FIRST_EPOCH, NO_EPOCH):
+        (decision,) = await store.claims.claim("r1", identities(1), epoch)
+        assert (decision.outcome, decision.epoch) == (Outcome.PASS_OUTDATED, 1)
+
+
+async def test_many_rounds_are_read_at_once(store: Ports) -> None:
+    """Each in the place of its id, also one that is not there, as of one moment."""
+    await store.rounds.round_create(definition("r1"), "")
+    await store.rounds.round_create(definition("r2"), "")
+    readings = await store.rounds.readings(["r2", "nowhere", "r1", "r2"])
+    assert not any(isinstance(reading, StoreDamaged) for reading in readings)
+    assert [reading.round and reading.round.id for reading in readings if isinstance(reading, Reading)] == [
+        "r2",
+        None,
+        "r1",
+        "r2",
+    ]
+    assert len({reading.now_ms for reading in readings if isinstance(reading, Reading)}) == 1

@@ -46,13 +46,6 @@ MUTANTS = (
         "tests/up/test_secrets.py",
     ),
     Mutant(
-        "an identity quoted with its command",
-        "claimd/store/redis/claims.py",
-        "without_errors(await pipeline.execute(raise_on_error=False))",
-        "await pipeline.execute()",
-        "tests/up/test_secrets.py",
-    ),
-    Mutant(
         "durability not handed down",
         "claimd/compose.py",
         "settings.durability, installation_of(settings))\n    await",

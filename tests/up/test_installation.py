@@ -174,7 +174,7 @@ async def test_a_gateway_that_reaches_the_server_late_decides_nothing_under_anot
     assert (await first.claims.claim("r1", identities(1)))[0].serial == 1
     calls: tuple[Callable[[], Awaitable[object]], ...] = (
         lambda: second.claims.claim("r1", identities(2)),
-        lambda: second.claims.find_claim("r1", identities(1)[0]),
+        lambda: second.claims.find_claims("r1", identities(1)),
         lambda: second.rounds.round("r1"),
         second.readiness.ping,
     )

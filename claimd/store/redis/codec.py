@@ -14,7 +14,7 @@ from claimd.domain.rounds import Definition, Round
 from claimd.store.errors import StoreUnavailable
 
 _LEFT_OF_DELETED = frozenset({b"version", b"epoch"})
-_HEAD_OF_DECISIONS = 3
+_HEAD_OF_DECISIONS = 4
 
 
 def read_pairs(flat: list[bytes]) -> dict[bytes, bytes]:
@@ -85,8 +85,8 @@ def claim_of(round_id: str, value: bytes) -> Claim:
 
 def read_decisions(reply: list[Any], count: int) -> list[Decision]:
     """The decisions on `count` claims from what claim.lua replied. Raises StoreUnavailable for another number."""
-    now_ms, refusal_word, opens_at_ms = islice(reply, _HEAD_OF_DECISIONS)
-    refusal = Decision(Outcome(refusal_word.decode()), now_ms=now_ms, opens_at_ms=opens_at_ms)
+    now_ms, refusal_word, opens_at_ms, epoch = islice(reply, _HEAD_OF_DECISIONS)
+    refusal = Decision(Outcome(refusal_word.decode()), now_ms=now_ms, opens_at_ms=opens_at_ms, epoch=epoch)
     if refusal.outcome in (Outcome.ROUND_NOT_FOUND, Outcome.ARCHIVED):
         return [refusal] * count
     if len(reply) != count + _HEAD_OF_DECISIONS:
@@ -98,6 +98,17 @@ def read_decisions(reply: list[Any], count: int) -> list[Decision]:
         else Decision(Outcome.REPLAYED, *read_claim(item), now_ms)
         for item in islice(reply, _HEAD_OF_DECISIONS, None)
     ]
+
+
+def read_found(reply: list[Any], count: int) -> list[Decision]:
+    """The claims of `count` identities that claims_find.lua found. Raises StoreUnavailable for another number."""
+    now_ms, absence_word, *items = reply
+    absence = Decision(Outcome(absence_word.decode()), now_ms=now_ms)
+    if absence.outcome is not Outcome.NOT_CLAIMED:
+        return [absence] * count
+    if len(items) != count:
+        raise StoreUnavailable(f"claims_find.lua answered {len(items)} lookups of {count}")
+    return [Decision(Outcome.REPLAYED, *read_claim(item), now_ms) if item else absence for item in items]
 
 
 def edit_arguments(fields: Mapping[str, str]) -> Iterator[str | bytes]:

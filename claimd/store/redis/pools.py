@@ -27,7 +27,7 @@ _READ_CONNECTIONS = 32
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """`claim_calls` carry batches of claims alone, `lookup_calls` the confirmation of a claim that is looked up,
+    """`claim_calls` carry batches of claims alone, `lookup_calls` lookups of claims,
     `edit_calls` every other script; `reads` is the library's client, for everything that is not a script.
     """
 

@@ -41,18 +41,27 @@ class RedisRounds:
         self._archive_script = load_script("round_archive")
 
     async def round(self, round_id: str) -> Reading:
-        """See `RoundReader.round`. Raises StoreDamaged where the round cannot be read."""
+        """See `RoundReader.round`."""
+        (reading,) = await self.readings([round_id])
+        if isinstance(reading, StoreDamaged):
+            raise reading
+        return reading
+
+    async def readings(self, round_ids: Sequence[str]) -> list[Reading | StoreDamaged]:
+        """See `RoundReader.readings`."""
         if not self._installation.agreed:
             await self._installation.agree()
         with translated_errors():
             pipeline = self._pools.reads.pipeline(transaction=False)
             # The time first: a status derived from it is never ahead of what was read.
             pipeline.time()
-            pipeline.hgetall(keys.of_round(round_id).round)
-            time_reply, reply = await pipeline.execute(raise_on_error=False)
+            for round_id in round_ids:
+                pipeline.hgetall(keys.of_round(round_id).round)
+            time_reply, *replies = await pipeline.execute(raise_on_error=False)
             (time_reply,) = without_errors([time_reply])
-            found = round_or_damage(round_id, reply)
-        return Reading(time_ms(time_reply), *_round_or_stub(found))
+            now_ms = time_ms(time_reply)
+            found = [round_or_damage(round_id, reply) for round_id, reply in zip(round_ids, replies, strict=True)]
+        return [each if isinstance(each, StoreDamaged) else Reading(now_ms, *_round_or_stub(each)) for each in found]
 
     async def rounds_page(self, statuses: Collection[Status], after: Position | None, limit: int) -> RoundsPage:
         """See `RoundReader.rounds_page`. A round that cannot be read is left out, and logged once."""

@@ -13,6 +13,7 @@ from claimd.gateway.context import Context
 from claimd.gateway.lane.budget import CLAIMS_PER_ITERATION, LoopBudget
 from claimd.gateway.lane.connection import Lane, LaneConnection
 from claimd.gateway.rate_limit import RateLimit
+from claimd.gateway.readings.round_readings import RoundReadings
 from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.passes import Passes
 from claimd.metrics.counts import Counts
@@ -95,8 +96,8 @@ async def lane() -> Lane:
     """A lane in front of an engine whose admission control rejects every claim, without aiohttp behind it."""
     store, counts, clock = MemoryStore(now_ms), Counts(), asyncio.get_running_loop().time
     context = Context(
-        claims=store,
         rounds=store,
+        readings=RoundReadings(store),
         readiness=store,
         engine=ClaimEngine(store, counts, BatchLimits(max_waiting=0)),
         passes=Passes(KEYS.pass_key),

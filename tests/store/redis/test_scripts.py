@@ -24,6 +24,7 @@ def test_each_operation_of_the_store_has_one_script() -> None:
     assert SCRIPTS == [
         "acl_denied",
         "claim",
+        "claims_find",
         "counts_merge",
         "counts_read",
         "counts_save",

@@ -83,7 +83,7 @@ ASKED: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
     "create": lambda store: store.rounds.round_create(definition("another"), "for a test"),
     "round": lambda store: store.rounds.round("r0"),
     "rounds": lambda store: store.rounds.rounds_page(NOT_OVER, None, 1),
-    "held": lambda store: store.claims.find_claim("r0", identity(1)),
+    "held": lambda store: store.claims.find_claims("r0", [identity(1)]),
     "readiness": lambda store: store.readiness.ping(),
     "counts": lambda store: store.counts.load(),
 }

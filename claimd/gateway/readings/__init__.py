@@ -1,0 +1,1 @@
+"""Readings of rounds that all requests of a process share, and the documents made from them."""
