@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -79,8 +80,7 @@ def build_gateway(
         readiness=store.readiness,
         engine=engine,
         passes=Passes(keys.pass_key),
-        bearer_tokens=BearerTokens(signing_keys, token_rules),
-        identity_key=keys.identity_key,
+        bearer_tokens=BearerTokens(signing_keys, token_rules, keys.identity_key, time.time),
         rate_limit=rate_limit or RateLimit(REQUESTS_PER_WINDOW, WINDOW_SECONDS, clock),
     )
     return Gateway(

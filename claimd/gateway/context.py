@@ -22,7 +22,6 @@ class Context:
     engine: ClaimEngine
     passes: Passes
     bearer_tokens: BearerTokens
-    identity_key: bytes
     rate_limit: RateLimit
 
 

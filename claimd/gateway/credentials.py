@@ -15,7 +15,6 @@ from claimd.http.decision_answers import problem_of
 from claimd.http.problems import ProblemError, retry_later, unauthenticated
 from claimd.identity.eligibility import is_eligible
 from claimd.identity.fresh_keys import KeysUnavailable
-from claimd.identity.keys import identity_digest
 from claimd.identity.unauthenticated import Unauthenticated
 
 
@@ -71,7 +70,7 @@ async def _verify_token(context: Context, token: str) -> Caller:
         raise ProblemError(retry_later(Code.UNAVAILABLE, detail)) from None
     if isinstance(verdict, Unauthenticated):
         raise ProblemError(unauthenticated(verdict))
-    return Caller(identity_digest(context.identity_key, verdict.subject), verdict.token_claims)
+    return Caller(verdict.identity, verdict.token_claims)
 
 
 def _within_rate_limit(context: Context, caller: Caller) -> Caller:

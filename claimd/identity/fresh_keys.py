@@ -35,6 +35,15 @@ class KeysUnavailable(Exception):
 class KeyFinder(Protocol):
     """Finds the key that a token names."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether a key that is not `known` is unknown for now, so that `find` would return None without waiting."""
+        ...
+
+    def known(self, kid: str) -> jwt.PyJWK | None:
+        """The key with this `kid` of the JWKS in use: the same object for as long as the JWKS does not change."""
+        ...
+
     async def find(self, kid: str) -> jwt.PyJWK | None:
         """The key with this `kid`, or None where the JWKS has none. Raises KeysUnavailable before the first JWKS."""
         ...
@@ -45,6 +54,15 @@ class FixedKeys:
 
     def __init__(self, keys: Mapping[str, jwt.PyJWK]) -> None:
         self._keys = keys
+
+    @property
+    def settled(self) -> bool:
+        """True: no other keys will come."""
+        return True
+
+    def known(self, kid: str) -> jwt.PyJWK | None:
+        """The key with this `kid`, or None."""
+        return self._keys.get(kid)
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
         """The key with this `kid`, or None."""
@@ -68,6 +86,15 @@ class FreshKeys:
         self._retry_seconds = _FIRST_RETRY_SECONDS
         self._complaint = ""
         self._complained_at = float("-inf")
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is a JWKS, no reading of another one is under way, and none may be started for a request."""
+        return self._jwks is not None and not self._is_reading() and self._clock() - self._reread_at < REREAD_SECONDS
+
+    def known(self, kid: str) -> jwt.PyJWK | None:
+        """The key with this `kid` of the newest JWKS; None where that has none, or before the first one."""
+        return None if self._jwks is None else self._jwks.keys.get(kid)
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
         """The key with this `kid`, or None. For an unknown one it waits for one more reading, up to WAIT_SECONDS.
@@ -103,13 +130,16 @@ class FreshKeys:
 
     def _may_still_come(self) -> bool:
         """Whether a reading is under way or may be started for a request with an unknown key."""
-        if self._reading is not None and not self._reading.done():
+        if self._is_reading():
             return True
         now = self._clock()
         if now - self._reread_at < REREAD_SECONDS:
             return False
         self._reread_at = now
         return True
+
+    def _is_reading(self) -> bool:
+        return self._reading is not None and not self._reading.done()
 
     def _start_reading(self) -> asyncio.Task[None]:
         if self._reading is None or self._reading.done():
@@ -136,7 +166,9 @@ class FreshKeys:
             level = logging.INFO if jwks.keys else logging.WARNING
             _log.log(level, "JWKS %s: %s%s", self._source.name, describe_keys(jwks), passed_over)
         self._complaint = ""
-        self._jwks, self._document = jwks, document
+        if self._jwks is None or document != self._document:
+            # An equal document leaves the key objects in place, and with them what is remembered of verified tokens.
+            self._jwks, self._document = jwks, document
 
     def _failed(self, complaint: str) -> None:
         now = self._clock()

@@ -74,10 +74,13 @@ def _read_key(entry: Any) -> tuple[str, jwt.PyJWK]:
         raise _Unusable("is not for verifying (key_ops)")
     algorithm = _algorithm(entry)
     try:
-        return kid, jwt.PyJWK(entry, algorithm)
+        key = jwt.PyJWK(entry, algorithm)
+        # The library's own check of a key for its algorithm, which a shared secret that is a public key fails.
+        key.Algorithm.prepare_key(key.key)
     except Exception:
         # The library raises many kinds of errors; some quote the key.
         raise _Unusable(f"cannot be used as a key for {algorithm}") from None
+    return kid, key
 
 
 def _algorithm(entry: Mapping[str, Any]) -> str:

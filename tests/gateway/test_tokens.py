@@ -47,6 +47,11 @@ REFUSED = {
 class NoKeysYet:
     """A provider that has not answered yet."""
 
+    settled = False
+
+    def known(self, kid: str) -> jwt.PyJWK | None:
+        return None
+
     async def find(self, kid: str) -> jwt.PyJWK | None:
         raise KeysUnavailable
 

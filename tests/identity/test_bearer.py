@@ -15,10 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimd.identity.bearer import Bearer, BearerTokens, TokenRules
+from claimd.identity import bearer, compact_tokens
+from claimd.identity.bearer import BearerTokens, TokenRules
+from claimd.identity.compact_tokens import decode_segment
 from claimd.identity.fresh_keys import FixedKeys
 from claimd.identity.jwks import parse_jwks
+from claimd.identity.keys import identity_digest
 from claimd.identity.unauthenticated import Unauthenticated
+from claimd.identity.verified import Verified
 from tests.identity.identity_provider import (
     ALGORITHMS,
     OCT_SECRET,
@@ -29,6 +33,8 @@ from tests.identity.identity_provider import (
     write_jwks,
 )
 
+IDENTITY_KEY = b"i" * 32
+
 
 @pytest.fixture(scope="module")
 def jwks(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,7 +44,9 @@ def jwks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def with_rules(jwks: Path, **rules: Any) -> BearerTokens:
     """A verifier with the keys of that file and these rules."""
-    return BearerTokens(FixedKeys(parse_jwks(str(jwks), jwks.read_bytes()).keys), TokenRules(**rules))
+    return BearerTokens(
+        FixedKeys(parse_jwks(str(jwks), jwks.read_bytes()).keys), TokenRules(**rules), IDENTITY_KEY, time.time
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +55,11 @@ def tokens(jwks: Path) -> BearerTokens:
     return with_rules(jwks)
 
 
-def verdict(tokens: BearerTokens, text: str) -> Bearer | Unauthenticated:
-    """The result of `verify_token` with fixed keys, for which it never waits."""
-    verifying = tokens.verify_token(text)
-    try:
-        verifying.send(None)
-    except StopIteration as done:
-        result: Bearer | Unauthenticated = done.value
-        return result
-    raise AssertionError("it waits")
+def verdict(tokens: BearerTokens, text: str) -> Verified | Unauthenticated:
+    """The result of `verify_now` with fixed keys, for which it never waits."""
+    result = tokens.verify_now(text)
+    assert result is not None
+    return result
 
 
 def with_claim(name: str, value: Any) -> str:
@@ -64,10 +68,10 @@ def with_claim(name: str, value: Any) -> str:
     return token(**claims)
 
 
-def bearer_of(tokens: BearerTokens, text: str) -> Bearer | None:
+def bearer_of(tokens: BearerTokens, text: str) -> Verified | None:
     """The bearer of a token, or None where it is rejected."""
     result = verdict(tokens, text)
-    return result if isinstance(result, Bearer) else None
+    return result if isinstance(result, Verified) else None
 
 
 def _segment(document: Any) -> str:
@@ -87,10 +91,10 @@ def _in_an_hour() -> int:
 @pytest.mark.parametrize("kid", ALGORITHMS)
 def test_a_token_of_each_kind_of_key_is_accepted(tokens: BearerTokens, kid: str) -> None:
     """HS256, RS256, ES256 and EdDSA tokens are verified; the bearer has their claims."""
-    bearer = bearer_of(tokens, token("ada", kid, city="hangzhou"))
-    assert bearer is not None
-    assert bearer.subject == "ada"
-    assert bearer.token_claims["city"] == "hangzhou"
+    verified = bearer_of(tokens, token("ada", kid, city="hangzhou"))
+    assert verified is not None
+    assert verified.subject == "ada"
+    assert verified.token_claims["city"] == "hangzhou"
 
 
 @pytest.mark.parametrize("kid", ALGORITHMS)
@@ -278,7 +282,7 @@ def test_no_header_raises(tokens: BearerTokens, header: Any) -> None:
 
 def test_without_a_jwks_every_token_is_rejected() -> None:
     """The reason is NOT_ACCEPTED."""
-    assert verdict(BearerTokens(None, TokenRules()), token()) is Unauthenticated.NOT_ACCEPTED
+    assert verdict(BearerTokens(None, TokenRules(), IDENTITY_KEY, time.time), token()) is Unauthenticated.NOT_ACCEPTED
 
 
 def test_the_id_of_a_token_is_not_checked(tokens: BearerTokens) -> None:
@@ -329,7 +333,7 @@ def test_another_claim_may_name_the_person(jwks: Path) -> None:
     """`oid` (Entra ID) identifies the same person in every app, with any `sub` and without one."""
     tokens = with_rules(jwks, identity="oid")
     subjects = [bearer_of(tokens, token(sub, oid="person-7")) for sub in ("app-1", "app-2", 5)]
-    assert [bearer and bearer.subject for bearer in subjects] == ["person-7"] * 3
+    assert [verified and verified.subject for verified in subjects] == ["person-7"] * 3
     assert bearer_of(tokens, token(without=("sub",), oid="person-7")) is not None
     assert verdict(tokens, token("app-1")) is Unauthenticated.NO_IDENTITY
     assert verdict(tokens, token("app-1", without=("exp",), oid="person-7")) is Unauthenticated.NO_EXPIRY
@@ -341,9 +345,9 @@ def test_an_identity_is_a_string_of_1_to_512_bytes(jwks: Path, name: str) -> Non
     tokens = with_rules(jwks, identity=name)
     value: Any
     for value in ("a", "A", " a", "a ", "é", "e\u0301", "a\0b", "a" * 512, "é" * 256):
-        bearer = bearer_of(tokens, with_claim(name, value))
-        assert bearer is not None
-        assert bearer.subject == value
+        verified = bearer_of(tokens, with_claim(name, value))
+        assert verified is not None
+        assert verified.subject == value
     for value in (None, "", 1, 1.5, True, ["a"], {"a": 1}, "\ud800", "a" * 513, "é" * 257):
         assert verdict(tokens, with_claim(name, value)) is Unauthenticated.NO_IDENTITY
     assert verdict(tokens, token(without=("sub",))) is Unauthenticated.NO_IDENTITY
@@ -389,8 +393,8 @@ def test_every_changed_character_breaks_a_token(tokens: BearerTokens, kid: str) 
     text = token("ada", kid)
     for at in range(len(text)):
         for other in (text[:at] + "A" + text[at + 1 :], text[:at] + text[at + 1 :], text[:at] + text[at] + text[at:]):
-            bearer = bearer_of(tokens, other)
-            assert bearer is None or other == text or bearer == bearer_of(tokens, text)
+            verified = bearer_of(tokens, other)
+            assert verified is None or other == text or verified == bearer_of(tokens, text)
 
 
 @pytest.mark.parametrize(
@@ -423,15 +427,23 @@ def test_a_key_in_the_token_is_not_used(tokens: BearerTokens) -> None:
 
 def test_a_token_without_a_known_key_is_not_decoded(tokens: BearerTokens, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token of 8 KiB with an unknown `kid` is rejected by its header alone."""
-    seen: list[str] = []
-    read = jwt.get_unverified_header
+    seen: list[bytes] = []
 
-    def noted(text: str) -> Any:
-        seen.append(text)
-        return read(text)
+    def noted(segment: bytes) -> bytes:
+        seen.append(segment)
+        return decode_segment(segment)
 
-    monkeypatch.setattr(jwt, "get_unverified_header", noted)
-    monkeypatch.setattr(jwt, "decode", None)
+    monkeypatch.setattr(compact_tokens, "decode_segment", noted)
+    monkeypatch.setattr(bearer, "decode_segment", None)
     header = _segment({"alg": "HS256", "kid": "stranger"})
     assert bearer_of(tokens, f"{header}.{_segment(b'x' * 5000)}.{_segment(b'y' * 32)}") is None
-    assert seen == [f"{header}.."]
+    assert seen == [header.encode()]
+
+
+async def test_the_verdict_is_the_same_with_and_without_waiting(tokens: BearerTokens) -> None:
+    """With keys that are settled, `verify_token` returns what `verify_now` returns; the digest is the subject's."""
+    for text in (token("ada"), token("ada", exp=1), "a.b.c", "", raw_token({"alg": "HS256", "kid": "stranger"}, b"{}")):
+        assert await tokens.verify_token(text) == tokens.verify_now(text)
+    verified = bearer_of(tokens, token("ada"))
+    assert verified is not None
+    assert verified.identity == identity_digest(IDENTITY_KEY, "ada")

@@ -1,6 +1,7 @@
 """However many claims arrive, an event-loop iteration ends, so that replies of the server are read in between."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -101,8 +102,7 @@ async def lane() -> Lane:
         readiness=store,
         engine=ClaimEngine(store, counts, BatchLimits(max_waiting=0)),
         passes=Passes(KEYS.pass_key),
-        bearer_tokens=BearerTokens(None, TokenRules()),
-        identity_key=KEYS.identity_key,
+        bearer_tokens=BearerTokens(None, TokenRules(), KEYS.identity_key, time.time),
         rate_limit=RateLimit(1_000_000, 1.0, clock),
     )
     return Lane(context, counts, cast(Any, None))
