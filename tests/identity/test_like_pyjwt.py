@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claimd.identity.bearer import BearerTokens, TokenRules
@@ -15,6 +15,7 @@ from claimd.identity.fresh_keys import FixedKeys
 from claimd.identity.jwks import parse_jwks
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.identity.verified import Verified
+from tests.fuzzing import tried
 from tests.identity.identity_provider import ALGORITHMS, public_jwk, raw_token
 
 NOW = 1_800_000_000
@@ -139,7 +140,7 @@ def encoded(document: Any) -> bytes:
 
 
 @given(payloads)
-@settings(max_examples=400)
+@tried(400)
 @example({**good_payload, "exp": 2**64})
 @example({**good_payload, "city": 2**64 + 1})
 @example({**good_payload, "nbf": "later", "iat": 2**70})
@@ -149,20 +150,21 @@ def test_signed_payloads_have_the_same_verdict(payload: dict[str, Any]) -> None:
 
 
 @given(payloads)
+@tried(100)
 def test_payloads_with_a_good_identity_have_the_same_verdict(payload: dict[str, Any]) -> None:
     """With issuer, subject and expiry in order, the rest of the payload decides."""
     assert_alike(raw_token(good_header, encoded({**payload, **good_payload})))
 
 
 @given(headers)
-@settings(max_examples=300)
+@tried(300)
 def test_signed_headers_have_the_same_verdict(header: dict[str, Any]) -> None:
     """`crit`, `b64`, `kid` and `alg` of any type and value, under a valid signature of the shared secret."""
     assert_alike(raw_token(header, encoded(good_payload)))
 
 
 @given(st.sampled_from(sorted(ALGORITHMS)), st.data())
-@settings(max_examples=400)
+@tried(400)
 def test_mutated_tokens_have_the_same_verdict(kid: str, data: st.DataObject) -> None:
     """Characters replaced, removed, inserted; dots and padding anywhere; parts of one token in another."""
     text = raw_token({"alg": ALGORITHMS[kid], "kid": kid}, encoded(good_payload), kid)
@@ -216,12 +218,14 @@ def test_json_at_its_edges_has_the_same_verdict(payload: bytes) -> None:
 
 
 @given(st.binary(max_size=40))
+@tried(100)
 def test_any_bytes_as_payload_have_the_same_verdict(payload: bytes) -> None:
     """Signed bytes that are nearly never JSON."""
     assert_alike(raw_token(good_header, payload))
 
 
 @given(st.binary(max_size=60))
+@tried(100)
 def test_any_bytes_as_header_have_the_same_verdict(header: bytes) -> None:
     """They name no key, or cannot be read."""
     segment = base64.urlsafe_b64encode(header).rstrip(b"=").decode()
@@ -229,6 +233,7 @@ def test_any_bytes_as_header_have_the_same_verdict(header: bytes) -> None:
 
 
 @given(st.text())
+@tried(100)
 def test_text_that_is_not_ascii_is_rejected_by_both(text: str) -> None:
     """claimd rejects it before it looks for a key, so the reasons may differ."""
     for other in (f"{text}é", raw_token(good_header, encoded(good_payload)) + "é"):
