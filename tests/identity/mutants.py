@@ -46,6 +46,13 @@ MUTANTS = (
         "tests/identity/test_bearer.py",
     ),
     Mutant(
+        "a public key taken for a shared secret",
+        "claimd/identity/jwks.py",
+        "        key.Algorithm.prepare_key(key.key)\n",
+        "",
+        "tests/identity/test_jwks.py",
+    ),
+    Mutant(
         "a remembered token outlives its key",
         "claimd/identity/bearer.py",
         "if known is not None and self._keys.known(known.kid) is known.key:",

@@ -1,16 +1,22 @@
 """JWKS documents: the documents of real identity providers are read; entries that cannot verify are passed over."""
 
+import base64
 import json
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from claimd.identity.jwks import JwksError, parse_jwks
-from tests.identity.identity_provider import public_jwk
+from tests.identity.identity_provider import private_key, public_jwk
 
 OCT, RSA, EC, OKP = (public_jwk(kid) for kid in ("oct", "rsa", "ec", "okp"))
+# The PEM of a public key, which anyone may have.
+PUBLIC_KEY_AS_SECRET = base64.urlsafe_b64encode(
+    private_key("rsa").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+).decode()
 CERTIFICATE = {"x5c": ["MIICmzCCAYMCBgF"], "x5t": "c2lnbmF0dXJl", "x5t#S256": "c2lnbmF0dXJlMjU2"}
 
 
@@ -121,8 +127,9 @@ def test_a_key_has_one_algorithm(entry: dict[str, Any], algorithm: str) -> None:
         ({**without(EC, "alg"), "crv": "P-192"}, "curve"),
         ({**without(EC, "alg"), "crv": ["P-256"]}, "curve"),
         ({**OKP, "crv": "X25519"}, "cannot be used"),
+        ({**OCT, "k": PUBLIC_KEY_AS_SECRET}, "cannot be used"),
     ],
-    ids=range(29),
+    ids=range(30),
 )
 def test_an_entry_that_cannot_verify_is_passed_over(entry: Any, says: str) -> None:
     """The phrase for it has its position, its kid and the reason, and no key; the other keys are usable."""
