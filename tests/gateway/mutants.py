@@ -11,7 +11,7 @@ MUTANTS = (
         "tests/gateway/readings",
     ),
     Mutant(
-        "missing rounds told to who asked late",
+        "a late request answered by an earlier reading",
         "claimd/gateway/readings/round_readings.py",
         "                self._wanted.setdefault(round_id, []).extend(late)\n                late = []\n",
         "                pass\n",
@@ -46,7 +46,7 @@ MUTANTS = (
         "tests/gateway/readings",
     ),
     Mutant(
-        "one who was let in is refused for 50 ms",
+        "not eligible by a reading of 50 ms ago",
         "claimd/gateway/passes.py",
         "item, reading = await existing_round(context.readings, round_id, anew=True)",
         "item, reading = await existing_round(context.readings, round_id)",

@@ -1,4 +1,4 @@
-"""A crowd shares readings: how often the server is asked, what each is told, and what happens when it is lost."""
+"""Requests share readings: how many calls the server gets, what each answer says, and what happens without a server."""
 
 import asyncio
 from collections.abc import Sequence
@@ -76,8 +76,8 @@ async def all_idle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_all_who_ask_at_once_share_one_call(readings: RoundReadings, rounds: Rounds) -> None:
-    """A thousand at once, and those who come within 50 ms."""
+async def test_all_requests_at_once_share_one_call(readings: RoundReadings, rounds: Rounds) -> None:
+    """A thousand requests at once, and those within 50 ms after them."""
     shared = await asyncio.gather(*(readings.read("night") for _ in range(1000)))
     assert len({id(reading) for reading in shared}) == 1
     assert await readings.read("night") is shared[0]
@@ -85,7 +85,7 @@ async def test_all_who_ask_at_once_share_one_call(readings: RoundReadings, round
 
 
 async def test_a_reading_counts_for_50_ms(readings: RoundReadings, rounds: Rounds, clock: Clock) -> None:
-    """Then the round is read again, and its news are told."""
+    """Then the round is read again, and answers have its news."""
     first = await readings.read("night")
     clock.seconds += FRESH_SECONDS * 0.99
     assert await readings.read("night") is first
@@ -96,8 +96,8 @@ async def test_a_reading_counts_for_50_ms(readings: RoundReadings, rounds: Round
     assert second.round.issued == 2
 
 
-async def test_who_asks_while_a_reading_is_under_way_shares_it(readings: RoundReadings, rounds: Rounds) -> None:
-    """It is not older than the question by more than the way to the server."""
+async def test_a_request_while_a_reading_is_under_way_shares_it(readings: RoundReadings, rounds: Rounds) -> None:
+    """The reading is not older than the request by more than the way to the server."""
     rounds.gate.clear()
     first = asyncio.ensure_future(readings.read("night"))
     await all_idle()
@@ -108,7 +108,7 @@ async def test_who_asks_while_a_reading_is_under_way_shares_it(readings: RoundRe
     assert rounds.calls == [["night"]]
 
 
-async def test_a_reading_anew_begins_after_the_question(readings: RoundReadings, rounds: Rounds) -> None:
+async def test_a_reading_anew_begins_after_the_request(readings: RoundReadings, rounds: Rounds) -> None:
     """What was edited while an earlier reading was under way is seen."""
     rounds.gate.clear()
     early = asyncio.ensure_future(readings.read("night"))
@@ -138,8 +138,8 @@ async def test_a_round_that_is_created_is_found_by_the_next_request(readings: Ro
     assert (await readings.read("soon")).round is not None
 
 
-async def test_who_asks_late_is_not_told_that_a_round_is_missing(readings: RoundReadings, rounds: Rounds) -> None:
-    """It may have been created between the reading and the question: they get the next reading."""
+async def test_a_late_request_is_not_answered_that_a_round_is_missing(readings: RoundReadings, rounds: Rounds) -> None:
+    """It may have been created between the reading and the request: the next reading answers it."""
     rounds.gate.clear()
     early = asyncio.ensure_future(readings.read("soon"))
     await all_idle()
@@ -167,8 +167,8 @@ async def test_a_crowd_of_any_kind_asks_some_dozen_times_a_second(rounds: Rounds
     assert 20 < len(rounds.calls) <= 20 + 40 * (loop.time() - began) + 1
 
 
-async def test_a_lost_server_is_told_to_all_who_wait(readings: RoundReadings, rounds: Rounds) -> None:
-    """Each by an error of its own; and the next one asks again."""
+async def test_a_lost_server_fails_all_waiting_requests(readings: RoundReadings, rounds: Rounds) -> None:
+    """Each with an error of its own; the next request causes the next call."""
     rounds.error = StoreUnavailable("lost")
     told = await asyncio.gather(*(readings.read("night") for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in told] == [StoreUnavailable] * 3
@@ -177,8 +177,8 @@ async def test_a_lost_server_is_told_to_all_who_wait(readings: RoundReadings, ro
     assert (await readings.read("night")).round is not None
 
 
-async def test_a_bug_below_leaves_nobody_waiting(readings: RoundReadings, rounds: Rounds) -> None:
-    """Whoever waits is told that the server did not answer."""
+async def test_a_bug_below_leaves_no_request_waiting(readings: RoundReadings, rounds: Rounds) -> None:
+    """It fails as if the server did not answer."""
     rounds.error = ValueError("a bug")
     with pytest.raises(StoreUnavailable):
         await readings.read("night")
@@ -192,8 +192,8 @@ async def test_a_damaged_round_is_an_error_for_itself_alone(readings: RoundReadi
     assert isinstance(bad, StoreDamaged)
 
 
-async def test_one_who_left_holds_up_nobody(readings: RoundReadings, rounds: Rounds) -> None:
-    """Who is cancelled while a reading is under way is passed over."""
+async def test_a_cancelled_request_does_not_hold_up_others(readings: RoundReadings, rounds: Rounds) -> None:
+    """Cancelled while a reading is under way, it is passed over."""
     rounds.gate.clear()
     gone, stays = (asyncio.ensure_future(readings.read("night")) for _ in range(2))
     await all_idle()
