@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
 from claimd.gateway.readings.round_readings import RoundReadings
 from claimd.gateway.refusal_log import RefusalLog
+from claimd.http.cors import Cors
 from claimd.http.serve import serve
 from claimd.identity.bearer import BearerTokens, TokenRules
 from claimd.identity.fresh_keys import FreshKeys, KeyFinder
@@ -67,10 +68,12 @@ def build_gateway(
     idle_seconds: float = IDLE_SECONDS,
     batch_limits: BatchLimits | None = None,
     rate_limit: RateLimit | None = None,
+    cors_origins: Collection[str] = (),
 ) -> Gateway:
     """Put a gateway together on a store; call it in the event loop that runs it.
 
-    `worker` is the name under which its counts are saved. `signing_keys` is None where no token is accepted.
+    `worker` is the name under which its counts are saved. `signing_keys` is None where no token is accepted. Pages of
+    `cors_origins` may call it from a browser.
     """
     counts, clock = Counts(), asyncio.get_running_loop().time
     engine = ClaimEngine(store.claims, counts, batch_limits)
@@ -82,6 +85,7 @@ def build_gateway(
         passes=Passes(keys.pass_key),
         bearer_tokens=BearerTokens(signing_keys, token_rules, keys.identity_key, time.time),
         rate_limit=rate_limit or RateLimit(REQUESTS_PER_WINDOW, WINDOW_SECONDS, clock),
+        cors=Cors(cors_origins),
     )
     return Gateway(
         app=gateway_app.create_app(context, counts),
@@ -116,7 +120,13 @@ async def run_gateway(
     store = RedisStore.connect(settings.require_redis_url(), settings.durability, installation_of(settings))
     await _compare_installation(store)
     gateway = build_gateway(
-        store, keys, signing_keys, _token_rules(settings), worker=worker, idle_seconds=settings.idle_seconds
+        store,
+        keys,
+        signing_keys,
+        _token_rules(settings),
+        worker=worker,
+        idle_seconds=settings.idle_seconds,
+        cors_origins=settings.allowed_origins,
     )
     stop = _stop_request()
     collect_rarely()

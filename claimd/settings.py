@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from claimd.contract.limits import IDLE_SECONDS
+from claimd.http.origins import parse_origins
 from claimd.identity.jwks_location import check_location
 from claimd.identity.keys import MIN_SECRET_BYTES
 from claimd.store.redis.acknowledgement import Durability
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     jwt_identity: str = Field(default="sub", min_length=1, max_length=_MAX_CLAIM_NAME_CHARACTERS)
     jwt_leeway: float = Field(default=5.0, ge=0, le=3600)
     idle_seconds: float = Field(default=IDLE_SECONDS, ge=1, le=86_400)
+    cors_origins: str | None = None
 
     @classmethod
     def read(cls, **flags: Any) -> Self:
@@ -133,6 +135,13 @@ class Settings(BaseSettings):
             raise ValueError("must name at least one; leave it out to check none")
         return listed
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _known_origins(cls, listed: str | None) -> str | None:
+        if listed is not None:
+            parse_origins(listed)
+        return listed
+
     @field_validator("jwt_identity")
     @classmethod
     def _trimmed(cls, name: str) -> str:
@@ -149,6 +158,11 @@ class Settings(BaseSettings):
     def jwt_audiences(self) -> tuple[str, ...]:
         """The audiences, one of which a token must have; empty: not checked."""
         return _split(self.jwt_audience)
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins that may call the public API from a browser; empty: none."""
+        return parse_origins(self.cors_origins or "")
 
     @classmethod
     def unknown_variables(cls) -> list[tuple[str, str]]:

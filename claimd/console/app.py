@@ -8,6 +8,7 @@ from claimd.console.context import CONTEXT, Context
 from claimd.console.metrics import SCRAPES, metrics, scrapes
 from claimd.domain.log import EditAction
 from claimd.http.caching import on_prepare
+from claimd.http.cors import CORS, Cors
 from claimd.http.health import READINESS, healthz, readyz
 from claimd.http.middleware import COUNTS, problems
 from claimd.metrics.counts import Counts
@@ -17,6 +18,7 @@ def create_app(context: Context) -> web.Application:
     """The console API, with the routes of `claimd.contract.routes.CONSOLE_ROUTES`."""
     app = web.Application(middlewares=[problems, admins_only])
     app[CONTEXT], app[COUNTS], app[READINESS] = context, Counts(), context.readiness
+    app[CORS] = Cors()
     app[SCRAPES] = scrapes()
     app.on_response_prepare.append(on_prepare)
     one = "/admin/v1/rounds/{round_id}"

@@ -14,6 +14,7 @@ from claimd.console.archive_folder import ArchiveFolder, FolderBusy
 from claimd.console.bodies import validated
 from claimd.console.conditions import wanted_version
 from claimd.console.context import CONTEXT, Context
+from claimd.contract import details
 from claimd.contract.edits import Reason
 from claimd.contract.problems import Code
 from claimd.domain.archived import Archived
@@ -62,12 +63,12 @@ def _closed(reading: Reading, if_version: int | None) -> Round:
     if item is None:
         raise reject(Code.ROUND_NOT_FOUND)
     if if_version not in (None, item.version):
-        detail = f"It is at version {item.version} now: read it again, then decide."
+        detail = details.AT_VERSION(version=item.version)
         raise reject(Code.VERSION_MISMATCH, detail, version=item.version)
     status = item.status(reading.now_ms)
     if status is not Status.CLOSED:
         closes_at = to_rfc3339(item.definition.closes_at_ms)
-        detail = f"It is {status.replace('_', ' ')} and closes at {closes_at}: close it, then archive it."
+        detail = details.CLOSE_THEN_ARCHIVE(status=details.IN_STATUS[status](), closes_at=closes_at)
         raise reject(Code.NOT_CLOSED, detail, closes_at=closes_at)
     return item
 
@@ -76,9 +77,8 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
     try:
         async with ArchiveFolder(context.archive_dir).file(context.log_reader, item, now_ms) as file:
             if not file.audit.ok:
-                detail = "See `claimd audit` of the round; it stays on the server."
                 audit = {"ok": False, **asdict(file.audit)}
-                raise reject(Code.AUDIT_FAILED, detail, audit=audit)
+                raise reject(Code.AUDIT_FAILED, details.SEE_AUDIT(), audit=audit)
             path = file.place()
             try:
                 contents = _FileContents(item.version, item.issued, file.sha256, str(path))
@@ -94,10 +94,10 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
     except FolderBusy:
         raise reject(Code.ARCHIVING) from None
     except OSError as error:
-        detail = f"{context.archive_dir} cannot be written: {error.strerror}"
+        detail = details.FOLDER_NOT_WRITABLE(folder=context.archive_dir, library=error.strerror)
         raise reject(Code.ARCHIVE_FAILED, detail) from None
     except ArchiveError as error:
-        raise reject(Code.ARCHIVE_FAILED, f"{error}") from None
+        raise reject(Code.ARCHIVE_FAILED, details.FILE_NOT_GOOD(library=error)) from None
 
 
 async def _stub(context: Context, round_id: str, contents: _FileContents, reason: str) -> Archived:
@@ -115,10 +115,9 @@ async def _stub(context: Context, round_id: str, contents: _FileContents, reason
     if edited.outcome is EditOutcome.ROUND_NOT_FOUND:
         raise reject(Code.ROUND_NOT_FOUND)
     if edited.outcome is EditOutcome.NOT_CLOSED:
-        raise reject(Code.NOT_CLOSED, "By the server's clock it is not over yet.")
+        raise reject(Code.NOT_CLOSED, details.NOT_OVER_YET())
     version = edited.round.version if edited.round else 0
-    detail = "It was edited, or claimed from, while it was being archived; nothing was removed."
-    raise reject(Code.VERSION_MISMATCH, detail, version=version)
+    raise reject(Code.VERSION_MISMATCH, details.EDITED_MEANWHILE(), version=version)
 
 
 async def _rewrite(context: Context) -> str | None:

@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from claimd.contract.field_sentences import OF_FIELD, fault
 from claimd.contract.fields import Body
 from claimd.contract.problems import Code
 from claimd.http.problems import reject
@@ -17,11 +18,11 @@ def validated(model: type[_AnyBody], document: dict[str, Any]) -> _AnyBody:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
+        detail = fault(dict(first))
         # An error of the body as a whole has no `loc`: its message begins with the field. (A `loc` may be empty text.)
         if first["loc"]:
             field = ".".join(map(str, first["loc"]))
-            message = f"{field}: {message}"
+            detail = OF_FIELD(field=field, fault=detail)
         else:
-            field = message.partition(" ")[0].rstrip(":")
-        raise reject(Code.INVALID_ROUND, message, field=field) from None
+            field = str(detail).partition(" ")[0].rstrip(":")
+        raise reject(Code.INVALID_ROUND, detail, field=field) from None

@@ -4,6 +4,7 @@ import re
 
 from aiohttp import hdrs, web
 
+from claimd.contract import details
 from claimd.contract.problems import Code
 from claimd.http.problems import reject
 
@@ -28,6 +29,6 @@ def wanted_version(request: web.Request) -> int | None:
     if text is None or text.strip() == "*":
         return None
     if _ONE_TAG.fullmatch(text.strip()) is None:
-        raise reject(Code.BAD_REQUEST, "If-Match takes one ETag, in its quotation marks, or *.")
+        raise reject(Code.BAD_REQUEST, details.NO_ONE_TAG())
     found = _VERSION.fullmatch(text.strip())
     return int(found[1]) if found else _NO_VERSION

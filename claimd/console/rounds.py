@@ -14,6 +14,7 @@ from claimd.console.archived import in_its_archive
 from claimd.console.bodies import validated
 from claimd.console.conditions import etag, wanted_version
 from claimd.console.context import CONTEXT
+from claimd.contract import details
 from claimd.contract.edits import Deletion, NewRound, Reason, RoundChanges
 from claimd.contract.limits import MAX_CONSOLE_BODY_BYTES
 from claimd.contract.problems import CODE_OF_EDIT, Code
@@ -111,15 +112,15 @@ def _rejected(edited: Edited) -> ProblemError:
     )
     match edited.outcome:
         case EditOutcome.VERSION_MISMATCH:
-            return reject(code, f"It is at version {version} now: read it again, then decide.", version=version)
+            return reject(code, details.AT_VERSION(version=version), version=version)
         case EditOutcome.INVALID_TOTAL:
-            detail = f"total_change leads out of 0 to {MAX_TOTAL}: the total is {total} now."
+            detail = details.TOTAL_OUT_OF_RANGE(most=MAX_TOTAL, total=total)
             return reject(code, detail, field="total_change")
         case EditOutcome.HAS_CLAIMS:
-            return reject(code, f"{issued} packs were claimed: close it instead.", issued=issued)
+            return reject(code, details.CLOSE_INSTEAD(issued=issued), issued=issued)
         case EditOutcome.TOTAL_BELOW_ISSUED:
-            return reject(code, f"{issued} were issued already.", issued=issued)
+            return reject(code, details.ISSUED_ALREADY(issued=issued), issued=issued)
         case EditOutcome.INVALID_WINDOW:
-            return reject(code, "closes_at must be later than opens_at", field="closes_at")
+            return reject(code, details.ENDS_BEFORE_IT_BEGINS(), field="closes_at")
         case _:
             return reject(code)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from claimd.contract import details, field_sentences
 from claimd.contract.fields import (
     Body,
     NewEligibility,
@@ -15,6 +16,7 @@ from claimd.contract.fields import (
     TotalChange,
 )
 from claimd.domain.rounds import is_round_id
+from claimd.domain.sentences import WrongValue
 
 
 class NewRound(Body):
@@ -34,13 +36,13 @@ class NewRound(Body):
     @classmethod
     def _form_of_an_id(cls, value: str) -> str:
         if not is_round_id(value):
-            raise ValueError("must match [a-z0-9][a-z0-9-]{0,63}")
+            raise WrongValue(field_sentences.NO_ID())
         return value
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
         if self.closes_at <= self.opens_at:
-            raise ValueError("closes_at must be later than opens_at")
+            raise WrongValue(details.ENDS_BEFORE_IT_BEGINS())
         return self
 
 
@@ -62,9 +64,9 @@ class RoundChanges(Body):
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if self.model_fields_set == {"reason"}:
-            raise ValueError("reason: there is nothing to change beside it")
+            raise WrongValue(field_sentences.NOTHING_TO_CHANGE())
         if {"total", "total_change"} <= self.model_fields_set:
-            raise ValueError("total_change: cannot be given together with total")
+            raise WrongValue(field_sentences.TOTAL_TWICE())
         return self
 
     def changes(self) -> dict[str, Any]:

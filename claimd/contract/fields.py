@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from claimd.contract import field_sentences
 from claimd.contract.limits import MAX_REASON_CHARACTERS
 from claimd.domain.rounds import (
     MAX_ELIGIBILITY_CHARACTERS,
@@ -14,6 +15,7 @@ from claimd.domain.rounds import (
     MAX_TITLE_CHARACTERS,
     MAX_TOTAL,
 )
+from claimd.domain.sentences import WrongValue
 from claimd.domain.times import from_rfc3339
 
 
@@ -31,7 +33,7 @@ class Answer(BaseModel):
 
 def _time_ms(value: Any) -> int:
     if not isinstance(value, str):
-        raise ValueError("must be a string with an RFC 3339 time")
+        raise WrongValue(field_sentences.NO_STRING_TIME())
     return from_rfc3339(value)
 
 
@@ -40,22 +42,22 @@ def _small_pack(value: dict[str, Any]) -> dict[str, Any]:
         # As deep as it stands in a list of rounds: orjson has a limit of nesting, and every answer must be encodable.
         orjson.dumps({"rounds": [{"pack": value}]})
     except orjson.JSONEncodeError:
-        raise ValueError("is nested too deeply") from None
+        raise WrongValue(field_sentences.NESTED_TOO_DEEPLY()) from None
     if len(orjson.dumps(value)) > MAX_PACK_BYTES:
-        raise ValueError(f"must have at most {MAX_PACK_BYTES} bytes as JSON")
+        raise WrongValue(field_sentences.TOO_MANY_BYTES(most=MAX_PACK_BYTES))
     return value
 
 
 def _allowed_value(value: Any) -> Any:
     if isinstance(value, str):
         if len(value) > MAX_ELIGIBILITY_CHARACTERS:
-            raise ValueError(f"must have at most {MAX_ELIGIBILITY_CHARACTERS} characters")
+            raise WrongValue(field_sentences.TOO_MANY_CHARACTERS(most=MAX_ELIGIBILITY_CHARACTERS))
     elif isinstance(value, int | float):
         # Beyond 64 bits the stored JSON cannot hold the number, or holds another one.
         if not -(2**63) <= value < 2**63:
-            raise ValueError("must be a number of at most 64 bits")
+            raise WrongValue(field_sentences.NUMBER_TOO_LARGE())
     else:
-        raise ValueError("must be a string, a number or a boolean")
+        raise WrongValue(field_sentences.NO_PLAIN_VALUE())
     return value
 
 

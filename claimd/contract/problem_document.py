@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from claimd.contract.audit import AuditAnswer
 from claimd.contract.fields import Answer, RoundId, Sha256, Time, Version
 from claimd.contract.problems import PROBLEM_TYPES, TYPE_PREFIX, Code
+from claimd.domain.sentences import Language
 
 STANDARD_MEMBERS = frozenset(("type", "title", "status", "detail", "code"))
 
@@ -15,9 +16,16 @@ class ProblemDocument(Answer):
     """An error: `application/problem+json` (RFC 9457)."""
 
     type: Annotated[str, Field(description=f"`{TYPE_PREFIX}` and the code.")]
-    title: Annotated[str, Field(description="One sentence for people; the same for each code.")]
+    title: Annotated[
+        str,
+        Field(
+            description="One sentence for people, by `Accept-Language` in English or Chinese; the same for each code."
+        ),
+    ]
     status: Annotated[int, Field(description="The HTTP status.")]
-    detail: Annotated[str | None, Field(description="What is wrong here, for developers; may be absent.")] = None
+    detail: Annotated[
+        str | None, Field(description="What is wrong here, for developers, in the same language; may be absent.")
+    ] = None
     code: Annotated[Code, Field(description="Stable: branch on this alone.")]
     field: Annotated[str | None, Field(description="The field or parameter that is wrong.")] = None
     opens_at: Annotated[Time | None, Field(description="When the round opens.")] = None
@@ -36,7 +44,7 @@ class ProblemDocument(Answer):
     @model_validator(mode="after")
     def _fits_the_table(self) -> Self:
         kind = PROBLEM_TYPES[self.code]
-        if (self.type, self.title) != (f"{TYPE_PREFIX}{self.code}", kind.title):
+        if self.type != f"{TYPE_PREFIX}{self.code}" or self.title not in map(kind.title_in, Language):
             raise ValueError(f"not the type and title of {self.code}")
         if self.status not in (kind.status, kind.unknown_field_status):
             raise ValueError(f"{self.status} is not the status of {self.code}")

@@ -198,7 +198,9 @@ def _error_row(code: Code) -> str:
     if kind.unknown_field_status is not None:
         status += f", {int(kind.unknown_field_status)}"
     members = ", ".join(f"`{name}`" for name in kind.members)
-    return _row(status, f"`{code}`", kind.title, members, ", ".join(f"`{header}`" for header in kind.headers))
+    return _row(
+        status, f"`{code}`", kind.title, kind.title_zh, members, ", ".join(f"`{header}`" for header in kind.headers)
+    )
 
 
 def _by_status(codes: Iterable[Code]) -> list[Code]:

@@ -4,7 +4,8 @@ from aiohttp import web
 
 from claimd.gateway import claims, passes, rounds
 from claimd.gateway.context import CONTEXT, Context
-from claimd.http.caching import on_prepare
+from claimd.http import caching, cors
+from claimd.http.cors import CORS, preflights
 from claimd.http.health import READINESS, healthz, readyz
 from claimd.http.middleware import COUNTS, problems
 from claimd.metrics.counts import Counts
@@ -12,9 +13,10 @@ from claimd.metrics.counts import Counts
 
 def create_app(context: Context, counts: Counts) -> web.Application:
     """The public API, with the routes of `claimd.contract.routes.PUBLIC_ROUTES`."""
-    app = web.Application(middlewares=[problems])
+    app = web.Application(middlewares=[preflights, problems])
     app[CONTEXT], app[COUNTS], app[READINESS] = context, counts, context.readiness
-    app.on_response_prepare.append(on_prepare)
+    app[CORS] = context.cors
+    app.on_response_prepare.extend((caching.on_prepare, cors.on_prepare))
     app[rounds.ROUND_LISTS] = rounds.round_lists(context.rounds)
     app.add_routes(
         [

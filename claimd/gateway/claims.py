@@ -10,6 +10,7 @@ from claimd.gateway.credentials import Caller, authenticate, is_caller_eligible
 from claimd.gateway.rounds import existing_round
 from claimd.http.bodies import require_no_fields
 from claimd.http.decision_answers import granted, held_claim, problem_of
+from claimd.http.languages import request_language
 from claimd.http.problems import ProblemError, reject
 
 
@@ -24,7 +25,7 @@ async def claim(request: web.Request) -> web.Response:
         decision = await _claim_by_token(context, round_id, caller)
     grant = granted(round_id, decision)
     if grant is None:
-        return problem_of(decision).response()
+        return problem_of(decision).response(request_language(request))
     status, body = grant
     return web.Response(status=status, body=body, content_type="application/json")
 

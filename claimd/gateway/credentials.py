@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from claimd.contract import details
 from claimd.contract.problems import Code
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import NO_EPOCH, Round
@@ -66,8 +67,7 @@ async def _verify_token(context: Context, token: str) -> Caller:
     try:
         verdict = await context.bearer_tokens.verify_token(token)
     except KeysUnavailable:
-        detail = "The identity provider's keys could not be read yet."
-        raise ProblemError(retry_later(Code.UNAVAILABLE, detail)) from None
+        raise ProblemError(retry_later(Code.UNAVAILABLE, details.NO_KEYS_YET())) from None
     if isinstance(verdict, Unauthenticated):
         raise ProblemError(unauthenticated(verdict))
     return Caller(verdict.identity, verdict.token_claims)

@@ -6,6 +6,7 @@ worker at once, and a load balancer sees why. `/healthz` is answered 200, becaus
 
 import asyncio
 import logging
+import re
 import resource
 import sys
 import time
@@ -13,8 +14,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final, cast
 
+from claimd.contract import details
 from claimd.contract.problems import Code
 from claimd.http.connections import Door
+from claimd.http.cors import Cors
+from claimd.http.languages import preferred_language
 from claimd.http.problems import retry_later
 from claimd.http.raw_answers import json_answer, problem_answer
 from claimd.metrics.counts import Counts
@@ -27,6 +31,9 @@ _REJECTION_SECONDS: Final = 1.0
 _REPORT_SECONDS: Final = 1.0
 
 _HEALTHZ: Final = b"GET /healthz "
+# A whole line: a header that is not complete yet is not known.
+_ORIGIN: Final = re.compile(rb"(?i)\r\nOrigin:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
+_ACCEPT_LANGUAGE: Final = re.compile(rb"(?i)\r\nAccept-Language:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
 _CLOSE: Final = {"Connection": "close"}
 
 _log = logging.getLogger(__name__)
@@ -42,11 +49,12 @@ def most_connections(open_files: int) -> int:
 class Admission:
     """Makes the protocol of each accepted connection: the front door's, or one that rejects it."""
 
-    def __init__(self, front: Door, behind: Door, counts: Counts, most: int | None = None) -> None:
+    def __init__(self, front: Door, behind: Door, counts: Counts, cors: Cors, most: int | None = None) -> None:
         """`front` makes new connections, `behind` may take them over later; they may be the same door."""
         self._front = front
         self._doors: Collection[Door] = {front, behind}
         self._counts = counts
+        self._cors = cors
         self._most = most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if most is None else most
         self._rejecting: set[_Rejection] = set()
         self._rejected = 0
@@ -56,7 +64,7 @@ class Admission:
         if sum(len(door.connections) for door in self._doors) < self._most:
             return self._front.connection()
         self._note()
-        return _Rejection(self._rejecting)
+        return _Rejection(self._rejecting, self._cors)
 
     def _note(self) -> None:
         """Count one rejection; the number is logged once a second."""
@@ -77,8 +85,9 @@ class Admission:
 class _Rejection(asyncio.Protocol):
     """Answers the first bytes of a connection with 503; closes when the client has read them, or after a second."""
 
-    def __init__(self, all_of_them: "set[_Rejection]") -> None:
+    def __init__(self, all_of_them: "set[_Rejection]", cors: Cors) -> None:
         self._all = all_of_them
+        self._cors = cors
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -95,7 +104,7 @@ class _Rejection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the loop with bytes of a request: the first ones are answered, the others ignored."""
         if self._transport is not None:
-            self._transport.write(_answer(data))
+            self._transport.write(_answer(data, self._cors))
             self._transport.write_eof()
             self._transport = None
 
@@ -107,9 +116,18 @@ class _Rejection(asyncio.Protocol):
             self._timer.cancel()
 
 
-def _answer(data: bytes) -> bytes:
+def _answer(data: bytes, cors: Cors) -> bytes:
     now_seconds = int(time.time())
+    lines = cors.lines(_value_of(_ORIGIN, data))
     if data.startswith(_HEALTHZ):
-        return json_answer(200, b'{"status":"ok"}', _CLOSE, now_seconds)
-    problem = retry_later(Code.OVERLOADED, "All connections are in use.")
-    return problem_answer(replace(problem, headers={**_CLOSE, **problem.headers}), now_seconds)
+        return json_answer(200, b'{"status":"ok"}', _CLOSE, now_seconds, lines.answer)
+    problem = retry_later(Code.OVERLOADED, details.NO_CONNECTION_LEFT())
+    language = preferred_language(_value_of(_ACCEPT_LANGUAGE, data))
+    return problem_answer(replace(problem, headers={**_CLOSE, **problem.headers}), now_seconds, language, lines.problem)
+
+
+def _value_of(header: re.Pattern[bytes], data: bytes) -> bytes:
+    """The value of a header in the first bytes of a request; empty where it is not there, or is there twice."""
+    end = data.find(b"\r\n\r\n")
+    found = header.findall(data if end < 0 else data[: end + 2])
+    return found[0] if len(found) == 1 else b""

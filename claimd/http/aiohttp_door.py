@@ -18,10 +18,13 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
+from claimd.contract import details
 from claimd.contract.limits import IDLE_SECONDS, REQUEST_SECONDS
 from claimd.contract.problems import Code
 from claimd.http.caching import forbid_caching
 from claimd.http.connections import UnreadAnswers
+from claimd.http.cors import CORS, Cors, add_cors
+from claimd.http.languages import request_language
 from claimd.http.middleware import problem_of_library
 from claimd.http.problems import Problem, retry_later
 
@@ -42,6 +45,7 @@ class AiohttpConnection(web.RequestHandler):
         "_being_answered",
         "_body",
         "_clock",
+        "_cors",
         "_ended",
         "_idle_seconds",
         "_open",
@@ -56,10 +60,12 @@ class AiohttpConnection(web.RequestHandler):
         loop: asyncio.AbstractEventLoop,
         connections: "set[AiohttpConnection]",
         idle_seconds: float,
+        cors: Cors,
         **options: Any,
     ) -> None:
         super().__init__(server, loop=loop, keepalive_timeout=idle_seconds, **options)
         self._idle_seconds = idle_seconds
+        self._cors = cors
         # aiohttp's own limit counts from an answer: before the first request there is none.
         self._silent_since: float | None = None
         self._clock = loop.time
@@ -146,8 +152,8 @@ class AiohttpConnection(web.RequestHandler):
             problem = retry_later(Code.UNAVAILABLE)
         else:
             _log.debug("a request was not HTTP: %s", exc)
-            problem = Problem(Code.BAD_REQUEST, "This is not a well-formed HTTP request.")
-        response = problem.response()
+            problem = Problem(Code.BAD_REQUEST, details.NOT_HTTP())
+        response = problem.response(request_language(request))
         response.force_close()
         return response
 
@@ -155,10 +161,13 @@ class AiohttpConnection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; one that aiohttp made before any middleware ran, such as 417, becomes a problem."""
-        answer = problem_of_library(resp).response() if isinstance(resp, web.HTTPException) else resp
+        answer = resp
+        if isinstance(resp, web.HTTPException):
+            answer = problem_of_library(resp).response(request_language(request))
         if not answer.prepared:
             # An answer that aiohttp makes by itself does not pass the application's signals.
             forbid_caching(answer)
+            add_cors(self._cors, request, answer)
         finished = await super().finish_response(request, answer, start_time)
         self._being_answered = False
         if self._ended and not self._messages:
@@ -175,6 +184,7 @@ class AiohttpDoor:
             raise RuntimeError("the runner is not set up")
         self.connections: set[AiohttpConnection] = set()
         self._idle_seconds = idle_seconds
+        self._cors = runner.app.get(CORS, Cors())
         self._server = runner.server
         self._server.request_factory = _announced(self._server.request_factory)
         self._loop = asyncio.get_running_loop()
@@ -186,6 +196,7 @@ class AiohttpDoor:
             self._loop,
             self.connections,
             self._idle_seconds,
+            self._cors,
             lingering_time=_LINGERING_SECONDS,
             auto_decompress=False,
             # None means no access log.

@@ -5,8 +5,10 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from claimd.contract import details
 from claimd.contract.limits import BODY_SECONDS, MAX_BODY_BYTES
 from claimd.contract.problems import Code
+from claimd.domain.sentences import WrongValue
 from claimd.domain.strict_json import parse_json
 from claimd.http.problems import ProblemError, reject, reject_unknown_field
 
@@ -20,10 +22,12 @@ async def read_object(request: web.Request, limit: int = MAX_BODY_BYTES) -> dict
         raise reject(Code.UNSUPPORTED_MEDIA_TYPE)
     try:
         document = parse_json(raw.decode())
-    except ValueError as error:
-        raise reject(Code.BAD_REQUEST, f"The body is not usable as JSON: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise reject(Code.BAD_REQUEST, details.BODY_NOT_UTF8(library=error)) from None
+    except WrongValue as error:
+        raise reject(Code.BAD_REQUEST, details.BODY_NOT_JSON(error=error.sentence)) from None
     if not isinstance(document, dict):
-        raise reject(Code.BAD_REQUEST, "The body must be a JSON object.")
+        raise reject(Code.BAD_REQUEST, details.BODY_NO_OBJECT())
     return document
 
 
@@ -40,7 +44,7 @@ async def _read(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     if hdrs.CONTENT_ENCODING in request.headers:
-        raise reject(Code.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is not supported.")
+        raise reject(Code.UNSUPPORTED_MEDIA_TYPE, details.NO_CONTENT_ENCODING())
     body = bytearray()
     try:
         # aiohttp has no timeout of its own for a body that stalls.
@@ -50,11 +54,11 @@ async def _read(request: web.Request, limit: int) -> bytes:
                 if len(body) > limit:
                     raise _too_large(limit)
     except TimeoutError:
-        raise reject(Code.BAD_REQUEST, "The body did not arrive in time.") from None
+        raise reject(Code.BAD_REQUEST, details.BODY_TOO_SLOW()) from None
     except web.RequestPayloadError:
-        raise reject(Code.BAD_REQUEST, "The body is cut off or not well formed.") from None
+        raise reject(Code.BAD_REQUEST, details.BODY_CUT_OFF()) from None
     return bytes(body)
 
 
 def _too_large(limit: int) -> ProblemError:
-    return reject(Code.TOO_LARGE, f"A body of this request may have at most {limit:,} bytes.")
+    return reject(Code.TOO_LARGE, details.BODY_TOO_LARGE(limit=limit))

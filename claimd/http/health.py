@@ -5,6 +5,7 @@ import asyncio
 import orjson
 from aiohttp import web
 
+from claimd.contract import details
 from claimd.contract.problems import Code
 from claimd.http.problems import ProblemError, retry_later
 from claimd.store.errors import StoreUnavailable
@@ -26,5 +27,5 @@ async def readyz(request: web.Request) -> web.Response:
         async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
             await request.app[READINESS].ping()
     except (StoreUnavailable, TimeoutError):
-        raise ProblemError(retry_later(Code.UNAVAILABLE, "The server does not answer.")) from None
+        raise ProblemError(retry_later(Code.UNAVAILABLE, details.NO_ANSWER_OF_SERVER())) from None
     return web.Response(body=orjson.dumps({"status": "ready"}), content_type="application/json")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from claimd.contract import details
 from claimd.contract.problems import PROBLEM_TYPES, Code
+from claimd.http.languages import request_language
 from claimd.http.problems import Problem, ProblemError, reject, retry_later
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreUnavailable
@@ -31,7 +33,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         for name in _SINGLE_HEADERS:
             if len(request.headers.getall(name, ())) > 1:
-                raise reject(Code.BAD_REQUEST, f"The header {name} is given more than once.")
+                raise reject(Code.BAD_REQUEST, details.HEADER_TWICE(name=name))
         return await handler(request)
     except ProblemError as error:
         problem = error.problem
@@ -48,13 +50,13 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         _log.exception("%s %s failed", request.method, request.path)
         problem = retry_later(Code.UNAVAILABLE)
     problem.count(request.app[COUNTS])
-    return problem.response()
+    return problem.response(request_language(request))
 
 
 def problem_of_library(error: web.HTTPException) -> Problem:
     """The problem of an error that aiohttp raises itself: no such route or method, an unmet `Expect`, …"""
     code = _LIBRARY_CODES.get(error.status)
     if code is None:
-        return Problem(Code.BAD_REQUEST, error.reason)
+        return Problem(Code.BAD_REQUEST, details.REFUSED_BY_LIBRARY(library=error.reason))
     allow = {str(hdrs.ALLOW): error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
     return Problem(code, headers=allow)

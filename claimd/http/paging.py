@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from multidict import MultiMapping
 
+from claimd.contract import details
 from claimd.contract.limits import MAX_ROUNDS_PER_PAGE
 from claimd.contract.problems import Code
 from claimd.domain.rounds import ANY_STATUS, NOT_OVER, Status, is_round_id
+from claimd.domain.sentences import Sentence
 from claimd.domain.times import MAX_TIME_MS
 from claimd.http.problems import ProblemError, reject
 from claimd.store.ports import Position
@@ -45,9 +47,9 @@ def parameters(query: MultiMapping[str], names: tuple[str, ...]) -> dict[str, st
     """The query as a mapping. Raises ProblemError: 400 for a name not in `names`, or one that is there twice."""
     for name in query:
         if name not in names:
-            raise _wrong(name, f"There is no parameter {name!r}; there are {', '.join(names)}.")
+            raise _wrong(name, details.NO_PARAMETER(name=name, names=", ".join(names)))
         if len(query.getall(name)) > 1:
-            raise _wrong(name, f"The parameter {name} is given more than once.")
+            raise _wrong(name, details.PARAMETER_TWICE(name=name))
     return dict(query.items())
 
 
@@ -59,23 +61,23 @@ def cursor(position: Position | None) -> str | None:
 def _statuses(text: str) -> frozenset[Status]:
     statuses = _STATUSES.get(text)
     if statuses is None:
-        raise _wrong("status", f"status must be one of {', '.join(_STATUSES)}.")
+        raise _wrong("status", details.NO_STATUS(names=", ".join(_STATUSES)))
     return statuses
 
 
 def _position(text: str) -> Position:
     match = _CURSOR.fullmatch(text)
     if match is None or int(match[1]) > MAX_TIME_MS or not is_round_id(match[2]):
-        raise _wrong("after", "after must be the `next` of another page.")
+        raise _wrong("after", details.NO_CURSOR())
     return Position(int(match[1]), match[2])
 
 
 def _limit(text: str) -> int:
     limit = int(text) if _LIMIT.fullmatch(text) else 0
     if not 1 <= limit <= MAX_ROUNDS_PER_PAGE:
-        raise _wrong("limit", f"limit must be a number from 1 to {MAX_ROUNDS_PER_PAGE}.")
+        raise _wrong("limit", details.NO_LIMIT(most=MAX_ROUNDS_PER_PAGE))
     return limit
 
 
-def _wrong(name: str, detail: str) -> ProblemError:
+def _wrong(name: str, detail: Sentence) -> ProblemError:
     return reject(Code.BAD_REQUEST, detail, field=name)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from claimd.contract import details
 from claimd.contract.limits import RETRY_AFTER_SECONDS
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE, PROBLEM_TYPES, TYPE_PREFIX, Code, ProblemHeader
+from claimd.domain.sentences import Language, Sentence
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.metrics.counts import Counts
 
@@ -21,14 +23,14 @@ _BOTH_SCHEMES: Final = "Bearer, Pass"
 # Hashed by identity (`eq=False`), so that `raw_answers` can cache the bytes of a problem by the problem itself.
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """An error answer; status and title follow from the code.
+    """An error answer; status and title follow from the code. `title` and `detail` are in the reader's language.
 
     `members` stand in the document beside the standard ones. `reason` is that of a 401, for the metrics.
     `unknown_field`: the request has a field, and takes none; the one case in which a code has another status.
     """
 
     code: Code
-    detail: str = ""
+    detail: Sentence | None = None
     members: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
@@ -46,18 +48,19 @@ class Problem:
         if self.reason:
             counts.unauthenticated[self.reason] += 1
 
-    def body(self) -> bytes:
+    def body(self, language: Language = Language.ENGLISH) -> bytes:
         """The problem's document, as JSON bytes."""
-        title = PROBLEM_TYPES[self.code].title
+        title = PROBLEM_TYPES[self.code].title_in(language)
         document = {"type": f"{TYPE_PREFIX}{self.code}", "title": title, "status": self.status}
-        if self.detail:
-            document["detail"] = self.detail
+        if self.detail is not None:
+            document["detail"] = self.detail.text(language)
         return orjson.dumps({**document, "code": self.code, **self.members})
 
-    def response(self) -> web.Response:
+    def response(self, language: Language = Language.ENGLISH) -> web.Response:
         """The problem as an answer of aiohttp's."""
+        headers = {hdrs.CONTENT_LANGUAGE: language.value, hdrs.VARY: hdrs.ACCEPT_LANGUAGE, **self.headers}
         return web.Response(
-            status=self.status, body=self.body(), content_type=PROBLEM_CONTENT_TYPE, headers=self.headers
+            status=self.status, body=self.body(language), content_type=PROBLEM_CONTENT_TYPE, headers=headers
         )
 
 
@@ -69,7 +72,7 @@ class ProblemError(Exception):
         self.problem = problem
 
 
-def reject(code: Code, detail: str = "", **members: Any) -> ProblemError:
+def reject(code: Code, detail: Sentence | None = None, **members: Any) -> ProblemError:
     """The exception that ends a request with a problem of this code."""
     needs_challenge = ProblemHeader.WWW_AUTHENTICATE in PROBLEM_TYPES[code].headers
     headers = {ProblemHeader.WWW_AUTHENTICATE.value: _BOTH_SCHEMES} if needs_challenge else {}
@@ -78,8 +81,7 @@ def reject(code: Code, detail: str = "", **members: Any) -> ProblemError:
 
 def reject_unknown_field(name: str) -> ProblemError:
     """The exception for a field in the body of a request that takes none: 422."""
-    detail = f"There is no field {name!r} in this request."
-    return ProblemError(Problem(Code.BAD_REQUEST, detail, {"field": name}, unknown_field=True))
+    return ProblemError(Problem(Code.BAD_REQUEST, details.NO_FIELD(name=name), {"field": name}, unknown_field=True))
 
 
 def unauthenticated(reason: Unauthenticated) -> Problem:
@@ -87,7 +89,7 @@ def unauthenticated(reason: Unauthenticated) -> Problem:
     return _UNAUTHENTICATED[reason]
 
 
-def retry_later(code: Code, detail: str = "") -> Problem:
+def retry_later(code: Code, detail: Sentence | None = None) -> Problem:
     """A problem with a `Retry-After` of one to three seconds, at random."""
     return Problem(code, detail, headers=one_of(RETRY_AFTER))
 

@@ -7,30 +7,55 @@ from http import HTTPStatus
 
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE
 from claimd.contract.routes import NO_STORE
+from claimd.domain.sentences import Language
 from claimd.http.problems import Problem
 
 JSON_TYPE = "application/json"
+_VARIES_BY_LANGUAGE = b"Vary: Accept-Language\r\n"
 
 
-def problem_answer(problem: Problem, now_seconds: int) -> bytes:
-    """The whole answer for a problem; it keeps the connection open."""
-    before, after = _problem_parts(problem)
-    return before + date_line(now_seconds) + after
+def problem_answer(
+    problem: Problem,
+    now_seconds: int,
+    language: Language = Language.ENGLISH,
+    origin_lines: bytes = _VARIES_BY_LANGUAGE,
+) -> bytes:
+    """The whole answer for a problem; it keeps the connection open.
+
+    `origin_lines` are the `problem` lines of `claimd.http.cors.OriginLines`; without them no origin is configured.
+    """
+    before, after = _problem_parts(problem, language)
+    return b"".join((before, date_line(now_seconds), origin_lines, after))
 
 
-def json_answer(status: int, body: bytes, headers: Mapping[str, str], now_seconds: int) -> bytes:
-    """The whole answer with a JSON body and these headers."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
-    return b"%b%b%b\r\n%b" % (head(status, JSON_TYPE, len(body)), date_line(now_seconds), lines, body)
+def json_answer(
+    status: int, body: bytes, headers: Mapping[str, str], now_seconds: int, origin_lines: bytes = b""
+) -> bytes:
+    """The whole answer with a JSON body and these headers; `origin_lines` are the `answer` lines of `OriginLines`."""
+    return b"".join(
+        (head(status, JSON_TYPE, len(body)), date_line(now_seconds), header_lines(headers), origin_lines, b"\r\n", body)
+    )
 
 
-# Cached by the identity of the problem: equal refusals share one object (`replies.problem_of`).
-@lru_cache(maxsize=256)
-def _problem_parts(problem: Problem) -> tuple[bytes, bytes]:
-    """The bytes of the answer before the Date header, and those after it."""
-    body = problem.body()
-    headers = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items()).encode()
-    return head(problem.status, PROBLEM_CONTENT_TYPE, len(body)), headers + b"\r\n" + body
+def empty_answer_parts(status: int, headers: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """An answer that never has a body, such as 204: the bytes before the Date header, and those after it."""
+    reason = HTTPStatus(status).phrase
+    before = f"HTTP/1.1 {status} {reason}\r\nCache-Control: {NO_STORE}\r\n".encode()
+    return before, header_lines(headers) + b"\r\n"
+
+
+def header_lines(headers: Mapping[str, str]) -> bytes:
+    """Headers as bytes, each with its line end."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+
+
+# Cached by the identity of the problem: equal refusals share one object (`decision_answers.problem_of`).
+@lru_cache(maxsize=512)
+def _problem_parts(problem: Problem, language: Language) -> tuple[bytes, bytes]:
+    """The bytes of the answer before the Date header, and those after it but for `Vary`."""
+    body = problem.body(language)
+    headers = {"Content-Language": language.value, **problem.headers}
+    return head(problem.status, PROBLEM_CONTENT_TYPE, len(body)), header_lines(headers) + b"\r\n" + body
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ from claimd.contract.limits import IDLE_SECONDS
 from claimd.http.admission import Admission
 from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.http.connections import Door, keep_sweeping
+from claimd.http.cors import CORS
 from claimd.http.middleware import COUNTS
 
 _BACKLOG: Final = 4096
@@ -50,7 +51,7 @@ async def serve(
     behind = AiohttpDoor(runner, idle_seconds)
     front = in_front(behind.connection) if in_front else behind
     try:
-        admission = Admission(front, behind, app[COUNTS])
+        admission = Admission(front, behind, app[COUNTS], app[CORS])
         server = await loop.create_server(admission.connection, sock=listener, backlog=_BACKLOG)
         sweeping = asyncio.create_task(keep_sweeping({behind, front}))
         on_ready()

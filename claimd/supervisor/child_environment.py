@@ -27,6 +27,7 @@ SETTINGS_OF: Final[Mapping[Role, frozenset[str]]] = {
             "jwt_identity",
             "jwt_leeway",
             "idle_seconds",
+            "cors_origins",
         }
     ),
     # The data directory is where it writes archives.

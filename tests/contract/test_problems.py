@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 import claimd
+from claimd.contract import details
 from claimd.contract.problem_document import STANDARD_MEMBERS, ProblemDocument
 from claimd.contract.problems import CODE_OF_EDIT, CODE_OF_OUTCOME, PROBLEM_TYPES, Code
 from claimd.contract.reference import problem_example
@@ -51,7 +52,7 @@ def test_every_code_belongs_to_a_route() -> None:
 @pytest.mark.parametrize("code", Code)
 def test_a_problem_takes_status_and_title_from_the_table(code: Code) -> None:
     """The code that makes it names no status."""
-    document = ProblemDocument.model_validate_json(reject(code, "so it is").problem.body())
+    document = ProblemDocument.model_validate_json(reject(code, details.NOT_HTTP()).problem.body())
     assert (document.code, document.status) == (code, PROBLEM_TYPES[code].status)
 
 

@@ -6,7 +6,7 @@
 import asyncio
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from claimd.gateway.rate_limit import RateLimit
 from claimd.http import aiohttp_door
 from claimd.http.admission import Admission
 from claimd.http.connections import sweep
+from claimd.http.cors import CORS
 from claimd.http.middleware import COUNTS
 from claimd.identity.bearer import TokenRules
 from claimd.identity.fresh_keys import FixedKeys, KeyFinder
@@ -122,6 +123,7 @@ async def gateway(
     keys: KeyFinder | None = None,
     rules: TokenRules | None = None,
     most_connections: int | None = None,
+    cors_origins: Collection[str] = (),
 ) -> AsyncIterator[Served]:
     """A gateway on the server at `url`. `door` is Lane or AiohttpDoor; `keys` replaces the file `jwks`."""
     store = RedisStore.connect(url)
@@ -134,6 +136,7 @@ async def gateway(
         idle_seconds=idle_seconds,
         batch_limits=limits,
         rate_limit=RateLimit(requests_per_identity, HOUR_MS / 1000, asyncio.get_running_loop().time),
+        cors_origins=cors_origins,
     )
     in_front = built.lane if door is Lane else None
     async with _serving(built.app, in_front, store, built.reporter, most_connections, idle_seconds) as served:
@@ -167,7 +170,7 @@ async def _serving(
     behind = aiohttp_door.AiohttpDoor(runner, idle_seconds)
     front = in_front(behind.connection) if in_front else behind
     listener = socket.create_server(("127.0.0.1", 0))
-    admission = Admission(front, behind, app[COUNTS], most_connections)
+    admission = Admission(front, behind, app[COUNTS], app[CORS], most_connections)
     server = await loop.create_server(admission.connection, sock=listener, backlog=4096)
     port = listener.getsockname()[1]
     base = f"http://127.0.0.1:{port}"

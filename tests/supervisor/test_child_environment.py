@@ -82,6 +82,7 @@ def test_a_role_reads_the_values_of_its_supervisor(role: Role, monkeypatch: pyte
         jwt_identity=" oid ",
         jwt_leeway=0.5,
         idle_seconds=90,
+        cors_origins="https://app.example, capacitor://localhost",
     )
     for name, value in child_environment(settings, {}, role).items():
         monkeypatch.setenv(name, value)
@@ -98,6 +99,7 @@ def test_running_children_have_the_settings_of_their_role_and_no_other(tmp_path:
         "CLAIMD_JWKS": str(write_jwks(tmp_path / "jwks.json")),
         "CLAIMD_JWT_ISSUER": "https://id.example",
         "CLAIMD_JWT_AUDIENCE": "app",
+        "CLAIMD_CORS_ORIGINS": "https://app.example",
         "CLAIMD_SECRETS": "unknown, and like a setting",
         "CLAIMD_LEDGER_URL": "unknown",
         "CLAIMD_CONSOLE_SERVICE_HOST": "10.96.12.7",

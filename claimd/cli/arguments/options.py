@@ -69,6 +69,10 @@ JwtLeeway = Annotated[
 IdleSeconds = Annotated[
     float | None, _option("--idle-seconds", "How long a connection may ask nothing.", f"default {IDLE_SECONDS:g}")
 ]
+CorsOrigins = Annotated[
+    str | None,
+    _option("--cors-origins", "Origins that may call the public API from a browser, comma-separated.", "default: none"),
+]
 
 # For commands that ask a console, rather than being one.
 AskDataDir = Annotated[

@@ -51,6 +51,7 @@ def _gateway(
     secret: options.RequiredSecret = None,
     secret_file: options.SecretFile = None,
     idle_seconds: options.IdleSeconds = None,
+    cors_origins: options.CorsOrigins = None,
     listen_fd: options.ListenFd = None,
     ready_fd: options.ReadyFd = None,
     worker: options.Worker = None,
@@ -79,6 +80,7 @@ def _gateway(
         secret=secret,
         secret_file=secret_file,
         idle_seconds=idle_seconds,
+        cors_origins=cors_origins,
     )
     # Before anything listens, and in the process that a person looks at.
     url = settings.require_redis_url()

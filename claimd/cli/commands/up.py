@@ -35,6 +35,7 @@ def _up(
     admin_token: options.AdminToken = None,
     admin_token_file: options.AdminTokenFile = None,
     idle_seconds: options.IdleSeconds = None,
+    cors_origins: options.CorsOrigins = None,
     dev_tokens: Annotated[
         bool | None,
         typer.Option(
@@ -80,5 +81,6 @@ def _up(
         admin_token=admin_token,
         admin_token_file=admin_token_file,
         idle_seconds=idle_seconds,
+        cors_origins=cors_origins,
     )
     asyncio.run(up(settings, print_progress, accept_lost_claims=accept_lost_claims, dev_tokens=dev_tokens))
