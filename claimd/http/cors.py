@@ -18,7 +18,7 @@ from claimd.http.languages import header_values
 from claimd.http.raw_answers import date_line, empty_answer_parts, header_lines
 
 # What a page may read of an answer, beyond the headers that every page may read.
-_EXPOSED: Final = ", ".join((hdrs.DATE, hdrs.ETAG, hdrs.RETRY_AFTER, hdrs.WWW_AUTHENTICATE))
+_EXPOSED: Final = ", ".join((hdrs.DATE, "ETag", hdrs.RETRY_AFTER, hdrs.WWW_AUTHENTICATE))
 # What a page may set, beyond the headers that every page may set.
 _ALLOWED: Final = ", ".join((hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, hdrs.IF_NONE_MATCH, "Last-Event-ID"))
 # Chromium keeps the answer to a preflight for no longer than that.
@@ -100,7 +100,7 @@ def request_origin(request: web.BaseRequest) -> bytes:
 
 def add_cors(cors: Cors, request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add to an answer of aiohttp's what its request's origin may know; a second call changes nothing."""
-    if not cors.enabled:
+    if not cors.enabled or hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in response.headers:
         return
     response.headers.update(cors.lines(request_origin(request)).headers)
     varies = response.headers.get(hdrs.VARY, "")
