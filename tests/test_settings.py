@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,46 @@ def test_an_invalid_value_is_rejected_by_name(name: str, values: list[object]) -
             Settings.read(**{name: value})
     for location in ("keys.json", "/etc/claimd/keys.json", "https://id.example/keys?p=x", "http://127.0.0.1:1/keys"):
         assert Settings.read(jwks=location).jwks == location
+
+
+def test_origins_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each as a browser sends it; none by default."""
+    assert Settings.read().allowed_origins == ()
+    monkeypatch.setenv("CLAIMD_CORS_ORIGINS", "https://app.example, http://localhost:5173,capacitor://localhost,")
+    assert Settings.read().allowed_origins == (
+        "https://app.example",
+        "http://localhost:5173",
+        "capacitor://localhost",
+    )
+    assert Settings.read(cors_origins="http://[::1]:8000").allowed_origins == ("http://[::1]:8000",)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "app.example",
+        "https://",
+        "https://app.example/",
+        "https://app.example/app",
+        "https://App.example",
+        "HTTPS://app.example",
+        "https://app.example:443",
+        "http://app.example:80",
+        "https://app.example:70000",
+        "https://app.example:",
+        "https://user@app.example",
+        "https://*.example",
+        "https://\u5e94\u7528.example",
+        "https://a.example https://b.example",
+        "https://a.example\r\nX: y",
+    ],
+)
+def test_what_no_browser_sends_is_no_origin(origin: str) -> None:
+    """The error names the setting and the entry, of several the wrong one."""
+    with pytest.raises(SettingsError, match=f"CLAIMD_CORS_ORIGINS: .*{re.escape(repr(origin))}"):
+        Settings.read(cors_origins=f"https://good.example, {origin}")
 
 
 def test_every_setting_is_a_flag_of_claimd_up() -> None:

@@ -166,4 +166,25 @@ MUTANTS = (
         "            verified = bytes(16), 0",
         "tests/gateway/test_fuzz.py",
     ),
+    Mutant(
+        "a foreign origin may read",
+        "claimd/http/cors.py",
+        "return self._of_origin.get(origin, self._foreign)",
+        "return next(iter(self._of_origin.values()), self._foreign)",
+        "tests/gateway/test_cors.py",
+    ),
+    Mutant(
+        "a cache is not told that answers depend on the origin",
+        "claimd/http/cors.py",
+        "    if hdrs.ORIGIN not in varies:",
+        "    if False:",
+        "tests/gateway/test_cors.py",
+    ),
+    Mutant(
+        "what is no HTTP does not vary",
+        "claimd/http/aiohttp_door.py",
+        "            add_cors(self._cors, request, answer)\n",
+        "",
+        "tests/gateway/test_cors.py",
+    ),
 )

@@ -52,4 +52,18 @@ MUTANTS = (
         "self._clock() - page[0] >= 0",
         "tests/http/test_round_pages.py",
     ),
+    Mutant(
+        "a language that is refused is chosen",
+        "claimd/http/languages.py",
+        "if self.rank is not None and self.rank[0] > 0:",
+        "if self.rank is not None:",
+        "tests/http/test_languages.py",
+    ),
+    Mutant(
+        "one language for the bytes of all",
+        "claimd/http/raw_answers.py",
+        "body = problem.body(language)",
+        "body = problem.body()",
+        "tests/http/test_languages.py",
+    ),
 )

@@ -117,7 +117,7 @@ def test_the_search_finds_templates() -> None:
 
 
 # What pydantic may say about each kind of node of a model, beyond the faults of claimd's own validators.
-_FAULTS_OF_NODE = {
+_FAULTS_OF_NODE: dict[str, dict[str, str | None]] = {
     "str": {
         "string_type": None,
         "string_unicode": None,
@@ -133,10 +133,12 @@ _WITHOUT_FAULTS = {"model", "model-field", "default", "any", "no-info"}
 
 
 def _nodes(schema: Any) -> list[dict[str, Any]]:
-    if isinstance(schema, list | tuple):
-        return [node for item in schema for node in _nodes(item)]
-    if not isinstance(schema, dict):
-        return []
+    if isinstance(schema, dict):
+        return _nodes_of(schema)
+    return [node for item in schema for node in _nodes(item)] if isinstance(schema, list | tuple) else []
+
+
+def _nodes_of(schema: dict[str, Any]) -> list[dict[str, Any]]:
     own: list[dict[str, Any]] = [schema] if isinstance(schema.get("type"), str) else []
     return own + [node for name, item in schema.items() if name not in ("metadata", "ref") for node in _nodes(item)]
 
