@@ -1,7 +1,7 @@
 """The sentences of `detail`, in both languages: what is wrong with this request, beyond the title of its code.
 
-What is wrong with a value is said where the value is checked: `field_sentences.py` here, and in `claimd/domain/`.
-`{library}` is what a library or the operating system says, in English.
+The sentences about a value stand where the value is checked: `field_sentences.py` here, and in `claimd/domain/`.
+`{library}` is the text of a library or of the operating system, in English.
 """
 
 from typing import Final

@@ -42,7 +42,7 @@ _OTHER: Final = "取值有误：{library}"
 
 
 def fault(error: Mapping[str, Any]) -> Sentence:
-    """What one of `ValidationError.errors()` says, without the name of the field."""
+    """The sentence for one of `ValidationError.errors()`, without the name of the field."""
     values = error.get("ctx", {})
     if isinstance(own := values.get("error"), WrongValue):
         return own.sentence

@@ -30,7 +30,7 @@ from claimd.contract.rounds import (
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 PROMETHEUS: Final = "text/plain"
-# What a cache may do with an answer (RFC 9111, section 5.2.2): nothing, unless the route says otherwise.
+# What a cache may do with an answer (RFC 9111, section 5.2.2): nothing, unless the route has another value.
 NO_STORE: Final = "no-store"
 # For what is the same for everybody and changes often.
 SHORTLY: Final = "public, max-age=1"
@@ -197,7 +197,7 @@ PUBLIC_ROUTES: Final = (
             ),
             Success(
                 HTTPStatus.NOT_MODIFIED,
-                "It is as `If-None-Match` says, but for `server_time`.",
+                "Nothing but `server_time` has changed since the answer that `If-None-Match` names.",
                 media_type="",
                 etag=True,
                 cache_control=SHORTLY,

@@ -33,7 +33,7 @@ async def claim(request: web.Request) -> web.Response:
 async def _claim_by_token(context: Context, round_id: str, caller: Caller) -> Decision:
     """Decide the claim of a caller with a token: a claim that the caller holds is replayed whatever the eligibility.
 
-    The epoch of the decision tells whether the eligibility was edited since the reading: then the round is read and the
+    The epoch of the decision shows whether the eligibility was edited since the reading: then the round is read and the
     claim decided again.
     """
     item, _ = await existing_round(context.readings, round_id)

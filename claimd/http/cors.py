@@ -45,7 +45,7 @@ WITHOUT_CORS: Final = OriginLines({}, b"", header_lines({hdrs.VARY: hdrs.ACCEPT_
 
 
 class Cors:
-    """The configured origins of one process, with all that answers say about them."""
+    """The configured origins of one process, with all header lines about them."""
 
     def __init__(self, origins: Collection[str] = ()) -> None:
         """`origins` are as `claimd.http.origins.parse_origins` returns them; without any, nothing is added."""
@@ -64,7 +64,7 @@ class Cors:
         }
 
     def lines(self, origin: bytes) -> OriginLines:
-        """What an answer to this `Origin` says; `b""` where the request has none, or more than one."""
+        """The header lines for this `Origin`; `b""` where the request has none, or more than one."""
         return self._of_origin.get(origin, self._foreign)
 
     def preflight_headers(self, origin: bytes, methods: Iterable[str]) -> dict[str, str]:

@@ -62,7 +62,7 @@ class BearerTokens:
         self._identity_key = identity_key
         self._clock = clock
         self._remembered = remembered or RememberedTokens()
-        # Of tokens that were verified only, so that nobody fills it with headers of their own.
+        # Of tokens that were verified only, so that no client fills it with headers of its own.
         self._headers: dict[bytes, Header] = {}
 
     async def verify_token(self, token: str) -> Verified | Unauthenticated:
@@ -81,7 +81,7 @@ class BearerTokens:
         return Unauthenticated.UNKNOWN_KEY if key is None else self._judge(raw, hash_token(raw), header, key)
 
     def verify_now(self, token: str) -> Verified | Unauthenticated | None:
-        """Like `verify_token`, without waiting: None where only `verify_token` can tell, as keys may still come."""
+        """Like `verify_token`, without waiting: None where `verify_token` has to wait, as keys may still come."""
         if self._keys is None:
             return Unauthenticated.NOT_ACCEPTED
         try:

@@ -2,7 +2,7 @@
 
 A token is remembered with the very key that verified it, and recalled only while the JWKS in use has that key. It is a
 table of fixed size in which each token has one place: another token with the same place replaces it. So each step
-takes the same time whatever is stored, and nobody who has many valid tokens makes it grow. Python's hash, which has a
+takes the same time whatever is stored, and many valid tokens do not make it grow. Python's hash, which has a
 secret seed in each process, decides the place: it cannot be aimed at.
 """
 

@@ -1,4 +1,4 @@
-"""What a verified bearer token says: the person, as its digest, and the claims of the token."""
+"""The content of a verified bearer token: the person, as its digest, and the claims of the token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -15,6 +15,7 @@ from claimd.contract.fields import Answer
 from claimd.contract.problem_document import ProblemDocument
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE, PROBLEM_TYPES, Code, ProblemHeader
 from claimd.contract.routes import ALL_ROUTES, CODES_OF_ANY_REQUEST, NDJSON, Route, Success
+from claimd.domain.sentences import Language
 
 # A console answers so at any address under `/admin/`, also where there is no route.
 _CODES_WITHOUT_ROUTE = frozenset((*CODES_OF_ANY_REQUEST, Code.UNAUTHENTICATED))
@@ -61,6 +62,8 @@ def check_problem_document(status: int, headers: Mapping[str, str], body: bytes)
     assert headers["cache-control"] == "no-store"
     problem = ProblemDocument.model_validate_json(body)
     assert problem.status == status
+    assert problem.title == PROBLEM_TYPES[problem.code].title_in(Language(headers["content-language"]))
+    assert "Accept-Language" in headers["vary"]
     present = {header for header in ProblemHeader if header.lower() in {name.lower() for name in headers}}
     assert present == set(PROBLEM_TYPES[problem.code].headers), f"{problem.code} has the headers {present}"
     return problem.code

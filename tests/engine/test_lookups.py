@@ -40,7 +40,7 @@ class SlowClaims(MemoryStore):
 
 
 async def test_a_crowd_shares_calls(valkey: Server) -> None:
-    """Two hundred who hold a claim and two hundred who do not, each with the answer about themselves, by a real server."""
+    """Two hundred who hold a claim and two hundred who do not, each with the right answer, by a real server."""
     store = RedisStore.connect(valkey.url)
     await store.rounds.round_create(definition(total=1000), "")
     granted = await store.claims.claim("r1", [identity(number) for number in range(200)])

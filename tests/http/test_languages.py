@@ -46,6 +46,7 @@ CHINESE = re.compile("[一-鿿]")
         ("*, zh;q=0.5", False),
         ("en;q=0, *", True),
         ("zh;q=0", False),
+        ("de, en;q=0", False),
         ("zh;q=0, *", False),
         ("zh-TW;q=0, zh-CN", True),
         (",, zh ,", True),
