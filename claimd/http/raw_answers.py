@@ -11,6 +11,7 @@ from claimd.domain.sentences import Language
 from claimd.http.problems import Problem
 
 JSON_TYPE = "application/json"
+_HEAD_END = b"\r\n\r\n"
 _VARIES_BY_LANGUAGE = b"Vary: Accept-Language\r\n"
 
 
@@ -26,6 +27,11 @@ def problem_answer(
     """
     before, after = _problem_parts(problem, language)
     return b"".join((before, date_line(now_seconds), origin_lines, after))
+
+
+def without_body(answer: bytes) -> bytes:
+    """A whole answer as it is sent to `HEAD`."""
+    return answer[: answer.index(_HEAD_END) + len(_HEAD_END)]
 
 
 def json_answer(
@@ -59,12 +65,12 @@ def _problem_parts(problem: Problem, language: Language) -> tuple[bytes, bytes]:
 
 
 @lru_cache(maxsize=1024)
-def head(status: int, content_type: str, length: int) -> bytes:
+def head(status: int, content_type: str, length: int, cache_control: str = NO_STORE) -> bytes:
     """The status line and the headers of every answer, without Date and the empty line."""
     reason = HTTPStatus(status).phrase
     return (
         f"HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n"
-        f"Cache-Control: {NO_STORE}\r\n"
+        f"Cache-Control: {cache_control}\r\n"
     ).encode()
 
 

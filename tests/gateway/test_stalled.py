@@ -80,7 +80,7 @@ def _open(gateway: Served) -> int:
 
 
 @pytest.mark.parametrize("request_bytes", [CLAIM, HEALTH], ids=["claim", "other"])
-@pytest.mark.parametrize("at", [1, 5, 20, -3])
+@pytest.mark.parametrize("at", [1, 6, 20, -3])
 @pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
 async def test_an_incomplete_request_is_closed(
     gateway: Served, arrivals: Arrivals, request_bytes: bytes, at: int, kept: bool
@@ -133,7 +133,9 @@ async def test_half_a_claim_waits_in_the_lane(valkey: Server, arrivals: Arrivals
 @pytest.mark.parametrize(
     "part",
     [
-        b"GET",
+        b"PUT",
+        b"GET /h",
+        b"GET /v1/rounds?",
         b"POST /healthz",
         b"POST /v1/rounds/night/claims HTTP/1.1\r\nHost: x\n",
         b"POST /v1/rounds/night/claims HTTP/1.1\r\nHost: x\r\n ",
@@ -143,7 +145,7 @@ async def test_half_a_claim_waits_in_the_lane(valkey: Server, arrivals: Arrivals
     ],
     ids=lambda part: repr(part[-20:]),
 )
-async def test_what_cannot_become_a_plain_claim_does_not_wait(valkey: Server, part: bytes) -> None:
+async def test_what_cannot_become_a_request_of_the_lane_does_not_wait(valkey: Server, part: bytes) -> None:
     """The lane keeps at most 4 KiB of a connection, and nothing that aiohttp may have a complaint about already."""
     async with _lane(valkey) as gateway, connected(gateway.port) as raw:
         await raw.send(part)
@@ -198,17 +200,17 @@ async def _pouring(raw: Raw, requests: bytes) -> AsyncIterator[None]:
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each request that was answered, by whichever door."""
     entries: list[int] = []
-    decided, finish = LaneConnection._decided, aiohttp_door.AiohttpConnection.finish_response
+    send, finish = LaneConnection.send, aiohttp_door.AiohttpConnection.finish_response
 
     def by_lane(connection: Any, *arguments: Any) -> None:
         entries.append(1)
-        decided(connection, *arguments)
+        send(connection, *arguments)
 
     async def by_aiohttp(connection: Any, *arguments: Any) -> Any:
         entries.append(1)
         return await finish(connection, *arguments)
 
-    monkeypatch.setattr(LaneConnection, "_decided", by_lane)
+    monkeypatch.setattr(LaneConnection, "send", by_lane)
     monkeypatch.setattr(aiohttp_door.AiohttpConnection, "finish_response", by_aiohttp)
     return entries
 

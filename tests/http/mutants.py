@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "a cache may keep a claim of the lane",
         "claimd/http/raw_answers.py",
-        'f"Cache-Control: {NO_STORE}\\r\\n"',
+        'f"Cache-Control: {cache_control}\\r\\n"',
         '""',
         "tests/http/test_caching.py",
     ),

@@ -3,8 +3,8 @@
 import json
 
 from claimd.domain.outcomes import Decision, Outcome
-from claimd.gateway.lane.answers import claim_answer
 from claimd.http.decision_answers import problem_of
+from claimd.http.raw_answers import problem_answer
 
 NOW_SECONDS = 1_700_000_000
 
@@ -18,7 +18,7 @@ def retry_after(answer: bytes) -> int:
 
 def test_retry_after_is_spread() -> None:
     """One to three seconds: equal ones would bring all retries back at once."""
-    answers = {claim_answer("r1", Decision(Outcome.OVERLOADED), NOW_SECONDS) for _ in range(500)}
+    answers = {problem_answer(problem_of(Decision(Outcome.OVERLOADED)), NOW_SECONDS) for _ in range(500)}
     assert {retry_after(answer) for answer in answers} == {1, 2, 3}
     assert len(answers) == 3
     for answer in answers:
@@ -38,8 +38,9 @@ def test_a_refusal_costs_no_new_answer() -> None:
 
 def test_the_waiting_time_before_the_opening_is_that_of_the_moment() -> None:
     """A later request gets a shorter time, and never 0."""
+    early = Decision(Outcome.NOT_OPEN, opens_at_ms=10_000)
     waits = [
-        retry_after(claim_answer("r1", Decision(Outcome.NOT_OPEN, now_ms=now_ms, opens_at_ms=10_000), NOW_SECONDS))
+        retry_after(problem_answer(problem_of(early._replace(now_ms=now_ms)), NOW_SECONDS))
         for now_ms in (1_000, 5_500, 9_999, 10_000)
     ]
     assert waits == [9, 5, 1, 1]

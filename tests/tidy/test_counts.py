@@ -8,7 +8,7 @@ import pytest
 
 from claimd.contract.limits import ANSWER_SECONDS, IDLE_SECONDS, REQUEST_SECONDS
 from claimd.engine.batcher import BatchLimits
-from claimd.gateway.lane.budget import CLAIMS_PER_ITERATION
+from claimd.gateway.lane.budget import WORK_PER_ITERATION
 from claimd.http.admission import RESERVED_FILES
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.settings import Settings
@@ -124,7 +124,7 @@ def test_the_layers_are_those_of_the_contract() -> None:
     [
         ("docs/architecture.md", r"up to (\d+) identities", MAX_BATCH),
         ("docs/architecture.md", r"whole batch of (\d+) waits", MAX_BATCH),
-        ("docs/architecture.md", r"takes (\d+) claims \(`gateway/lane/budget.py`\)", CLAIMS_PER_ITERATION),
+        ("docs/architecture.md", r"takes (\d+) claims \(`gateway/lane/budget.py`\)", WORK_PER_ITERATION),
         ("docs/architecture.md", r"(\d+) files are its own", RESERVED_FILES),
         ("docs/architecture.md", r"(\d+) s after its first byte", REQUEST_SECONDS),
         ("docs/architecture.md", r"nothing of its answers \| after (\d+) s", ANSWER_SECONDS),
@@ -133,7 +133,7 @@ def test_the_layers_are_those_of_the_contract() -> None:
         ("docs/architecture.md", r"after (\w+) it is killed", HUNG_SECONDS),
         ("docs/production.md", r"silent for (\d+) s is killed", HUNG_SECONDS),
         ("docs/production.md", r"less (\d+) files that it keeps for itself", RESERVED_FILES),
-        ("docs/faults.md", r"(\d+) claims (?:in a turn|an iteration)", CLAIMS_PER_ITERATION),
+        ("docs/faults.md", r"(\d+) claims (?:in a turn|an iteration)", WORK_PER_ITERATION),
     ],
 )
 def test_a_bound_has_the_value_of_its_constant(name: str, pattern: str, value: float) -> None:

@@ -1,31 +1,40 @@
-"""The claim lane: an express door in front of aiohttp, for the one request that a drop consists of.
+"""The lane: an express door in front of aiohttp, for the few requests that a visit consists of.
 
-It answers a request only if it is whole, plain, and `POST /v1/rounds/{id}/claims` with a pass. At the first byte of
-anything else it hands the connection, with its unread bytes, to aiohttp for good, where the same route exists. So the
-lane never has to decide what a request means in HTTP, only whether it understands it fully. Both doors give the same
-answers (`tests/gateway/test_both_doors_alike.py`). The beginning of what may become a claim waits here for its rest, so
+It answers a request only if it is whole, plain, and of a kind in `request.py`. At the first byte of anything else it
+hands the connection, with its unread bytes, to aiohttp for good, where the same routes exist. So the lane never has to
+decide what a request means in HTTP, only whether it understands it fully. Both doors give the same answers
+(`tests/gateway/test_both_doors_alike.py`). The beginning of what may become such a request waits here for its rest, so
 that a stalled client costs neither a parser nor a task.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from claimd.contract.limits import IDLE_SECONDS, REQUEST_SECONDS
-from claimd.domain.outcomes import Decision, Outcome
 from claimd.gateway.context import Context
-from claimd.gateway.lane.answers import claim_answer
-from claimd.gateway.lane.budget import LoopBudget
-from claimd.gateway.lane.request import ClaimParser, may_become_claim
+from claimd.gateway.lane import claims, passes, preflights, rounds
+from claimd.gateway.lane.budget import WORK_OF_A_TOKEN, LoopBudget
+from claimd.gateway.lane.exchange import Handler
+from claimd.gateway.lane.request import BEARER, Kind, RequestParser, Target, may_become_request
+from claimd.gateway.lane.shapes import Head
 from claimd.http.connections import UnreadAnswers
-from claimd.http.decision_answers import problem_of
-from claimd.http.problems import Problem, unauthenticated
-from claimd.http.raw_answers import problem_answer
-from claimd.identity.unauthenticated import Unauthenticated
+from claimd.http.languages import preferred_language
+from claimd.http.problems import Problem
+from claimd.http.raw_answers import date_line, problem_answer, without_body
 from claimd.metrics.counts import Counts
 
-_RATE_LIMITED = Decision(Outcome.RATE_LIMITED)
+_HANDLERS_OF_KINDS: Mapping[Kind, Handler] = {
+    Kind.CLAIM: claims.claim,
+    Kind.PASS: passes.issue_pass,
+    Kind.MY_CLAIM: claims.find_my_claim,
+    Kind.ROUND: rounds.show_round,
+    Kind.ROUND_HEAD: rounds.show_round,
+    Kind.PREFLIGHT: preflights.answer_preflight,
+}
+_HANDLERS = tuple(_HANDLERS_OF_KINDS[kind] for kind in Kind)
+_HEAD_END = b"\r\n"
 
 Factory = Callable[[], asyncio.Protocol]
 
@@ -44,7 +53,7 @@ class Lane:
         self.make_aiohttp_connection = make_aiohttp_connection
         self.idle_seconds = idle_seconds
         self.connections: set[LaneConnection] = set()
-        self.parser = ClaimParser()
+        self.parser = RequestParser()
         self.budget = LoopBudget(asyncio.get_running_loop().call_soon)
         self._all_closed = asyncio.Event()
 
@@ -68,7 +77,10 @@ class Lane:
 
 
 class LaneConnection(asyncio.Protocol):
-    """One connection: parses a request, waits for its decision, writes the answer; then takes the next request."""
+    """One connection: parses a request, has it served, writes the answer; then takes the next request.
+
+    Implements `Exchange` for the request whose answer is due.
+    """
 
     __slots__ = (
         "_begun_at",
@@ -77,18 +89,23 @@ class LaneConnection(asyncio.Protocol):
         "_lane",
         "_loop",
         "_part",
-        "_round_id",
         "_transport",
         "_unread",
         "_unread_answers",
         "_waiting",
         "_writing_paused",
+        "head",
+        "target",
     )
+
+    target: Target
+    head: Head
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        # A part of a request, or a whole one that is not being served yet.
         self._part = b""
         self._unread = b""
         self._unread_answers = UnreadAnswers()
@@ -99,7 +116,6 @@ class LaneConnection(asyncio.Protocol):
         self._writing_paused = False
         # When the last request began to arrive; before the first, when the connection was made.
         self._begun_at = self._loop.time()
-        self._round_id = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop for an accepted connection."""
@@ -122,15 +138,16 @@ class LaneConnection(asyncio.Protocol):
             return
         if self._part:
             data = self._part + data
-        request = self._lane.parser.parse_claim(data)
+        request = self._lane.parser.parse(data)
         if request is not None:
-            self._part = b""
-            if self._lane.budget.take():
-                self.submit_claim(*request)
+            self.target, self.head = request
+            self._waiting, self._part = True, data
+            work = self._work()
+            if self._lane.budget.take(work):
+                self.serve()
             else:
-                self._waiting = True
-                self._lane.budget.defer(self, *request)
-        elif may_become_claim(data):
+                self._lane.budget.defer(self, work)
+        elif may_become_request(data):
             self._await_the_rest(data)
         else:
             self._hand_over(data)
@@ -171,35 +188,36 @@ class LaneConnection(asyncio.Protocol):
         if not self._waiting and self._transport is not None:
             self._transport.close()
 
-    def submit_claim(self, round_id: str, pass_text: str) -> None:
-        """Verify the pass and submit the claim to the engine, or answer with a problem."""
-        if self._transport is None:
-            # The client left while the claim was deferred.
-            return
-        context = self._lane.context
-        self._begun_at = self._loop.time()
-        verified = context.passes.verify_pass(round_id, pass_text, time.time_ns() // 1_000_000)
-        if isinstance(verified, Unauthenticated):
-            self._reject(unauthenticated(verified))
-            return
-        identity, epoch = verified
-        if not context.rate_limit.admit(identity):
-            self._reject(problem_of(_RATE_LIMITED))
-        else:
-            self._waiting = True
-            self._round_id = round_id
-            context.engine.submit_claim(round_id, identity, self._decided, epoch)
-
-    def _decided(self, decision: Decision) -> None:
+    def serve(self) -> None:
+        """Have the request served by the handler of its kind, unless the client has left while it was deferred."""
         if self._transport is not None:
-            self._answer(self._transport, claim_answer(self._round_id, decision, int(time.time())))
+            self._begun_at = self._loop.time()
+            _HANDLERS[self.target.kind](self._lane.context, self)
+        self._part = b""
 
-    def _reject(self, problem: Problem) -> None:
+    def answer(self, before_date: bytes, *body: bytes) -> None:
+        """See `Exchange.answer`."""
+        lines = self._lane.context.cors.lines(self.head.origin)
+        # One join: a method call and concatenations would take a fifth more.
+        self.send(b"".join((before_date, date_line(int(time.time())), lines.answer, _HEAD_END, *body)))
+
+    def refuse(self, problem: Problem) -> None:
+        """See `Exchange.refuse`."""
+        lines = self._lane.context.cors.lines(self.head.origin)
+        language = preferred_language(self.head.accept_language)
+        answer = problem_answer(problem, int(time.time()), language, lines.problem)
+        self.send(without_body(answer) if self.target.kind is Kind.ROUND_HEAD else answer)
+
+    def reject(self, problem: Problem) -> None:
+        """See `Exchange.reject`."""
         problem.count(self._lane.counts)
-        if self._transport is not None:
-            self._answer(self._transport, problem_answer(problem, int(time.time())))
+        self.refuse(problem)
 
-    def _answer(self, transport: asyncio.Transport, answer: bytes) -> None:
+    def send(self, answer: bytes) -> None:
+        """See `Exchange.send`."""
+        transport = self._transport
+        if transport is None:
+            return
         self._waiting = False
         transport.write(answer)
         if self._closing:
@@ -207,6 +225,16 @@ class LaneConnection(asyncio.Protocol):
         elif self._unread:
             # In the next iteration, when a connection that broke meanwhile is known to be lost.
             self._loop.call_soon(self._hand_over, self._unread)
+
+    def leave_to_aiohttp(self) -> None:
+        """See `Exchange.leave_to_aiohttp`."""
+        self._waiting = False
+        self._hand_over(self._part + self._unread)
+
+    def _work(self) -> int:
+        if self.target.kind is Kind.CLAIM or self.head.scheme.lower() != BEARER:
+            return 1
+        return WORK_OF_A_TOKEN
 
     def _await_the_rest(self, part: bytes) -> None:
         if not self._part:

@@ -11,7 +11,7 @@ from claimd.domain.outcomes import Outcome
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
 from claimd.gateway.context import Context
-from claimd.gateway.lane.budget import CLAIMS_PER_ITERATION, LoopBudget
+from claimd.gateway.lane.budget import WORK_PER_ITERATION, LoopBudget
 from claimd.gateway.lane.connection import Lane, LaneConnection
 from claimd.gateway.rate_limit import RateLimit
 from claimd.gateway.readings.round_readings import RoundReadings
@@ -24,13 +24,14 @@ from tests.rounds import now_ms
 
 
 class Recorder:
-    """Records the order in which claims are submitted."""
+    """Records the order in which requests are served."""
 
-    def __init__(self, submitted: list[str]) -> None:
-        self._submitted = submitted
+    def __init__(self, served: list[str], name: str) -> None:
+        self._served = served
+        self._name = name
 
-    def submit_claim(self, round_id: str, pass_text: str) -> None:
-        self._submitted.append(pass_text)
+    def serve(self) -> None:
+        self._served.append(self._name)
 
 
 class Loop:
@@ -57,7 +58,7 @@ def test_an_iteration_takes_so_many_and_the_next_ones_the_rest_in_order() -> Non
         if budget.take():
             submitted.append(name)
         else:
-            budget.defer(Recorder(submitted), "r1", name)
+            budget.defer(Recorder(submitted, name))
 
     names = [str(number) for number in range(10)]
     for name in names:
@@ -74,6 +75,22 @@ def test_an_iteration_takes_so_many_and_the_next_ones_the_rest_in_order() -> Non
     loop.iterate()
     loop.iterate()
     assert loop.ready == []
+
+
+def test_a_request_that_takes_more_work_leaves_less_for_others() -> None:
+    """Two that take five each, of a budget of eight, and one that takes one: the third has to wait, in its order."""
+    loop, served = Loop(), list[str]()
+    budget = LoopBudget(loop.call_soon, most=8)
+    for name, work in (("a", 5), ("b", 5), ("c", 1), ("d", 5), ("e", 5), ("f", 1)):
+        if budget.take(work):
+            served.append(name)
+        else:
+            budget.defer(Recorder(served, name), work)
+    assert served == ["a", "b"]
+    loop.iterate()
+    assert served == ["a", "b", "c", "d", "e"]
+    loop.iterate()
+    assert served == ["a", "b", "c", "d", "e", "f"]
 
 
 class Wire:
@@ -123,8 +140,8 @@ def arrived(lane: Lane, data: bytes) -> tuple[LaneConnection, Wire]:
 
 async def test_claims_beyond_the_budget_are_answered_in_the_next_iteration(lane: Lane) -> None:
     """Also rejected ones: a client that is rejected at once retries at once, and the iteration would never end."""
-    wires = [arrived(lane, request("ada"))[1] for _ in range(CLAIMS_PER_ITERATION + 10)]
-    assert [bool(wire.written) for wire in wires] == [True] * CLAIMS_PER_ITERATION + [False] * 10
+    wires = [arrived(lane, request("ada"))[1] for _ in range(WORK_PER_ITERATION + 10)]
+    assert [bool(wire.written) for wire in wires] == [True] * WORK_PER_ITERATION + [False] * 10
     await asyncio.sleep(0)
     assert all(wire.written.startswith(b"HTTP/1.1 503 ") for wire in wires)
     assert lane.counts.claims["night", Outcome.OVERLOADED] == len(wires)
@@ -132,18 +149,18 @@ async def test_claims_beyond_the_budget_are_answered_in_the_next_iteration(lane:
 
 async def test_a_deferred_claim_of_a_closed_connection_is_not_submitted(lane: Lane) -> None:
     """No client waits for its answer, and nothing was sent to the server yet."""
-    for _ in range(CLAIMS_PER_ITERATION):
+    for _ in range(WORK_PER_ITERATION):
         arrived(lane, request("ada"))
     gone, wire = arrived(lane, request("bob"))
     gone.connection_lost(None)
     await asyncio.sleep(0)
     assert wire.written == b""
-    assert lane.counts.claims["night", Outcome.OVERLOADED] == CLAIMS_PER_ITERATION
+    assert lane.counts.claims["night", Outcome.OVERLOADED] == WORK_PER_ITERATION
 
 
 async def test_stopping_waits_for_deferred_claims(lane: Lane) -> None:
     """They are answered, with whatever answer, before their connections are closed."""
-    for _ in range(CLAIMS_PER_ITERATION):
+    for _ in range(WORK_PER_ITERATION):
         arrived(lane, request("ada"))
     waiting = [arrived(lane, request("bob")), arrived(lane, request("bob").replace(b"night", b"other"))]
     for connection, _ in waiting:
