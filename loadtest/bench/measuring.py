@@ -16,7 +16,7 @@ from loadtest.bench.rounds import AuditError, Rounds
 from loadtest.client.answers import Answer, Finding, Reader
 from loadtest.client.closed_loop import ClosedLoop
 from loadtest.client.credentials import mint
-from loadtest.client.requests import claim_requests
+from loadtest.client.requests import Requests
 
 # Far more than any contender answers, so that a measurement ends by the clock.
 _MOST_PER_SECOND = 60_000
@@ -63,8 +63,10 @@ class Visit:
         claimants = fresh + _LATE_CLAIMANTS
         # Other identities for each round: claimd's rate limit counts the requests of an identity in all rounds.
         seed = crc32(self._round_id.encode())
-        packed = mint(contenders.keys, self._round_id, seed, np.arange(claimants, dtype=np.int32), claimants)
-        requests = claim_requests(self._round_id, f"127.0.0.1:{contender.port}", packed, contender.header)
+        people = np.arange(claimants, dtype=np.int32)
+        packed = mint(contenders.keys, self._round_id, seed, people, claimants)
+        sender = Requests(self._round_id, f"127.0.0.1:{contender.port}", None, contender.header)
+        requests = sender.claims(people.tolist(), packed)
         self._fresh, self._late = requests[:fresh], requests[fresh:]
         self._serials: dict[bytes, int] = {}
 

@@ -17,7 +17,8 @@ from claimd.identity.passes import PASS_CHARACTERS
 from loadtest.client.answers import Answer, Reader
 from loadtest.client.connection import Connection, LoadError
 from loadtest.client.connections import Connections, Patience
-from loadtest.client.requests import CLAIM_END, claim_head
+from loadtest.client.heads import Heads
+from loadtest.client.requests import Requests
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -96,9 +97,10 @@ class _Load:
 class Flood:
     """The connections to 127.0.0.1, kept over several loads of one round."""
 
-    def __init__(self, port: int, connections: int, round_id: str) -> None:
-        """Connect `connections` times, for claims of one round. Raises LoadError."""
-        self._head = claim_head(round_id, f"127.0.0.1:{port}")
+    def __init__(self, port: int, connections: int, round_id: str, heads: Heads | None = None) -> None:
+        """Connect `connections` times, for claims of one round, each by another person. Raises LoadError."""
+        self._requests = Requests(round_id, f"127.0.0.1:{port}", heads)
+        self._people = 0
         self._read = Reader(round_id).read
         self._connections = Connections(port, connections, self._on_answer, self._on_lost)
         self._free = deque(self._connections)
@@ -169,7 +171,9 @@ class Flood:
         connection.row = row
         load.starved[row] = load.starving
         load.sent_at[row] = monotonic() - load.origin
-        if not connection.send(self._head + load.passes[start : start + PASS_CHARACTERS] + CLAIM_END):
+        person = self._people
+        self._people = person + 1
+        if not connection.send(self._requests.claim(person, load.passes[start : start + PASS_CHARACTERS])):
             self._on_lost(connection)
 
     def _on_answer(self, connection: Connection, status: bytes, body: bytes, closing: bool) -> None:

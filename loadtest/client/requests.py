@@ -1,32 +1,73 @@
-"""The claim as the harness's clients send it: one spelling, so that every load asks the gateway for the same work.
+"""The requests of a visit as the harness's clients send them: one place that builds each, so that all loads send alike.
 
-It is what a browser's `fetch` sends at the least: a POST without a body, with the pass as credentials. The gateway's
-express lane takes it. Loops that send tens of thousands a second keep the head and add the pass by themselves:
-`head + passes[at : at + PASS_CHARACTERS] + CLAIM_END`.
+A visit is: read the round, get a pass for a bearer token, claim, look the claim up. No request has a body. What a
+front end sends besides is its head (`heads.py`): equal for all requests, or different from person to person.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from claimd.identity.passes import PASS_CHARACTERS
+from loadtest.client.heads import EqualHeads, Heads
 
 CLAIM_END: Final = b"\r\n\r\n"
 
 
-def claim_head(round_id: str, host: str, fields: bytes = b"") -> bytes:
-    """A claim up to its pass. `host` is the Host field; `fields` are more header lines, each ended by CRLF."""
-    return (
-        b"POST /v1/rounds/%b/claims HTTP/1.1\r\nHost: %b\r\nAccept: application/json\r\n"
-        b"Content-Length: 0\r\n%bAuthorization: Pass " % (round_id.encode(), host.encode(), fields)
-    )
+class Requests:
+    """Builds the requests to one round at one host. Each has the next id of a request, where the heads have ids."""
+
+    def __init__(
+        self, round_id: str, host: str, heads: Heads | None = None, fields: bytes = b"", first_id: int = 0
+    ) -> None:
+        """`host` is the Host field. Without `heads` they are equal.
+
+        `fields` are more header lines of each request, every one ended by CRLF. Processes that send parts of one load
+        begin at different `first_id`.
+        """
+        self._heads = heads or EqualHeads()
+        self._id = first_id
+        path = f"/v1/rounds/{round_id}"
+        more = fields.removesuffix(b"\r\n")
+        end = f" HTTP/1.1\r\nHost: {host}".encode() + (b"\r\n" + more if more else b"")
+        self._read_round = f"GET {path}".encode() + end
+        self._issue_pass = f"POST {path}/passes".encode() + end + b"\r\nContent-Length: 0"
+        self._claim = f"POST {path}/claims".encode() + end + b"\r\nContent-Length: 0"
+        self._show_claim = f"GET {path}/claims/me".encode() + end
+
+    def read_round(self, person: int, etag: bytes = b"") -> bytes:
+        """`GET /v1/rounds/{id}`, with `If-None-Match` where the client has the round with this `etag`."""
+        head = self._heads.of(person)
+        condition = b"\r\nif-none-match: " + etag if etag else b""
+        return self._read_round + self._next_id() + head.before + condition + head.after
+
+    def issue_pass(self, person: int, token: bytes) -> bytes:
+        """`POST …/passes` with a bearer token."""
+        head = self._heads.of(person)
+        return self._issue_pass + self._next_id() + head.before + head.credentials + b"Bearer " + token + head.after
+
+    def claim(self, person: int, pass_text: bytes) -> bytes:
+        """`POST …/claims` with a pass."""
+        before, credentials, after = self._heads.of(person)
+        return self._claim + self._next_id() + before + credentials + b"Pass " + pass_text + after
+
+    def show_claim(self, person: int, pass_text: bytes) -> bytes:
+        """`GET …/claims/me` with a pass."""
+        head = self._heads.of(person)
+        return self._show_claim + self._next_id() + head.before + head.credentials + b"Pass " + pass_text + head.after
+
+    def claims(self, persons: Iterable[int], passes: bytes) -> list[bytes]:
+        """A claim for each of the packed `passes` (`credentials.mint`), which belong to `persons`, in their order."""
+        starts = range(0, len(passes), PASS_CHARACTERS)
+        return [
+            self.claim(person, passes[at : at + PASS_CHARACTERS]) for person, at in zip(persons, starts, strict=True)
+        ]
+
+    def _next_id(self) -> bytes:
+        number = self._id
+        self._id = number + 1
+        return self._heads.request_id(number)
 
 
-def claim_request(round_id: str, host: str, pass_text: str) -> bytes:
-    """A whole claim with the pass `pass_text`."""
-    return claim_head(round_id, host) + pass_text.encode() + CLAIM_END
-
-
-def claim_requests(round_id: str, host: str, passes: bytes, fields: bytes = b"") -> list[bytes]:
-    """A whole claim for each of the packed `passes` (`credentials.mint`), in their order."""
-    head = claim_head(round_id, host, fields)
-    starts = range(0, len(passes), PASS_CHARACTERS)
-    return [head + passes[at : at + PASS_CHARACTERS] + CLAIM_END for at in starts]
+def claim_head(round_id: str, host: str) -> bytes:
+    """A claim up to its pass, with equal heads, for loops that add the pass and CLAIM_END by themselves."""
+    return Requests(round_id, host).claim(0, b"").removesuffix(CLAIM_END)

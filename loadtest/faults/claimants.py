@@ -16,7 +16,8 @@ from claimd.domain.claims import IDENTITY_BYTES
 from claimd.identity.keys import Keys
 from claimd.identity.passes import Passes
 from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Answer, Finding, Reader
-from loadtest.client.requests import claim_request
+from loadtest.client.heads import VariedHeads
+from loadtest.client.requests import Requests
 from loadtest.faults.waiting import PATIENCE_SECONDS
 from loadtest.history.operations import Operation
 
@@ -52,6 +53,7 @@ class Claimants:
         self._connections = connections
         self._passes = Passes(keys.pass_key)
         self._round_id = round_id
+        self._requests = Requests(round_id, f"127.0.0.1:{port}", VariedHeads(seed))
         # Without the opening time: operators move it.
         self._read = Reader(round_id).read
         self._random = random.Random(seed)
@@ -147,7 +149,7 @@ class Claimants:
             return None
         identity = claimant.to_bytes(IDENTITY_BYTES, "big")
         pass_text = self._passes.issue_pass(self._round_id, identity, _NEVER_MS)
-        request = claim_request(self._round_id, f"127.0.0.1:{self._port}", pass_text)
+        request = self._requests.claim(claimant, pass_text.encode())
         hangs_up = self._random.random() < self.impatience
         start, finding = time.monotonic(), Finding(Answer.DROPPED)
         try:

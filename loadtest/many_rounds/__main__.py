@@ -26,8 +26,9 @@ from loadtest import commandline
 from loadtest.client import credentials
 from loadtest.client.closed_loop import ClosedLoop
 from loadtest.client.connection import LoadError
+from loadtest.client.heads import VariedHeads
 from loadtest.client.open_loop import OpenLoop
-from loadtest.client.requests import claim_requests
+from loadtest.client.requests import Requests
 from loadtest.target import claimd_up, console_client
 from loadtest.target.claimd_up import Claimd
 
@@ -132,7 +133,11 @@ def _requests(claimd: Claimd, names: list[str], count: int) -> list[bytes]:
         name: credentials.mint(claimd.keys, name, _SEED, part, people.size)
         for name, part in zip(names, people, strict=True)
     }
-    requests = [claim_requests(name, f"127.0.0.1:{claimd.port}", packed[name]) for name in names]
+    heads = VariedHeads(_SEED)
+    requests = [
+        Requests(name, f"127.0.0.1:{claimd.port}", heads).claims(part.tolist(), packed[name])
+        for name, part in zip(names, people, strict=True)
+    ]
     return list(itertools.chain.from_iterable(zip(*requests, strict=True)))
 
 

@@ -24,8 +24,9 @@ from claimd.identity.passes import PASS_CHARACTERS
 from loadtest import commandline
 from loadtest.client import credentials
 from loadtest.client.connection import LoadError
+from loadtest.client.heads import VariedHeads
 from loadtest.client.open_loop import OpenLoop
-from loadtest.client.requests import claim_requests
+from loadtest.client.requests import Requests
 from loadtest.target import children, claimd_up, console_client
 from loadtest.target.claimd_up import Claimd
 
@@ -127,13 +128,15 @@ class _Claims:
 
     def __init__(self, claimd: Claimd, people: int) -> None:
         self._packed = credentials.mint(claimd.keys, _ROUND, _SEED, np.arange(people, dtype=np.int32), people)
-        self._host = f"127.0.0.1:{claimd.port}"
-        self._at = 0
+        self._requests = Requests(_ROUND, f"127.0.0.1:{claimd.port}", VariedHeads(_SEED))
+        self._next = 0
 
     def next(self, count: int) -> list[bytes]:
         """The requests of the next `count` people."""
-        start, self._at = self._at, self._at + count * PASS_CHARACTERS
-        return claim_requests(_ROUND, self._host, self._packed[start : self._at])
+        people = range(self._next, self._next + count)
+        self._next = people.stop
+        packed = self._packed[people.start * PASS_CHARACTERS : people.stop * PASS_CHARACTERS]
+        return self._requests.claims(people, packed)
 
 
 def _figures(gateway: psutil.Process, load: OpenLoop, requests: list[bytes], rate: float, quiet: int) -> Figures:

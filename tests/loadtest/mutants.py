@@ -59,4 +59,18 @@ MUTANTS = (
         "Verdict.INVALID: 0",
         "tests/loadtest/test_drop_report.py",
     ),
+    Mutant(
+        "all people of a load have one head",
+        "loadtest/client/heads.py",
+        "bits = ((person + 1) * _SPREAD ^ self._start) & _WORD",
+        "bits = self._start",
+        "tests/loadtest/test_heads.py",
+    ),
+    Mutant(
+        "a condition is sent as credentials are",
+        "loadtest/client/requests.py",
+        "head.before + condition + head.after",
+        "head.before + head.credentials + condition + head.after",
+        "tests/loadtest/test_requests.py",
+    ),
 )
