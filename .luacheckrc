@@ -1,3 +1,4 @@
 std = "lua51"
 read_globals = { "redis", "cjson", "KEYS", "ARGV" }
 max_line_length = 120
+files["**/nginx_lua/*.lua"] = { std = "luajit", globals = { "ngx" } }

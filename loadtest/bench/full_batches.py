@@ -13,7 +13,8 @@ from claimd.identity.keys import identity_digest
 from claimd.store.ports import MAX_BATCH
 from claimd.store.redis.store import RedisStore
 from loadtest.bench.contenders import Contenders
-from loadtest.bench.measuring import Measured, Reading
+from loadtest.bench.measuring import Measured
+from loadtest.bench.readings import Reading
 from loadtest.bench.rounds import AuditError, Rounds
 
 NAME = "floor: the script, 512 at a time"
@@ -43,9 +44,8 @@ async def _grant(contenders: Contenders, round_id: str, seconds: float) -> Measu
             latencies.append(time.perf_counter() - sent_at)
             if any(decision.outcome is not Outcome.GRANTED for decision in decisions):
                 raise AuditError(f"{round_id}: a fresh identity was not granted a claim")
-        return before.until(
-            Reading.take(None, contenders.server, contenders.redis), len(latencies) * MAX_BATCH, latencies
-        )
+        after = Reading.take(None, contenders.server, contenders.redis)
+        return Measured.between(before, after, latencies, len(latencies) * MAX_BATCH)
     finally:
         with suppress(Exception):
             await store.close()

@@ -6,6 +6,7 @@ from typing import Final, Protocol, cast
 
 from redis import Redis
 
+from claimd.domain.claims import claim_id_prefix
 from loadtest.bench.peers import keys
 from loadtest.target.console_client import ConsoleClient
 
@@ -60,8 +61,19 @@ class PeerRounds:
     def create(self, round_id: str, total: int) -> None:
         """See `Rounds.create`."""
         now_ms = int(time.time() * 1000)
-        fields = {"issued": 0, "opens_at_ms": now_ms, "closes_at_ms": now_ms + _LASTS_MS, "paused": 0, "closed": 0}
-        for name, value in {"total": total, **fields}.items():
+        fields = {
+            "title": f"A drop of {total:,} packs",
+            "pack": '{"vouchers":5,"off":10,"from":40}',
+            "eligibility": "{}",
+            "id_prefix": claim_id_prefix(round_id),
+            "total": total,
+            "issued": 0,
+            "opens_at_ms": now_ms,
+            "closes_at_ms": now_ms + _LASTS_MS,
+            "paused": 0,
+            "closed": 0,
+        }
+        for name, value in fields.items():
             self.redis.hset(keys.round_key(round_id), name, str(value))
 
     def sell_out(self, round_id: str, issued: int) -> None:

@@ -73,4 +73,18 @@ MUTANTS = (
         "head.before + head.credentials + condition + head.after",
         "tests/loadtest/test_requests.py",
     ),
+    Mutant(
+        "bench takes every answer of a visit",
+        "loadtest/bench/visiting.py",
+        "            if not right:\n",
+        "            if False:\n",
+        "tests/loadtest/test_bench.py",
+    ),
+    Mutant(
+        "bench compares a visit's gateway alone",
+        "loadtest/bench/figures.py",
+        'entry["total_us"] = round(entry["gateway_us"] + entry["server_us"], 3)',
+        'entry["total_us"] = round(entry["gateway_us"], 3)',
+        "tests/loadtest/test_bench.py",
+    ),
 )
