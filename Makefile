@@ -49,7 +49,7 @@ drop: $(READY) ## reproduce the drop: 1,500,000 packs in 105 s, audited (exit 0 
 test: $(READY) ## every test, on embedded servers (and on redis-server where one is installed)
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
-bench: $(READY) ## what a claim costs here and elsewhere: claimd and the usual ways, side by side, in about 6 minutes
+bench: $(READY) ## what a claim and a visit cost here and elsewhere: claimd and the usual ways, side by side, in about 10 minutes
 	@$(BIN)/python -m loadtest.bench $(BENCH_ARGS)
 
 faults: $(READY) ## break it in every way under load and check every answer that clients got, in about 20 minutes
