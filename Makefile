@@ -18,8 +18,10 @@ endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-POOL ?= 1500000
-SECONDS ?= 105
+# Empty: what fits VISITS.
+POOL ?=
+SECONDS ?=
+VISITS ?= none
 DROP_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
@@ -38,13 +40,14 @@ help: ## print this list
 	@echo
 	@echo "  make drop POOL=30000 SECONDS=10    a small drop; DROP_ARGS=--help for all its options"
 	@echo "  make drop SECONDS=0                as fast as it goes: how soon the whole pool is gone"
+	@echo "  make drop VISITS=whole             the whole evening: 360,000 people gather, get a pass, claim, look"
 	@echo "  make test TEST_ARGS=tests/engine   some of the tests; any option of pytest"
 	@echo "  make test PYTHON=python3.13        on another Python, in an environment of its own (.venv-3.13)"
 
 setup: $(READY) ## make the environment, for .venv/bin/claimd; every other target does so, too
 
 drop: $(READY) ## reproduce the drop: 1,500,000 packs in 105 s, audited (exit 0 pass, 1 fail, 2 invalid)
-	@$(BIN)/python -m loadtest.drop --pool $(POOL) --seconds $(SECONDS) $(DROP_ARGS)
+	@$(BIN)/python -m loadtest.drop --visits $(VISITS) $(POOL:%=--pool %) $(SECONDS:%=--seconds %) $(DROP_ARGS)
 
 test: $(READY) ## every test, on embedded servers (and on redis-server where one is installed)
 	$(BIN)/python -m pytest $(TEST_ARGS)

@@ -17,8 +17,10 @@ from claimd.domain.times import from_rfc3339, to_rfc3339
 
 
 class Answer(IntEnum):
-    """What the client of a claim learned; the values fit into a byte.
+    """What the client of a request learned; the values fit into a byte.
 
+    The last five answer the requests of a visit that are no claims: a look-up of the claim (HELD, NOT_CLAIMED), the
+    round (READ, UNCHANGED), a pass (PASS_ISSUED). All others answer a claim.
     RATE_LIMITED and UNAUTHENTICATED leave open what became of the identity's other claims: such a request never
     reached a batch. NO_ANSWER: none within the run. DROPPED: the connection closed first. WRONG: none of the answers
     that the API has.
@@ -37,10 +39,19 @@ class Answer(IntEnum):
     DROPPED = 10
     UNAVAILABLE = 11
     OVERLOADED = 12
+    HELD = 13
+    NOT_CLAIMED = 14
+    READ = 15
+    UNCHANGED = 16
+    PASS_ISSUED = 17
 
 
-# The client holds a claim.
+# The client holds a claim, by the answer to a claim.
 HOLDING: Final = (Answer.GRANTED, Answer.REPLAYED)
+# The answer shows a claim.
+SHOWING: Final = (*HOLDING, Answer.HELD)
+# The answers of a visit that are not about a claim.
+OF_VISITS: Final = (Answer.HELD, Answer.NOT_CLAIMED, Answer.READ, Answer.UNCHANGED, Answer.PASS_ISSUED)
 # The round refused the claim.
 REFUSALS: Final = (Answer.SOLD_OUT, Answer.NOT_OPEN, Answer.PAUSED, Answer.CLOSED)
 # The outcome is unknown: the claim may have been granted. An overloaded gateway decides nothing, but the harness does

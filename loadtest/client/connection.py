@@ -23,10 +23,10 @@ class Connection:
     """Calls `on_answer(connection, status, body, closing)` for each answer, `on_lost(connection)` when lost.
 
     `gone` is set when either side closes it. `row` is the number of the request under way, -1 without one; the owner
-    sets it.
+    sets it. `head` is the head of the newest answer, for `head_field`.
     """
 
-    __slots__ = ("_on_answer", "_on_lost", "_partial", "_recv", "_send", "_socket", "fd", "gone", "lost", "row")
+    __slots__ = ("_on_answer", "_on_lost", "_partial", "_recv", "_send", "_socket", "fd", "gone", "head", "lost", "row")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Connection:
         self._partial = b""
         self.fd = self._socket.fileno()
         self.row = -1
+        self.head = b""
         self.lost = False
         self.gone = gevent.event.Event()
 
@@ -95,6 +96,7 @@ class Connection:
         status, length, closing = _understand(head)
         if len(body) == length:
             self._partial = b""
+            self.head = head
             self._on_answer(self, status, body, closing)
         elif len(body) < length:
             self._partial = data
@@ -106,9 +108,21 @@ class Connection:
 @lru_cache(maxsize=1024)
 def _understand(head: bytes) -> tuple[bytes, int, bool]:
     """Status, length of the body in bytes (-1 where it has none that is valid), and whether the server closes then."""
-    lines = head.split(b"\r\n")
-    fields = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:])}
-    length = fields.get(b"content-length", b"")
-    if not lines[0].startswith(b"HTTP/1.1 ") or not length.isdigit():
+    fields = _fields(head)
+    status = head[9:12]
+    # A 304 never has a body; a length would be that of the 200 in its place.
+    length = b"0" if status == b"304" else fields.get(b"content-length", b"")
+    if not head.startswith(b"HTTP/1.1 ") or not length.isdigit():
         return b"", -1, True
-    return lines[0][9:12], int(length), fields.get(b"connection", b"").lower() == b"close"
+    return status, int(length), fields.get(b"connection", b"").lower() == b"close"
+
+
+@lru_cache(maxsize=1024)
+def head_field(head: bytes, name: bytes) -> bytes | None:
+    """The value of a field of an answer's head, None where it is absent; `name` is in lower case."""
+    return _fields(head).get(name)
+
+
+def _fields(head: bytes) -> dict[bytes, bytes]:
+    lines = head.split(b"\r\n")
+    return {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:])}

@@ -8,7 +8,6 @@ Minted at send time they would cost a fifth of what a request may.
 
 import base64
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from claimd.domain.claims import IDENTITY_BYTES
 from claimd.identity.keys import Keys, identity_digest
-from claimd.identity.passes import Passes
+from claimd.identity.passes import PASS_CHARACTERS, Passes
 from loadtest.crowd.schedule import Forgery, forgery_of
 
 # Digests as numpy byte strings, which compare and sort at C speed. numpy takes zeros at the end of such a string for
@@ -28,9 +27,12 @@ from loadtest.crowd.schedule import Forgery, forgery_of
 Identities = npt.NDArray[np.bytes_]
 IDENTITY: Final = np.dtype(f"S{IDENTITY_BYTES + 1}")
 IDENTITY_END: Final = b"\x01"
+# Behind version, expiry and epoch: see `claimd/identity/passes.py`.
+_IDENTITY_AT: Final = 11
 
 _VALID_FOR_MS: Final = 12 * 3600 * 1000
 _EXPIRED_FOR_MS: Final = 60_000
+_TOKEN_SECONDS: Final = 3 * 3600
 _BREATHE_EVERY: Final = 5_000
 
 
@@ -48,6 +50,17 @@ def identities(keys: Keys, seed: int, persons: Iterable[int], breathe: Callable[
         if count % _BREATHE_EVERY == 0:
             breathe()
     return np.frombuffer(bytes(packed), IDENTITY)
+
+
+def identities_of(passes: bytes) -> Identities:
+    """The identity digests in packed passes, as the bytes have them: no signature is checked.
+
+    Raises ValueError for what is not base64 of whole passes.
+    """
+    raw = np.frombuffer(base64.urlsafe_b64decode(passes), np.uint8).reshape(-1, PASS_CHARACTERS // 4 * 3)
+    ended = np.full((len(raw), IDENTITY.itemsize), IDENTITY_END[0], np.uint8)
+    ended[:, :IDENTITY_BYTES] = raw[:, _IDENTITY_AT : _IDENTITY_AT + IDENTITY_BYTES]
+    return ended.reshape(-1).view(IDENTITY)
 
 
 def mint(
@@ -88,9 +101,9 @@ def _bad_pass(keys: Keys, round_id: str, seed: int, number: int) -> str:
 
 
 class TokenIssuer:
-    """Signs bearer tokens as the identity provider would, with the first HS256 key of a JWKS file.
+    """Signs bearer tokens as the identity provider would, with the first key of a JWKS file that can sign.
 
-    Only a symmetric key can sign: of the other kinds a JWKS file holds the public half alone.
+    A symmetric key can, and one with its private member (`d`): see `signing_keys`.
     """
 
     def __init__(
@@ -102,12 +115,14 @@ class TokenIssuer:
         """
         self._identity = identity
         for key in json.loads(jwks.read_text())["keys"]:
-            if key.get("kty") == "oct" and key.get("alg") == "HS256":
-                self._secret = base64.urlsafe_b64decode(key["k"] + "=" * (-len(key["k"]) % 4))
+            if key.get("alg") and (key.get("kty") == "oct" or "d" in key):
+                self._key, self.algorithm = jwt.PyJWK(key).key, key["alg"]
                 self._headers = {"kid": key["kid"]}
                 break
         else:
-            raise ValueError(f"{jwks} has no oct key for HS256, so no token can be signed for the app users")
+            raise ValueError(
+                f"{jwks} has no key with which tokens can be signed: it needs oct for HS256, or a private key"
+            )
         self._extra: dict[str, Any] = {}
         if issuer:
             self._extra["iss"] = issuer.partition(",")[0].strip()
@@ -115,12 +130,6 @@ class TokenIssuer:
             self._extra["aud"] = audience.partition(",")[0].strip()
 
     def token(self, sub: str) -> str:
-        """A bearer token for `sub`, under the claim that names the person, good for an hour."""
-        claims = {self._identity: sub, "exp": int(time.time()) + 3600, **self._extra}
-        return jwt.encode(claims, self._secret, algorithm="HS256", headers=self._headers)
-
-
-def new_jwks() -> str:
-    """A JWKS file with one fresh HS256 key, for a drop that brings its own identity provider."""
-    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-    return json.dumps({"keys": [{"kty": "oct", "alg": "HS256", "kid": "loadtest", "k": key}]})
+        """A bearer token for `sub`, under the claim that names the person, good for three hours."""
+        claims = {self._identity: sub, "exp": int(time.time()) + _TOKEN_SECONDS, **self._extra}
+        return jwt.encode(claims, self._key, algorithm=self.algorithm, headers=self._headers)

@@ -74,6 +74,10 @@ class Records:
         sent = np.frombuffer(self.sent)[chosen]
         return np.where(np.isnan(sent), due, sent)
 
+    def kinds(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+        """The kinds of the chosen requests."""
+        return self.schedule.kinds[chosen]
+
     def rows(self) -> Rows:
         """All rows as one structured array (`ROW`)."""
         rows = np.zeros(len(self.schedule), ROW)
@@ -89,12 +93,12 @@ class Records:
         return rows
 
 
-def pack(rows: Rows) -> Iterator[bytes]:
+def pack(rows: npt.NDArray[np.void]) -> Iterator[bytes]:
     """Rows as messages of some megabytes, which a Locust worker sends to the master."""
     for start in range(0, len(rows), _CHUNK_ROWS):
         yield rows[start : start + _CHUNK_ROWS].tobytes()
 
 
-def unpack(chunks: Sequence[bytes]) -> Rows:
-    """The rows of all `chunks`, in their order."""
-    return np.frombuffer(b"".join(chunks), ROW)
+def unpack(chunks: Sequence[bytes], row: "np.dtype[np.void]" = ROW) -> Rows:
+    """The rows of all `chunks`, in their order; `row` is their type."""
+    return np.frombuffer(b"".join(chunks), row)

@@ -26,14 +26,24 @@ ORDER_SECONDS: Final = 105.0
 
 
 class Kind(IntEnum):
-    """The kind of a request, which decides the answers that are right for it: a first claim, a double tap, one before
-    the opening, one with a bad pass, an app user's."""
+    """The kind of a request, which decides the answers that are right for it.
+
+    Claims: a first one, a double tap, one before the opening, one with a bad pass, an app user's. The others are of a
+    whole visit: the first look at the round, the pass, another look at the round, the look-up of the claim.
+    """
 
     CLAIM = 0
     AGAIN = 1
     EARLY = 2
     BAD = 3
     APP = 4
+    ROUND = 5
+    PASS = 6
+    LOOK = 7
+    MINE = 8
+
+
+CLAIMS: Final = (Kind.CLAIM, Kind.AGAIN, Kind.EARLY, Kind.BAD, Kind.APP)
 
 
 class Forgery(IntEnum):
@@ -64,6 +74,10 @@ class Schedule:
         """The share of generator `index` of `count`: every count-th request; a person may be in several."""
         own = np.s_[index::count]
         return replace(self, offsets=self.offsets[own], persons=self.persons[own], kinds=self.kinds[own])
+
+    def slice_by_person(self, index: int, count: int) -> "Schedule":
+        """The share of generator `index` of `count`, in which a person is with all of his or her requests."""
+        return self.pick(self.persons % count == index)
 
     def pick(self, chosen: npt.NDArray[np.bool_]) -> "Schedule":
         """The chosen requests, still in order."""

@@ -16,24 +16,45 @@ from typing import Any, Final
 
 import gevent
 import gevent.event
+import numpy as np
+import numpy.typing as npt
 from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner
 
 from claimd.domain.times import from_rfc3339
 from loadtest import commandline
-from loadtest.client.credentials import Identities, identities
-from loadtest.crowd.records import Rows, unpack
+from loadtest.client.credentials import Identities, TokenIssuer, identities
+from loadtest.crowd.records import ROW, unpack
 from loadtest.crowd.schedule import earliest, people_for
 from loadtest.drop import options, report, sizes
 from loadtest.drop.errors import DropError
-from loadtest.drop.messages import DONE, FAILED, OPENS, PREPARE, PROGRESS, READY, ROWS, Done, Opens, Prepare, Progress
+from loadtest.drop.messages import (
+    DONE,
+    FAILED,
+    OPENS,
+    PREPARE,
+    PROGRESS,
+    READY,
+    ROWS,
+    Done,
+    Opens,
+    Prepare,
+    Progress,
+    Table,
+)  # fmt: skip
+from loadtest.drop.sizes import Visits
 from loadtest.drop.verdict import Verdict
+from loadtest.drop.visits.figures import Evening
 from loadtest.history.checker import check
 from loadtest.history.export import read_export
 from loadtest.history.operations import Operations
+from loadtest.history.passes import PASS
+from loadtest.history.readings import READING
+from loadtest.history.visits import Visits as VisitHistory
 from loadtest.target import machine
 from loadtest.target.clock import ServerClock
 from loadtest.target.console_client import ApiError, ConsoleClient
+from loadtest.target.server_calls import ServerCalls
 
 # From creating the round until the earliest tap: the app users read the round and get their passes meanwhile.
 LEAD_SECONDS: Final = 1.5
@@ -49,7 +70,7 @@ class Inbox:
     def __init__(self, generators: int) -> None:
         self._generators = generators
         self._ready: set[int] = set()
-        self._chunks: dict[int, list[bytes]] = {}
+        self._chunks: dict[tuple[str, int], list[bytes]] = {}
         self._done: dict[int, Done] = {}
         self._progress: dict[int, Progress] = {}
         self.all_ready = gevent.event.AsyncResult()
@@ -65,9 +86,9 @@ class Inbox:
         """A generator's newest progress replaces its last."""
         self._progress[progress.index] = progress
 
-    def note_rows(self, index: int, packed: bytes) -> None:
-        """Take the next piece of a generator's rows."""
-        self._chunks.setdefault(index, []).append(packed)
+    def note_rows(self, index: int, table: str, packed: bytes) -> None:
+        """Take the next piece of a generator's rows of a table."""
+        self._chunks.setdefault((table, index), []).append(packed)
 
     def note_done(self, done: Done) -> None:
         """A generator has sent all its rows."""
@@ -91,9 +112,10 @@ class Inbox:
         """The figures of each generator, by its index."""
         return [self._done[index] for index in sorted(self._done)]
 
-    def rows(self) -> Rows:
-        """The rows of all generators, by their index."""
-        return unpack([chunk for index in sorted(self._chunks) for chunk in self._chunks[index]])
+    def rows(self, table: Table, row: "np.dtype[np.void]") -> "npt.NDArray[np.void]":
+        """The rows of a table of all generators, by their index; `row` is their type."""
+        chunks = [chunk for key in sorted(self._chunks) if key[0] == table for chunk in self._chunks[key]]
+        return unpack(chunks, row)
 
 
 class Conductor:
@@ -136,7 +158,7 @@ class Conductor:
 
     def _on_rows(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        self._inbox.note_rows(msg.data["index"], msg.data["rows"])
+        self._inbox.note_rows(msg.data["index"], msg.data["table"], msg.data["rows"])
 
     def _on_done(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
@@ -201,10 +223,13 @@ class _Conducting:
         """
         self._runner, self._workers, self._inbox, self._given, self._news = runner, workers, inbox, given, news
         self._console = ConsoleClient(given.console_url, options.admin_token(given))
-        self._pool, self._seconds, self._opens_at_ms = _size(given, self._console)
+        self._pool, self._seconds, self._opens_at_ms, self._closes_at_ms = _size(given, self._console)
+        self._visits = options.visits_of(given)
+        self._gathering_seconds = options.gathering_seconds_for(given, self._pool)
         self._round_id: str = given.round or f"drop-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
         # A fork shares nothing with its children: in a distributed run only claimd's processes are seen from here.
         self._processes = machine.claimd_processes(Path(given.data_dir)) | {"locust": machine.this_process()}
+        self._server_calls = ServerCalls.of_claimd(Path(given.data_dir)) if self._visits is Visits.WHOLE else None
 
     def run(self) -> Verdict:
         """Carry the drop out and write its report. Raises DropError, ApiError."""
@@ -215,7 +240,7 @@ class _Conducting:
         _await(self._inbox.all_ready, _PREPARE_SECONDS, "get ready")
         opens_at_ms = self._opens_at_ms or self._create_round()
         self._runner.send_message(OPENS, Opens(opens_at_ms).dump())
-        watching = gevent.spawn(self._watch)
+        watching = gevent.spawn(self._watch, opens_at_ms)
         try:
             until_opening = max(0.0, opens_at_ms / 1000 - time.time())
             patience = sizes.finish_seconds(people_for(self._pool), self._seconds)
@@ -223,11 +248,11 @@ class _Conducting:
         finally:
             watching.kill()
         self._sample_processes()
-        return self._report(everyone)
+        return self._report(everyone, opens_at_ms)
 
     def _prepare(self) -> None:
         """Send every generator its share of the crowd."""
-        self._news.write({"phase": "preparing"})
+        self._news.write({"phase": "minting" if self._visits is Visits.WHOLE else "preparing"})
         count = max(1, len(self._workers))
         plan = Prepare(
             index=0,
@@ -237,23 +262,31 @@ class _Conducting:
             seconds=self._seconds,
             seed=self._given.seed,
             app_users=options.app_users_for(self._given),
+            visits=str(self._visits),
+            gathering_seconds=self._gathering_seconds,
+            watchers=options.watchers_for(self._given, self._pool),
+            heads=self._given.heads,
         )
         for index, worker in enumerate(self._workers or [None]):
             self._runner.send_message(PREPARE, replace(plan, index=index).dump(), worker)
 
     def _create_round(self) -> int:
         """Create the round; the ms since 1970 at which it opens."""
-        opens_at_ms = int((time.time() + LEAD_SECONDS + earliest(self._seconds)) * 1000)
-        closes_at_ms = opens_at_ms + int((self._seconds + _STAYS_OPEN_SECONDS) * 1000)
-        self._console.create_round(self._round_id, self._pool, opens_at_ms, closes_at_ms)
+        before = max(earliest(self._seconds), self._gathering_seconds)
+        opens_at_ms = int((time.time() + LEAD_SECONDS + before) * 1000)
+        self._closes_at_ms = opens_at_ms + int((self._seconds + _STAYS_OPEN_SECONDS) * 1000)
+        self._console.create_round(self._round_id, self._pool, opens_at_ms, self._closes_at_ms)
         return opens_at_ms
 
-    def _watch(self) -> None:
-        """Once a second: sample the processes and write the progress."""
+    def _watch(self, opens_at_ms: int) -> None:
+        """Once a second: sample the processes and the server's calls, and write the progress."""
         while True:
+            if self._server_calls is not None:
+                self._server_calls.sample(time.time() - opens_at_ms / 1000)
             if latest := self._inbox.progress:
                 self._sample_processes()
-                size = {"pool": self._pool, "seconds": self._seconds}
+                people = people_for(self._pool) if self._visits is Visits.WHOLE else 0
+                size = {"pool": self._pool, "seconds": self._seconds, "people": people}
                 self._news.write({"phase": "running", **size, **merge(latest)})
             gevent.sleep(1)
 
@@ -262,9 +295,9 @@ class _Conducting:
         for process in self._processes.values():
             process.sample(now)
 
-    def _report(self, everyone: Identities) -> Verdict:
+    def _report(self, everyone: Identities, opens_at_ms: int) -> Verdict:
         self._news.write({"phase": "auditing"})
-        rows, done = self._inbox.rows(), self._inbox.done
+        rows, done = self._inbox.rows(Table.REQUESTS, ROW), self._inbox.done
         zeros = [d.server_ms_at_zero for d in done]
         at_zero, clock_error_ms = max(zeros), max(d.clock_error_ms for d in done) + max(zeros) - min(zeros)
         audit = _audit(self._console, self._round_id)
@@ -278,6 +311,7 @@ class _Conducting:
             clock=ServerClock(at_zero, clock_error_ms),
             # Each generator has its own estimate of when the round opened.
             skew_seconds=2 * clock_error_ms / 1000 if len(done) > 1 else 0.0,
+            visits=self._history_of_visits(everyone, opens_at_ms),
         )
         built = report.build(
             report.DropResult(
@@ -292,6 +326,8 @@ class _Conducting:
                 recount=recount,
                 processes={name: summary for name, log in self._processes.items() if (summary := log.summary())},
                 server_ms_at_zero=at_zero,
+                heads=self._given.heads,
+                evening=self._evening(),
             )
         )
         folder = Path(self._given.out) if self._given.out else commandline.new_folder()
@@ -302,23 +338,45 @@ class _Conducting:
         self._news.write({"phase": "done", "verdict": built["verdict"], "report": str(folder / "report.html")})
         return Verdict(built["verdict"])
 
+    def _history_of_visits(self, everyone: Identities, opens_at_ms: int) -> VisitHistory | None:
+        """What the checker gets of whole visits beside claims; None without them."""
+        if self._visits is Visits.NONE:
+            return None
+        readings, passes = self._inbox.rows(Table.READINGS, READING), self._inbox.rows(Table.PASSES, PASS)
+        return VisitHistory(readings, passes, everyone, opens_at_ms, self._closes_at_ms)
 
-def _size(given: Namespace, console: ConsoleClient) -> tuple[int, float, int | None]:
-    """Pool, seconds, and the opening of an existing round in ms since 1970, None for a round that is yet to be made.
+    def _evening(self) -> Evening | None:
+        """What the report gets of whole visits beside the rows; None without them."""
+        if self._visits is Visits.NONE:
+            return None
+        algorithm = TokenIssuer(Path(self._given.jwks)).algorithm
+        return Evening(self._gathering_seconds, people_for(self._pool), algorithm, self._server_calls)
 
-    Raises SizeError, ApiError; DropError for a round that has opened.
+
+def _size(given: Namespace, console: ConsoleClient) -> tuple[int, float, int | None, int]:
+    """Pool, seconds, and opening and closing of an existing round in ms since 1970, None and 0 for one yet to be made.
+
+    Raises SizeError, ApiError; DropError for a round that has opened, and for whole visits without a key for tokens.
     """
+    visits = options.visits_of(given)
+    if visits is Visits.WHOLE and not given.jwks:
+        raise DropError("whole visits need bearer tokens: name the JWKS that signs them (--jwks)")
     if not given.round:
-        sizes.check_size(given.pool, given.seconds)
-        return given.pool, given.seconds, None
+        _check_size(given, visits, given.pool)
+        return given.pool, given.seconds, None, 0
     existing = console.round(given.round)
     if existing["issued"] or existing["status"] != "scheduled":
         raise DropError(
             f"round {given.round} is {existing['status']} with {existing['issued']:,} claims: "
             "a drop needs a round that is yet to open, as the recount knows only its own claims"
         )
-    sizes.check_size(existing["total"], given.seconds)
-    return existing["total"], given.seconds, from_rfc3339(existing["opens_at"])
+    _check_size(given, visits, existing["total"])
+    window = from_rfc3339(existing["opens_at"]), from_rfc3339(existing["closes_at"])
+    return existing["total"], given.seconds, *window
+
+
+def _check_size(given: Namespace, visits: Visits, pool: int) -> None:
+    sizes.check_size(pool, given.seconds, visits, options.gathering_seconds_for(given, pool))
 
 
 def _await(event: Any, seconds: float, what: str) -> None:
@@ -331,7 +389,18 @@ def _await(event: Any, seconds: float, what: str) -> None:
 
 def merge(latest: list[Progress]) -> dict[str, Any]:
     """The progress of several generators as one: counts are sums, latencies are of the slowest."""
-    counts = ("offered", "granted", "replayed", "sold_out", "refused", "errors", "waiting", "blind_spells")
+    counts = (
+        "offered",
+        "granted",
+        "replayed",
+        "sold_out",
+        "refused",
+        "errors",
+        "passes",
+        "readings",
+        "waiting",
+        "blind_spells",
+    )
     return {
         "offset": round(max(p.offset for p in latest), 2),
         **{name: sum(getattr(p, name) for p in latest) for name in counts},

@@ -55,6 +55,14 @@ class _Lines:
             return
         self._next = news["offset"] + _LINE_EVERY_SECONDS
         offered, granted = self._rates.of(news)
+        if news["people"] and news["offset"] < 0:
+            self._terminal.print(
+                f"{news['offset']:7.1f} s   {news['passes']:>9,} of {news['people']:,} have a pass   "
+                f"{offered:>6,.0f} requests/s   p50 {news['p50_ms']:,.1f} ms   p99 {news['p99_ms']:,.1f} ms   "
+                f"{news['errors']:,} errors",
+                highlight=False,
+            )
+            return
         self._terminal.print(
             f"{news['offset']:7.1f} s   {news['pool'] - news['granted']:>9,} left   {granted:>6,.0f} grants/s   "
             f"{offered:>6,.0f} requests/s   p50 {news['p50_ms']:,.1f} ms   p99 {news['p99_ms']:,.1f} ms   "
@@ -87,6 +95,10 @@ class _Picture:
             f"{left:,}", f"of {pool:,} left", f"{granted:,.0f}", "grants/s", f"{offered:,.0f}", "requests/s",
             f"{news['waiting']:,}", "waiting",
         )  # fmt: skip
+        if news["people"]:
+            grid.add_row(
+                f"{news['passes']:,}", f"of {news['people']:,} have a pass", f"{news['readings']:,}", "readings",
+            )  # fmt: skip
         grid.add_row(
             f"{news['p50_ms']:,.1f} ms", "p50", f"{news['p99_ms']:,.1f} ms", "p99", f"{news['sold_out']:,}", "sold out",
             f"{news['errors']:,}", "errors",
@@ -108,6 +120,7 @@ def sentence_for(news: dict[str, Any]) -> str | None:
     """The line that announces a phase of the run; None where there is none."""
     return {
         "preparing": "the crowd gathers and gets its passes …",
+        "minting": "the crowd gathers and gets its tokens …",
         "auditing": "all requests are answered: audit and recount …",
     }.get(news["phase"])
 
@@ -137,6 +150,9 @@ def summary(report: dict[str, Any]) -> Group:
     table.add_row("answers", f"{report['replayed']:,} replayed, {refusals}")
     table.add_row("errors", f"{report['errors']:,}")
     table.add_row("latency", "   ".join(f"{name} {value:,.1f} ms" for name, value in latency.items()))
+    for name, part in (("gathering", report["gathering"]), ("beside", report["beside_drop"])):
+        if part is not None:
+            table.add_row(name, _part(part))
     table.add_row("audit", "ok" if report["audit"].get("ok") else "NOT OK")
     table.add_row("recount", "ok" if report["recount"].get("ok") else "NOT OK")
     lateness = f"{generator['late_fraction']:.3%} late" if report["loop"] == Pace.OPEN else "closed loop, never late"
@@ -148,6 +164,16 @@ def summary(report: dict[str, Any]) -> Group:
         table.add_row("busiest", f"{report['capacity']['busiest']}, {share:.0%} of a core in its busiest 5 s")
     reasons = [Text(f"  {reason}", style=colour) for reason in report["reasons"]]
     return Group(Text(report["verdict"].upper(), style=f"bold {colour}"), *reasons, table)
+
+
+def _part(part: dict[str, Any]) -> str:
+    """The figures of one part of whole visits, a line for each kind of request."""
+    lines = [
+        f"{own['asked']:>9,} {kind.replace('_', ' ')}   up to {own['peak_asked_per_second']:,}/s   "
+        f"p50 {own['latency_ms']['p50']:,.1f} ms   p99 {own['latency_ms']['p99']:,.1f} ms   {own['errors']:,} errors"
+        for kind, own in part["requests"].items()
+    ]
+    return "\n".join(lines)
 
 
 def _against(report: dict[str, Any]) -> str:

@@ -6,11 +6,9 @@ is off while the crowd claims: with a few million objects alive, one full collec
 
 import gc
 import logging
-from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any, Final
@@ -24,19 +22,37 @@ import numpy.typing as npt
 from locust.env import Environment
 from locust.runners import LocalRunner, WorkerRunner
 
-from claimd.identity.passes import PASS_CHARACTERS
 from loadtest.client.answers import UNKNOWN, Answer
 from loadtest.client.connection import Connection
-from loadtest.client.credentials import TokenIssuer, mint
-from loadtest.client.requests import claim_head
+from loadtest.client.credentials import TokenIssuer
+from loadtest.client.heads import Heads
+from loadtest.client.minting import MintingError
+from loadtest.client.requests import Requests
 from loadtest.crowd import lateness
 from loadtest.crowd.records import Records, pack
-from loadtest.crowd.schedule import Kind, Schedule, gather
 from loadtest.drop import locust_stats, options
-from loadtest.drop.dispatcher import Dispatcher, Run
+from loadtest.drop.dispatcher import Dispatcher
 from loadtest.drop.errors import DropError
 from loadtest.drop.judge import REFUSED, Judge
-from loadtest.drop.messages import DONE, FAILED, OPENS, PREPARE, PROGRESS, READY, ROWS, Done, Opens, Prepare, Progress
+from loadtest.drop.messages import (
+    DONE,
+    FAILED,
+    OPENS,
+    PREPARE,
+    PROGRESS,
+    READY,
+    ROWS,
+    Done,
+    Opens,
+    Prepare,
+    Progress,
+    Table,
+)  # fmt: skip
+from loadtest.drop.shares import Share, cannot_sign, claim_share, visit_share
+from loadtest.drop.sizes import Visits
+from loadtest.drop.visits.records import VisitRecords
+from loadtest.drop.visits.run import VisitRun
+from loadtest.drop.visits.watching import Watching
 from loadtest.target.clock import ServerClock, read_gateway_clock
 from loadtest.target.console_client import ApiError
 from loadtest.target.machine import runqueue_seconds
@@ -48,50 +64,35 @@ OPENING_MARGIN_SECONDS: Final = 0.005
 _CONNECTS_AT_ONCE: Final = 64
 _RETRY_CONNECT_SECONDS: Final = 0.2
 _BEFORE_FIRST_SECONDS: Final = 0.2
+_ID_BITS: Final = 40
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one generator does in one drop, prepared before the round exists."""
-
-    plan: Prepare
-    records: Records
-    """Of the crowd: requests that the dispatcher sends."""
-    passes: bytes
-    pass_starts: "array[int]"
-    """For each row of `records`, where its pass begins in `passes`."""
-    app_records: Records
-    """Of the app users: a row each, which `AppUser` fills."""
-    sign: Callable[[str], str]
-    """The bearer token of a person, by the token's subject."""
 
 
 class Drop:
     """A drop whose opening is known: the requests that are sent, and the clock that rows are counted by."""
 
-    def __init__(self, share: Share, opens_at_ms: int, host: str) -> None:
+    def __init__(self, share: Share, opens_at_ms: int, host: str, heads: Heads) -> None:
         """Estimate the server's clock. Raises ApiError; DropError where the first request is due already."""
         plan = share.plan
-        self.plan, self.sign = plan, share.sign
+        self.plan, self.sign, self.tokens = plan, share.sign, share.tokens
         self.records, self.app_records = share.records, share.app_records
         self.app_retries = 0
         self.judge = Judge(plan.round_id, opens_at_ms)
         self.clock: ServerClock = read_gateway_clock(host, plan.round_id)
         # No request may be early by an error of this clock: offsets count from when the round is open for certain.
         self.server_ms_at_zero = opens_at_ms + self.clock.error_ms + OPENING_MARGIN_SECONDS * 1000
-        self._origin = self.clock.seconds(self.server_ms_at_zero)
-        offsets = self.records.schedule.offsets
-        if len(offsets) and self.since_opening() > offsets[0] - _BEFORE_FIRST_SECONDS:
+        self.origin = self.clock.seconds(self.server_ms_at_zero)
+        if self.since_opening() > share.first_offset - _BEFORE_FIRST_SECONDS:
             raise DropError("the round opens before the crowd is ready: let it open later, or omit --round")
         self._free_slots = deque(range(len(self.app_records.schedule)))
-        head = claim_head(plan.round_id, urlsplit(host).netloc)
-        self.run = Run(self.records, share.passes, share.pass_starts, self.judge, head, self._origin)
+        # Each generator has ids of its own.
+        requests = Requests(plan.round_id, urlsplit(host).netloc, heads, first_id=plan.index << _ID_BITS)
+        self.run = share.build_run(self.judge, requests, self.origin)
 
     def since_opening(self) -> float:
         """Seconds since the opening, the unit of all times in the rows."""
-        return monotonic() - self._origin
+        return monotonic() - self.origin
 
     def take_app_slot(self) -> int | None:
         """The row of `app_records` that belongs to the next app user; None when all are taken."""
@@ -106,7 +107,7 @@ class Drop:
     def answered(self) -> bool:
         """Whether every request that was sent has its answer, those of the app users included."""
         app_users_done = len(self.app_records.completed) == len(self.app_records.schedule)
-        return app_users_done and self.run.answered >= self.run.sent
+        return app_users_done and self.run.settled
 
 
 class Generator:
@@ -172,28 +173,20 @@ class Generator:
     def _guarded(self, step: Callable[[Any], None], message: Any) -> None:
         try:
             step(message)
-        except (DropError, ApiError, OSError, ValueError) as error:
+        except (DropError, ApiError, MintingError, OSError, ValueError) as error:
             self._runner.send_message(FAILED, {"error": str(error)})
 
     def _prepare(self, plan: Prepare) -> None:
         given = options.options_of(self._environment)
         keys = options.keys(given)
-        sign = _cannot_sign
+        sign = cannot_sign
         if plan.app_users:
             sign = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience, given.jwt_identity).token
         self._await_connections()
-        schedule = gather(plan.pool, plan.seconds, plan.seed, plan.app_users).slice(plan.index, plan.count)
-        crowd, app = self._share_out(schedule)
-        # All taps of a person carry the same pass.
-        persons, which = np.unique(crowd.persons, return_inverse=True)
-        self._share = Share(
-            plan=plan,
-            records=Records(crowd),
-            passes=mint(keys, plan.round_id, plan.seed, persons, crowd.people, lambda: gevent.sleep(0)),
-            pass_starts=array("q", (which.astype(np.int64) * PASS_CHARACTERS).tobytes()),
-            app_records=Records(app),
-            sign=sign,
-        )
+        if plan.visits == Visits.WHOLE:
+            self._share = visit_share(plan, keys, given)
+        else:
+            self._share = claim_share(plan, keys, self._app_users, sign)
         self._runner.send_message(READY, {"index": plan.index})
 
     def _await_connections(self) -> None:
@@ -210,21 +203,12 @@ class Generator:
             f"came up in {CONNECT_SECONDS} s"
         )
 
-    def _share_out(self, schedule: Schedule) -> tuple[Schedule, Schedule]:
-        """The requests of the crowd's connections, and those of the app users.
-
-        Locust may have started fewer app users here than the schedule has: the crowd takes over the rest.
-        """
-        app_rows = np.flatnonzero(schedule.kinds == Kind.APP)
-        schedule.kinds[app_rows[self._app_users :]] = Kind.CLAIM
-        by_app = schedule.kinds == Kind.APP
-        return schedule.pick(~by_app), schedule.pick(by_app)
-
     def _carry_out(self, opens: Opens) -> None:
         if self._share is None:
             raise DropError("the round was announced to a generator that was not prepared")
-        drop = Drop(self._share, opens.opens_at_ms, self._environment.host or "")
-        with _without_garbage_collection():
+        host, plan = self._environment.host or "", self._share.plan
+        drop = Drop(self._share, opens.opens_at_ms, host, options.heads(plan.heads, plan.seed))
+        with _without_garbage_collection(), self._watched(drop, host) as watching:
             self._dispatcher.load(drop.run)
             self._opened.set(drop)
             meter = _Meter(lambda fresh, totals: self._report_progress(drop, fresh, totals), drop.records)
@@ -233,7 +217,22 @@ class Generator:
             self._drain(drop)
             metering.kill()
             meter.sample()
-        self._hand_over(drop, meter)
+        self._hand_over(drop, meter, watching)
+
+    @contextmanager
+    def _watched(self, drop: Drop, host: str) -> Iterator[Watching | None]:
+        """Watch the round's events meanwhile, where people do."""
+        plan, records = drop.plan, drop.records
+        if not plan.watchers or not isinstance(records, VisitRecords):
+            yield None
+            return
+        watching = Watching(host, plan.round_id, records, drop.clock, drop.origin)
+        number = len(range(plan.index, plan.watchers, plan.count))
+        watching.start(number, first_client=-1 - plan.index * plan.watchers)
+        try:
+            yield watching
+        finally:
+            watching.stop()
 
     def _drain(self, drop: Drop) -> None:
         """Wait for the last answers, for DRAIN_SECONDS at most."""
@@ -241,15 +240,16 @@ class Generator:
             while not drop.answered:
                 gevent.sleep(0.02)
 
-    def _hand_over(self, drop: Drop, meter: "_Meter") -> None:
-        errors = drop.records.errors + drop.app_records.errors
+    def _hand_over(self, drop: Drop, meter: "_Meter", watching: Watching | None) -> None:
+        errors = drop.records.errors + drop.app_records.errors + (watching.errors if watching else Counter())
         crowd, app = drop.records.rows(), drop.app_records.rows()
         unanswered = sum(int(np.count_nonzero(rows["answer"] == Answer.NO_ANSWER)) for rows in (crowd, app))
         if unanswered:
             errors["never answered"] = unanswered
-        for chunk in pack(np.concatenate([crowd, app])):
-            self._runner.send_message(ROWS, {"index": drop.plan.index, "rows": chunk})
-            gevent.sleep(0)
+        self._send_rows(drop, Table.REQUESTS, np.concatenate([crowd, app]))
+        if isinstance(drop.records, VisitRecords):
+            self._send_rows(drop, Table.READINGS, drop.records.readings())
+            self._send_rows(drop, Table.PASSES, drop.records.issued_passes())
         done = Done(
             index=drop.plan.index,
             crowd_rows=len(crowd),
@@ -263,8 +263,14 @@ class Generator:
             server_ms_at_zero=drop.server_ms_at_zero,
             clock_error_ms=drop.clock.error_ms,
             errors=dict(errors.most_common(50)),
+            visits=_of_visits(drop, watching),
         )
         self._runner.send_message(DONE, done.dump())
+
+    def _send_rows(self, drop: Drop, table: Table, rows: npt.NDArray[np.void]) -> None:
+        for chunk in pack(rows):
+            self._runner.send_message(ROWS, {"index": drop.plan.index, "table": str(table), "rows": chunk})
+            gevent.sleep(0)
 
     def _report_progress(self, drop: Drop, fresh: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]) -> None:
         """Send the progress to the conductor and feed Locust's statistics.
@@ -274,7 +280,7 @@ class Generator:
         records, app = drop.records, drop.app_records
         done, answers = np.frombuffer(records.done), np.frombuffer(records.answer, np.uint8)
         latency = done[fresh] - records.intended(fresh)
-        locust_stats.feed(self._environment, records.schedule.kinds[fresh], answers[fresh], latency)
+        locust_stats.feed(self._environment, records.kinds(fresh), answers[fresh], latency)
         totals += np.bincount(answers[fresh], minlength=len(Answer))
         counts = totals + np.bincount([app.answer[row] for row in app.completed], minlength=len(Answer))
         p50, p99 = np.percentile(latency, [50, 99]) * 1000 if len(latency) else (0.0, 0.0)
@@ -287,6 +293,8 @@ class Generator:
             sold_out=int(counts[Answer.SOLD_OUT]),
             refused=int(sum(counts[code] for code in REFUSED)),
             errors=int(sum(counts[code] for code in UNKNOWN)),
+            passes=int(counts[Answer.PASS_ISSUED]),
+            readings=int(counts[Answer.READ] + counts[Answer.UNCHANGED]),
             waiting=drop.run.waiting,
             blind_spells=len(drop.run.blind),
             p50_ms=float(p50),
@@ -300,8 +308,12 @@ def sleep_until(moment: float) -> None:
     gevent.sleep(max(0.0, moment + OPENING_MARGIN_SECONDS - monotonic()))
 
 
-def _cannot_sign(sub: str) -> str:
-    raise DropError(f"no key is there to sign a token for {sub}")
+def _of_visits(drop: Drop, watching: Watching | None) -> dict[str, Any] | None:
+    """What the message of a generator has of whole visits; None for a drop without them."""
+    if not isinstance(drop.run, VisitRun) or drop.tokens is None:
+        return None
+    minted = {"count": len(drop.tokens), "seconds": round(drop.tokens.seconds, 2)}
+    return {"retries": drop.run.retries, "tokens": minted, "events": watching.summary() if watching else None}
 
 
 @contextmanager
@@ -320,7 +332,9 @@ class _Meter:
     """Once a second: reports the progress, and notes how much processor time this process used and waited for."""
 
     def __init__(
-        self, report: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], None], records: Records
+        self,
+        report: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], None],
+        records: Records | VisitRecords,
     ) -> None:
         """`report` takes the rows answered since its last call, and the counts of those before them."""
         self._report, self._records = report, records

@@ -18,13 +18,16 @@ from loadtest.crowd.schedule import Kind
 
 Codes = npt.NDArray[np.integer[Any]]
 
-_METHOD: Final = "POST"
 _FAILURE: Final = "a wrong answer; the report lists them"
 _NAMES: Final = {
-    Kind.CLAIM: "claim",
-    Kind.AGAIN: "claim: double tap",
-    Kind.EARLY: "claim: early bird",
-    Kind.BAD: "claim: bad pass",
+    Kind.CLAIM: ("POST", "claim"),
+    Kind.AGAIN: ("POST", "claim: double tap"),
+    Kind.EARLY: ("POST", "claim: early bird"),
+    Kind.BAD: ("POST", "claim: bad pass"),
+    Kind.ROUND: ("GET", "round"),
+    Kind.PASS: ("POST", "pass"),
+    Kind.LOOK: ("GET", "round again"),
+    Kind.MINE: ("GET", "claims/me"),
 }
 
 
@@ -32,20 +35,20 @@ def feed(environment: Environment, kinds: Codes, answers: Codes, latency_seconds
     """Add answers to Locust's statistics: columns of each request's `Kind`, its `Answer` and its latency."""
     stats = environment.stats
     wrong = is_one_of(answers, UNKNOWN)
-    for kind, name in _NAMES.items():
+    for kind, (method, name) in _NAMES.items():
         mine = kinds == kind
         if mine.any():
-            _add(stats, name, latency_seconds[mine] * 1000, int(np.count_nonzero(wrong & mine)))
+            _add(stats, method, name, latency_seconds[mine] * 1000, int(np.count_nonzero(wrong & mine)))
 
 
-def _add(stats: RequestStats, name: str, latency_ms: Floats, failures: int) -> None:
+def _add(stats: RequestStats, method: str, name: str, latency_ms: Floats, failures: int) -> None:
     now = time.time()
     whole, counts = np.unique(np.maximum(latency_ms, 0).astype(np.int64), return_counts=True)
-    for entry in (stats.total, stats.entries[(name, _METHOD)]):
+    for entry in (stats.total, stats.entries[(name, method)]):
         _add_to_entry(entry, now, latency_ms, whole.tolist(), counts.tolist(), failures)
     if failures:
-        key = StatsError.create_key(_METHOD, name, _FAILURE)
-        error = stats.errors.setdefault(key, StatsError(_METHOD, name, _FAILURE))
+        key = StatsError.create_key(method, name, _FAILURE)
+        error = stats.errors.setdefault(key, StatsError(method, name, _FAILURE))
         error.occurred()
         error.occurrences += failures - 1
 

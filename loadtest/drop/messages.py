@@ -4,6 +4,7 @@ In a single process Locust's local runner delivers them directly.
 """
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, Final, Self
 
 PREPARE: Final = "drop_prepare"
@@ -40,6 +41,11 @@ class Prepare(_Message):
     seconds: float
     seed: int
     app_users: int
+    visits: str
+    gathering_seconds: float
+    """Of whole visits: from the first arrival to the opening."""
+    watchers: int
+    heads: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class Progress(_Message):
     sold_out: int
     refused: int
     errors: int
+    passes: int
+    readings: int
     waiting: int
     blind_spells: int
     p50_ms: float
@@ -90,3 +98,13 @@ class Done(_Message):
     server_ms_at_zero: float
     clock_error_ms: float
     errors: dict[str, int]
+    visits: dict[str, Any] | None
+    """Of whole visits: `retries`, `tokens` (how they were minted), `events` (how the round was watched)."""
+
+
+class Table(StrEnum):
+    """What the rows of a message of ROWS are."""
+
+    REQUESTS = "requests"
+    READINGS = "readings"
+    PASSES = "passes"

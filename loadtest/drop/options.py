@@ -8,6 +8,7 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from claimd.identity.keys import Keys
+from loadtest.client.heads import EqualHeads, Heads, VariedHeads, Variety
 from loadtest.drop import sizes
 from loadtest.drop.errors import DropError
 
@@ -26,6 +27,20 @@ def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--app-users", type=int, default=-1, help="number of app users (default: one in 100, at most 50)"
     )
+    parser.add_argument(
+        "--visits", choices=[str(each) for each in sizes.Visits], default=str(sizes.Visits.NONE),
+        help="whole: people gather before the opening, get their passes from claimd, and look their claims up",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gathering", type=float, default=-1.0, help="seconds over which people gather, with whole visits"
+    )
+    parser.add_argument(
+        "--watchers", type=int, default=-1, help="people that watch the round's events, with whole visits"
+    )
+    parser.add_argument(
+        "--heads", choices=[str(each) for each in Variety], default=str(Variety.VARIED),
+        help="request heads: varied as those of real clients, or equal",
+    )  # fmt: skip
     parser.add_argument("--round", default="", help="an existing round without claims (default: a new one)")
     parser.add_argument(
         "--console-url", default="http://127.0.0.1:8081", env_var="CLAIMD_CONSOLE_URL", help="claimd's operators' side"
@@ -41,7 +56,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         "--jwks",
         default="",
         env_var="CLAIMD_JWKS",
-        help="JWKS file with an HS256 key; without it no app users",
+        help="JWKS file with an HS256 key, or a private one; without it no app users and no whole visits",
     )
     parser.add_argument("--jwt-issuer", default="", env_var="CLAIMD_JWT_ISSUER", help="iss of the app users' tokens")
     parser.add_argument(
@@ -72,11 +87,40 @@ def options_of(environment: Environment) -> Namespace:
 
 
 def app_users_for(options: Namespace) -> int:
-    """How many people use the app; 0 without a JWKS file whose key can sign their tokens."""
-    if not options.jwks:
+    """How many Locust users use the app; 0 without a JWKS file whose key can sign their tokens.
+
+    With whole visits the whole crowd does what they do, so there are none.
+    """
+    if not options.jwks or visits_of(options) is sizes.Visits.WHOLE:
         return 0
     wanted: int = options.app_users
     return wanted if wanted >= 0 else sizes.app_users_for(options.pool)
+
+
+def visits_of(options: Namespace) -> sizes.Visits:
+    """What people do beside their claims."""
+    return sizes.Visits(options.visits)
+
+
+def gathering_seconds_for(options: Namespace, pool: int) -> float:
+    """The seconds over which people gather; 0 without whole visits."""
+    if visits_of(options) is sizes.Visits.NONE:
+        return 0.0
+    given: float = options.gathering
+    return given if given >= 0 else sizes.gathering_seconds_for(pool)
+
+
+def watchers_for(options: Namespace, pool: int) -> int:
+    """How many people watch the round's events; 0 without whole visits."""
+    if visits_of(options) is sizes.Visits.NONE:
+        return 0
+    wanted: int = options.watchers
+    return wanted if wanted >= 0 else sizes.watchers_for(pool)
+
+
+def heads(variety: str, seed: int) -> Heads:
+    """The request heads of a drop."""
+    return VariedHeads(seed) if Variety(variety) is Variety.VARIED else EqualHeads()
 
 
 def keys(options: Namespace) -> Keys:

@@ -14,8 +14,12 @@ from loadtest.crowd import lateness
 from loadtest.crowd.arrivals import Floats
 from loadtest.crowd.pace import Pace, describe_pace, pace_of
 from loadtest.crowd.records import Rows
+from loadtest.crowd.schedule import CLAIMS
 from loadtest.drop import figures, verdict
 from loadtest.drop.messages import Done
+from loadtest.drop.sizes import Visits
+from loadtest.drop.visits import figures as visit_figures
+from loadtest.drop.visits.figures import Evening
 from loadtest.history.export import Export
 from loadtest.history.recount import Recount
 from loadtest.target import machine
@@ -38,13 +42,18 @@ class DropResult:
     recount: Recount
     processes: dict[str, Any]
     server_ms_at_zero: float
+    heads: str
+    evening: Evening | None = None
+    """Of a drop with whole visits."""
 
 
 def build(drop: DropResult) -> dict[str, Any]:
     """The report as a dict, verdict first."""
-    answered = figures.answered(drop.rows)
-    took, outcomes = figures.seconds_to_sellout(drop.export, drop.pool), figures.outcomes(drop.rows)
-    pace, us_each = pace_of(drop.seconds), 1e6 / max(1, outcomes["offered"])
+    claims = drop.rows[np.isin(drop.rows["kind"], CLAIMS)]
+    answered = figures.answered(claims)
+    took, outcomes = figures.seconds_to_sellout(drop.export, drop.pool), figures.outcomes(claims)
+    pace, us_each = pace_of(drop.seconds), 1e6 / max(1, int(np.count_nonzero(~np.isnan(drop.rows["sent"]))))
+    late, evening = late_by(drop.rows, drop.generators), drop.evening
     body: dict[str, Any] = {
         "pool": drop.pool,
         "loop": str(pace),
@@ -52,8 +61,10 @@ def build(drop: DropResult) -> dict[str, Any]:
         "seconds_to_sellout": took,
         **outcomes,
         "latency_ms": figures.percentiles(figures.latency_ms(answered)),
-        "generator": _generator(drop),
+        "generator": _generator(drop, late),
         "capacity": _capacity(drop, took) if pace is Pace.CLOSED else None,
+        "gathering": visit_figures.gathering(drop.rows, late, evening, drop.generators) if evening else None,
+        "beside_drop": visit_figures.beside(drop.rows, late) if evening else None,
         "audit": drop.audit,
         "recount": {**drop.recount.as_dict(), "violations": drop.recount.violations()},
         "error_texts": _error_texts(drop.generators),
@@ -63,19 +74,22 @@ def build(drop: DropResult) -> dict[str, Any]:
         },
         "machine": machine.facts(),
         "commit": machine.commit(),
+        "visits": str(Visits.WHOLE if evening else Visits.NONE),
+        "heads": drop.heads,
         "round": drop.round_id,
         "seed": drop.seed,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     judgement = verdict.judge(body)
-    series = figures.series(drop.rows, drop.export, drop.pool, drop.seconds, drop.server_ms_at_zero)
+    series = figures.series(claims, drop.export, drop.pool, drop.seconds, drop.server_ms_at_zero)
     return {"verdict": str(judgement.verdict), "reasons": judgement.reasons, **body, "series": series}
 
 
-def _generator(drop: DropResult) -> dict[str, Any]:
-    """The generators' own performance; of several, the worst."""
-    late = late_by(drop.rows, drop.generators)
+def _generator(drop: DropResult, late: Floats) -> dict[str, Any]:
+    """The generators' own performance; of several, the worst. Its lateness is that of the claims."""
     generators = drop.generators
+    sent = ~np.isnan(late)
+    late = late[sent & np.isin(drop.rows["kind"], CLAIMS)]
     waits = [g.runqueue_fraction for g in generators if g.runqueue_fraction is not None]
     return {
         "late_fraction": round(lateness.late_fraction(late), 6),
@@ -110,18 +124,21 @@ def _capacity(drop: DropResult, took: float | None) -> dict[str, Any]:
 
 
 def late_by(rows: Rows, generators: list[Done]) -> Floats:
-    """Seconds by which each request of the crowd was late by its generator's own doing.
+    """Seconds by which each request was late by its generator's own doing; NaN for app users and what was not sent.
 
     `rows` are the generators' rows one after the other, each crowd first and its app users after.
     """
-    parts, start = [], 0
+    late, start = np.full(len(rows), np.nan), 0
     for done in generators:
-        crowd = rows[start : start + done.crowd_rows]
-        crowd = crowd[~np.isnan(crowd["sent"])]
+        crowd = np.arange(start, start + done.crowd_rows)
+        crowd = crowd[~np.isnan(rows["sent"][crowd])]
+        # Whole visits have requests that were due earlier than they could be sent.
+        crowd = crowd[np.argsort(rows["sent"][crowd], kind="stable")]
         blind = [lateness.BlindSpell(begin, end) for begin, end in done.blind]
-        parts.append(lateness.own_lateness(crowd["intended"], crowd["sent"], crowd["free_since"], blind))
+        sent = rows[crowd]
+        late[crowd] = lateness.own_lateness(sent["intended"], sent["sent"], sent["free_since"], blind)
         start += done.crowd_rows + done.app_users
-    return np.concatenate(parts) if parts else np.zeros(0)
+    return late
 
 
 def _error_texts(generators: list[Done]) -> dict[str, int]:

@@ -50,9 +50,15 @@ def judge(report: dict[str, Any]) -> Judgement:
     neither lateness nor latency is judged there.
     """
     inconsistent, failed = _inconsistencies(report), _failures(report)
-    late, slow = [], []
+    late: list[str] = []
+    slow: list[str] = []
     if report["loop"] == Pace.OPEN:
         late, slow = _lateness(report), _slowness(report)
+    failed += _watching(report)
+    for name, part in _parts(report):
+        late += _late(f"of its requests {name}", part["late_fraction"])
+        failed += _errors(name, part)
+        slow += _slow(part)
     if inconsistent:
         return Judgement(Verdict.FAIL, inconsistent + late + failed + slow)
     if late:
@@ -74,18 +80,49 @@ def _inconsistencies(report: dict[str, Any]) -> list[str]:
 
 def _lateness(report: dict[str, Any]) -> list[str]:
     generator = report["generator"]
-    reasons = []
-    if generator["late_fraction"] >= LATE_FRACTION_CEILING:
-        reasons.append(
-            f"the generator sent {generator['late_fraction']:.2%} of its requests late by its own doing "
-            f"(under {LATE_FRACTION_CEILING:.0%} is allowed)"
-        )
+    reasons = _late("of its requests", generator["late_fraction"])
     if generator["busiest_cpu_fraction"] > CPU_CEILING:
         reasons.append(
             f"the generator used {generator['busiest_cpu_fraction']:.0%} of a core over {CPU_WINDOW_SECONDS:g} s: "
             "it may have been late without noticing"
         )
     return reasons
+
+
+def _late(which: str, fraction: float) -> list[str]:
+    if fraction < LATE_FRACTION_CEILING:
+        return []
+    allowed = f"under {LATE_FRACTION_CEILING:.0%} is allowed"
+    return [f"the generator sent {fraction:.2%} {which} late by its own doing ({allowed})"]
+
+
+def _parts(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The parts of whole visits that are not claims; none for a drop without them."""
+    named = (("of the gathering", "gathering"), ("beside the claims", "beside_drop"))
+    return [(name, report[part]) for name, part in named if report[part] is not None]
+
+
+def _errors(name: str, part: dict[str, Any]) -> list[str]:
+    if not part["errors"]:
+        return []
+    kinds = ", ".join(
+        f"{kind.replace('_', ' ')}: {own['errors']:,}" for kind, own in part["requests"].items() if own["errors"]
+    )
+    return [f"{part['errors']:,} answers {name} were not what they should be ({kinds})"]
+
+
+def _watching(report: dict[str, Any]) -> list[str]:
+    events = report["gathering"] and report["gathering"]["events"]
+    return [f"{events['errors']:,} faults of event streams"] if events and events["errors"] else []
+
+
+def _slow(part: dict[str, Any]) -> list[str]:
+    """A sentence for each kind of request whose p99 is too high."""
+    return [
+        f"p99 of {kind.replace('_', ' ')} is {own['latency_ms']['p99']:,.0f} ms, {P99_CEILING_MS:,.0f} is the limit"
+        for kind, own in part["requests"].items()
+        if own["latency_ms"]["p99"] >= P99_CEILING_MS
+    ]
 
 
 def _failures(report: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from loadtest.history.log import Log
 from loadtest.history.operations import Operations
 from loadtest.history.recount import Recount
 from loadtest.history.timeline import Grants, Timeline
+from loadtest.history.visits import Visits, look_ups
 from loadtest.target.clock import ServerClock
 
 
@@ -30,12 +31,14 @@ def check(
     clock: ServerClock | None = None,
     skew_seconds: float = 0.0,
     gateways_repeat: bool = False,
+    visits: Visits | None = None,
 ) -> Recount:
     """Count every violation in the history of one round.
 
     `pool` is the total of a round that was never edited; with a `log` the total is taken from there. `skew_seconds`
     bounds how far the clocks of the processes that recorded the operations may differ. `gateways_repeat` is for runs in
-    which a gateway may repeat a batch whose reply was lost. Raises ValueError without pool and log.
+    which a gateway may repeat a batch whose reply was lost. `visits` are the other requests of whole visits.
+    Raises ValueError without pool and log.
     """
     if log is None and pool is None:
         raise ValueError("the stock comes from the pool or from the log: one is needed")
@@ -60,6 +63,9 @@ def check(
         ),
         "audit_disagrees": 0 if audit is None else consistency.audit_disagreements(audit, export, stock),
     }
+    if visits is not None:
+        counts |= visits.violations(export, clock)
+        counts |= look_ups(export, owners, operations, claimants, clock, skew_seconds)
     if log is None or timeline is None:
         return Recount(**counts)
     return Recount(**counts | _log_violations(log, timeline, export, operations, clock, counts["oversold"]))

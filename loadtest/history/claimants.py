@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Answer, is_one_of
+from loadtest.client.answers import REFUSALS, SHOWING, UNKNOWN, Answer, is_one_of
 from loadtest.history.columns import Floats, Ints, Mask
 from loadtest.history.operations import Operations
 
@@ -26,7 +26,7 @@ class Claimants:
     refused_from: Floats
     """Start of the last operation that was refused: the claimant held nothing before. -inf without one."""
     acknowledged_by: Floats
-    """End of the first operation that returned a claim: the claimant held it from then on. inf without one."""
+    """End of the first operation that returned a claim, also a look-up: the claimant held it from then on. inf without."""
     granted_from: Floats
     """Earliest moment at which the claim can have been granted; -inf where no operation can have been granted."""
 
@@ -48,7 +48,8 @@ class Claimants:
 
         granted, replayed = answer == Answer.GRANTED, answer == Answer.REPLAYED
         unknown, refused = is_one_of(answer, UNKNOWN), is_one_of(answer, REFUSALS)
-        acknowledged_by = earliest(operations.end, granted | replayed)
+        shown = is_one_of(answer, SHOWING)
+        acknowledged_by = earliest(operations.end, shown)
         refused_from = latest(operations.start, refused)
         # A 201 was granted by that very request. Without one the grant was made by any request that received 200, as a
         # gateway may repeat its call, or by any with an unknown outcome; never by one that was refused or reached no
@@ -62,7 +63,7 @@ class Claimants:
             replays=counted(replayed),
             sold_out=counted(answer == Answer.SOLD_OUT) > 0,
             in_doubt=counted(unknown) > 0,
-            unsettled=(latest(operations.start, unknown) > refused_from) & (counted(is_one_of(answer, HOLDING)) == 0),
+            unsettled=(latest(operations.start, unknown) > refused_from) & (counted(shown) == 0),
             refused_from=refused_from,
             acknowledged_by=acknowledged_by,
             granted_from=np.where(never, -np.inf, np.maximum(granted_from, refused_from)),

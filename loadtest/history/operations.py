@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from claimd.domain.claims import IDENTITY_BYTES
-from loadtest.client.answers import HOLDING, Answer, is_one_of
+from loadtest.client.answers import SHOWING, Answer, is_one_of
 from loadtest.client.credentials import Identities
 from loadtest.crowd.records import Rows
+from loadtest.crowd.schedule import CLAIMS, Kind
 from loadtest.history.columns import Floats, Ints, unpack_identities
 
 
@@ -69,10 +70,16 @@ class Operations:
 
     @classmethod
     def of_rows(cls, rows: Rows, identities: Identities) -> "Operations":
-        """Build from the rows of a drop. Person p is `identities[p]`; rows of bad passes have higher numbers."""
+        """Build from the rows of a drop: claims, and the look-ups of claims that were answered.
+
+        Person p is `identities[p]`; rows of bad passes have higher numbers.
+        """
         people = len(identities)
+        # A look-up without an answer grants nothing, so it leaves no claim in doubt.
+        answered = is_one_of(rows["answer"], (Answer.HELD, Answer.NOT_CLAIMED))
+        rows = rows[np.isin(rows["kind"], CLAIMS) | ((rows["kind"] == Kind.MINE) & answered)]
         # An answer to a bad pass proves nothing, unless it returns a claim.
-        rows = rows[(rows["person"] < people) | is_one_of(rows["answer"], HOLDING)]
+        rows = rows[(rows["person"] < people) | is_one_of(rows["answer"], SHOWING)]
         claimant = np.minimum(rows["person"], people)
         return cls._made(
             identities, claimant, rows["sent"], rows["done"], rows["answer"], rows["serial"], rows["claimed_at_ms"]
@@ -84,7 +91,7 @@ class Operations:
         answer, serial, claimed_at_ms = (
             np.asarray(column, kind) for column, kind in zip(rest, (np.uint8, np.int64, np.int64), strict=True)
         )
-        sent = ~np.isnan(start) | is_one_of(answer, HOLDING)
+        sent = ~np.isnan(start) | is_one_of(answer, SHOWING)
         return cls(
             np.append(unique, np.array([b""], unique.dtype)),
             np.asarray(claimant, np.int64)[sent],

@@ -1,17 +1,21 @@
 """The checker's counts: totals, and one count for each kind of violation, all 0 in a round that kept its promises.
 
-The names are those of `report.json`. A count that needs a log is None without one, and is left out of the report.
+The names are those of `report.json`. A count that needs a log, or whole visits, is None without, and is left out of the
+report.
 """
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-_TOTALS: Final = frozenset({"exported", "told_granted", "told_replayed", "unknown", "unsettled", "not_understood"})
+_TOTALS: Final = frozenset({
+    "exported", "told_granted", "told_replayed", "unknown", "unsettled", "not_understood", "looked_up",
+    "readings", "passes",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """Totals first; then violations; last the violations that only a log shows."""
+    """Totals first; then violations; last those that only a log shows, and the counts of whole visits."""
 
     exported: int
     """Claims in the export."""
@@ -88,6 +92,26 @@ class Recount:
     """Answers `paused` although the round never was paused."""
     closed_untruly: int | None = None
     """Answers `closed` although the round never was closed and, by the server's clock, its window had not ended."""
+    looked_up: int | None = None
+    """Answers to look-ups of claims: a claim, or `not_claimed`."""
+    readings: int | None = None
+    """Answers that show the round, or that it is unchanged."""
+    passes: int | None = None
+    """Answers with a pass."""
+    not_claimed_untruly: int | None = None
+    """Look-ups that found no claim although it had been granted before they began."""
+    issued_went_back: int | None = None
+    """Readings with less issued than an earlier reading of the same client, by the server's times."""
+    issued_beyond_total: int | None = None
+    """Readings with more issued than the total, or a remainder that is not the difference."""
+    issued_untrue: int | None = None
+    """Readings with more issued than were granted by their time, or fewer than were granted long before it."""
+    status_untrue: int | None = None
+    """Readings with another opening, or a status that the round did not have at their time, as open before the opening."""
+    passes_of_others: int | None = None
+    """Passes that stand for another person than the token that asked for them."""
+    passes_too_short: int | None = None
+    """Passes that expire before the round ends."""
 
     @property
     def ok(self) -> bool:

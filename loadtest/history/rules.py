@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from loadtest.client.answers import HOLDING, Answer, is_one_of
+from loadtest.client.answers import SHOWING, Answer, is_one_of
 from loadtest.history.claimants import Claimants
 from loadtest.history.columns import Ints, Mask, count_true, find_rows
 from loadtest.history.export import Export
@@ -27,7 +27,7 @@ def answers_against_export(
 
     `owners[c]` is the claimant that holds claim c of the export, -1 for an identity that is not among the operations.
     """
-    holding = is_one_of(operations.answer, HOLDING)
+    holding = is_one_of(operations.answer, SHOWING)
     serials, claimant = operations.serial[holding], operations.claimant[holding]
     rows = find_rows(export.serials, serials)
     exported = rows >= 0
@@ -65,7 +65,7 @@ def answers_of_one_claimant(
 
 def _claimants_with_different_claims(operations: Operations) -> int:
     """Count the claimants whose answers name more than one serial or time."""
-    holding = is_one_of(operations.answer, HOLDING)
+    holding = is_one_of(operations.answer, SHOWING)
     claimant = operations.claimant[holding]
     order = np.argsort(claimant, kind="stable")
     claimant, serial = claimant[order], operations.serial[holding][order]

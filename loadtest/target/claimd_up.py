@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from claimd.identity.keys import Keys
-from loadtest.client.credentials import new_jwks
+from loadtest.client.signing_keys import Algorithm, new_jwks, public_jwks
 from loadtest.target import children
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -42,6 +42,11 @@ class Claimd:
     def console_url(self) -> str:
         """The URL of the console, without a path."""
         return f"http://127.0.0.1:{self.console_port}"
+
+    @property
+    def signing_jwks(self) -> Path:
+        """The file with the keys that sign tokens for it, which claimd does not read."""
+        return self.jwks.with_name("signing-jwks.json")
 
     @property
     def redis_url(self) -> str:
@@ -75,21 +80,26 @@ def running(
     prefix: Sequence[str] = (),
     flags: Sequence[str] = (),
     secret_file: Path | None = None,
+    algorithm: Algorithm = Algorithm.HS256,
 ) -> Iterator[Claimd]:
     """Run one in the folder `home`, by a command that starts with `prefix` (such as `nice`).
 
-    `secret_file` names a secret other than the one in the data directory. Raises TargetError.
+    `secret_file` names a secret other than the one in the data directory; `algorithm` is that of the tokens. Raises
+    TargetError.
     """
-    claimd = replace(prepare(home, log), secret_file=secret_file)
+    claimd = replace(prepare(home, log, algorithm=algorithm), secret_file=secret_file)
     with started(claimd, workers, prefix, flags):
         yield claimd
 
 
-def prepare(home: Path, log: Path, data_dir: Path | None = None) -> Claimd:
+def prepare(home: Path, log: Path, data_dir: Path | None = None, algorithm: Algorithm = Algorithm.HS256) -> Claimd:
     """A claimd in the folder `home` that is not running yet; it may be started several times, on the same ports."""
     port, console_port = free_ports(2)
     claimd = Claimd(port, console_port, data_dir or home / "data", home / "jwks.json", log)
-    claimd.jwks.write_text(new_jwks())
+    signing = new_jwks(algorithm)
+    claimd.signing_jwks.touch(0o600)
+    claimd.signing_jwks.write_text(signing)
+    claimd.jwks.write_text(public_jwks(signing))
     return claimd
 
 

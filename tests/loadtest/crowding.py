@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.client.credentials import new_jwks
+from loadtest.client.signing_keys import new_jwks
 from loadtest.target.children import running
 from tests.loadtest.stub_claimd import SECRET, TOKEN
 

@@ -9,7 +9,7 @@ import pytest
 
 from claimd.domain.claims import claim_id
 from claimd.domain.times import to_rfc3339
-from loadtest.client.answers import HOLDING, REFUSALS, UNKNOWN, Answer, Finding, Reader, is_one_of
+from loadtest.client.answers import HOLDING, OF_VISITS, REFUSALS, UNKNOWN, Answer, Finding, Reader, is_one_of
 
 AT = 1_585_857_600_123
 
@@ -60,7 +60,7 @@ def test_without_a_known_opening_any_time_is_accepted() -> None:
 
 def test_the_groups_of_answers_leave_two_out() -> None:
     """An answer is a claim, a refusal or unknown; a limited or unauthenticated request never reached the round."""
-    neither = set(Answer) - {*HOLDING, *REFUSALS, *UNKNOWN}
+    neither = set(Answer) - {*HOLDING, *REFUSALS, *UNKNOWN, *OF_VISITS}
     assert neither == {Answer.RATE_LIMITED, Answer.UNAUTHENTICATED}
     column = np.array([Answer.NO_ANSWER, Answer.GRANTED, Answer.UNAVAILABLE], np.uint8)
     assert is_one_of(column, UNKNOWN).tolist() == [True, False, True]

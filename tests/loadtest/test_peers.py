@@ -24,9 +24,10 @@ from loadtest.bench.peer_programs import (
 from loadtest.bench.peers import answers, keys
 from loadtest.bench.rounds import AuditError, PeerRounds
 from loadtest.client.answers import Answer, Finding, Reader
-from loadtest.client.credentials import TokenIssuer, new_jwks
+from loadtest.client.credentials import TokenIssuer
 from loadtest.client.heads import VariedHeads
 from loadtest.client.requests import Requests
+from loadtest.client.signing_keys import new_jwks
 from tests.servers import Server
 
 ROUND = "night"

@@ -8,7 +8,8 @@ from claimd.identity.fresh_keys import FixedKeys
 from claimd.identity.jwks import parse_jwks
 from claimd.identity.verified import Verified
 from claimd.settings import Settings
-from loadtest.client.credentials import TokenIssuer, new_jwks
+from loadtest.client.credentials import TokenIssuer
+from loadtest.client.signing_keys import new_jwks
 
 
 async def test_tokens_fit_lists_of_issuers_and_another_identity(tmp_path: Path) -> None:
