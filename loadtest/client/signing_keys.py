@@ -11,8 +11,8 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 _RSA_BITS: Final = 2048
 _RSA_EXPONENT: Final = 65537
-# Of RFC 7518: the members that only the owner of the key may know.
-_PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+# Of RFC 7518: the members that only the owner of the key may know; and what the owner's half is for, signing.
+_PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "key_ops"})
 
 
 class Algorithm(StrEnum):

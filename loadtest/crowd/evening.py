@@ -1,7 +1,7 @@
 """The whole evening as one seeded schedule: people gather before the opening, and each makes a visit.
 
 A visit is to load the round, get a pass, load the round again for some, claim as in any drop, and look up the claim.
-Arrivals grow exponentially towards the opening, and end a few seconds before it: everyone has a pass by then. The claims
+Arrivals grow exponentially towards the opening, and end some seconds before it: everyone has a pass by then. Claims
 are those of `schedule.gather` with the same pool, seconds and seed; only its early birds wait for their passes.
 """
 

@@ -26,7 +26,7 @@ class Claimants:
     refused_from: Floats
     """Start of the last operation that was refused: the claimant held nothing before. -inf without one."""
     acknowledged_by: Floats
-    """End of the first operation that returned a claim, also a look-up: the claimant held it from then on. inf without."""
+    """End of the first operation, look-ups included, that returned a claim: held from then on. inf without one."""
     granted_from: Floats
     """Earliest moment at which the claim can have been granted; -inf where no operation can have been granted."""
 

@@ -97,7 +97,7 @@ def _unchanged_untruly(readings: Readings, export: Export, clock: ServerClock | 
 
 
 def _status_untrue(readings: Readings, opens_at_ms: int) -> Mask:
-    """Another opening; a round that runs before it, is scheduled long after, is sold out with packs left, open without."""
+    """Another opening; a round that runs before it, is scheduled long after, sold out with packs left, open without."""
     state, server_ms = readings["state"], readings["server_ms"]
     runs = np.isin(state, _RUNNING)
     early = runs & (server_ms < opens_at_ms)

@@ -107,7 +107,7 @@ class Recount:
     issued_untrue: int | None = None
     """Readings with more issued than were granted by their time, or fewer than were granted long before it."""
     status_untrue: int | None = None
-    """Readings with another opening, or a status that the round did not have at their time, as open before the opening."""
+    """Readings with another opening, or a status that the round did not have then, as open before the opening."""
     passes_of_others: int | None = None
     """Passes that stand for another person than the token that asked for them."""
     passes_too_short: int | None = None

@@ -84,7 +84,7 @@ class SmallDrop:
         fared: dict[str, Any] = {
             "index": 0, "crowd_rows": len(self.rows), "blind": [], "cpu_fraction": 0.3, "busiest_cpu_fraction": 0.4,
             "runqueue_fraction": None, "connections": 20, "app_users": 0, "app_retries": 0, "clock_error_ms": 2.0,
-            "server_ms_at_zero": OPENS_AT_MS, "errors": {},
+            "server_ms_at_zero": OPENS_AT_MS, "errors": {}, "visits": None,
         }  # fmt: skip
         return Done(**(fared | other))
 

@@ -39,6 +39,7 @@ def build(
             recount=drop.recount(),
             processes=processes or {},
             server_ms_at_zero=OPENS_AT_MS,
+            heads="varied",
         )
     )
 

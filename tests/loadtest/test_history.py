@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from claimd.domain.log import EditEntry
 from loadtest.client.answers import UNKNOWN, Answer
+from loadtest.crowd.records import ROW
 from loadtest.history.__main__ import app
 from loadtest.history.checker import check
 from loadtest.history.columns import unpack_identities
@@ -16,6 +17,7 @@ from loadtest.history.export import Export
 from loadtest.history.operations import Operation, Operations
 from loadtest.history.recount import VIOLATIONS
 from tests.loadtest.histories import CLOCK, History, digest, ms, whole_round
+from tests.loadtest.visit_histories import VISIT_VIOLATIONS
 
 Corruption: TypeAlias = Callable[[History], None]
 
@@ -296,8 +298,8 @@ CORRUPTIONS = [
     (log_a_total_that_is_no_number, "log_malformed"),
     (turn_back_time, "time_goes_back"),
 ]
-# Violations that only a drop can have: test_recount.py.
-ELSEWHERE = {"malformed", "never_granted", "refused_and_granted", "audit_disagrees"}
+# Violations that only a drop can have: test_recount.py; or only whole visits: test_visit_history.py.
+ELSEWHERE = {"malformed", "never_granted", "refused_and_granted", "audit_disagrees"} | VISIT_VIOLATIONS
 
 
 @pytest.mark.parametrize(("corrupt", "caught_as"), CORRUPTIONS)
@@ -319,7 +321,7 @@ def test_a_correct_round_has_no_violations() -> None:
     assert counted.violations() == whole_round().check(clock=None).violations() == {}
     assert (counted.exported, counted.told_granted, counted.told_replayed) == (5, 3, 4)
     assert (counted.unknown, counted.unsettled, counted.not_understood) == (1, 1, 0)
-    assert set(VIOLATIONS) - set(counted.as_dict()) == {"never_granted", "refused_and_granted"}
+    assert set(VIOLATIONS) - set(counted.as_dict()) == {"never_granted", "refused_and_granted"} | VISIT_VIOLATIONS
 
 
 def test_counts_that_need_a_log_are_absent_without_one() -> None:
@@ -535,8 +537,7 @@ def test_identities_of_another_length_are_rejected() -> None:
 
 def test_a_bad_pass_that_is_granted_a_claim_is_caught() -> None:
     """As a claim of another identity."""
-    rows = np.zeros(1, [("person", "i4"), ("sent", "f8"), ("done", "f8"), ("answer", "u1"), ("serial", "i8"),
-                        ("claimed_at_ms", "i8")])  # fmt: skip
+    rows = np.zeros(1, ROW)
     rows["person"], rows["answer"], rows["serial"], rows["claimed_at_ms"] = 7, Answer.GRANTED, 1, 5
     export = Export(np.array([1]), unpack_identities(digest(0)), np.array([5]))
     counted = check(export, Operations.of_rows(rows, unpack_identities(digest(0))), pool=1, clock=CLOCK)

@@ -213,7 +213,7 @@ class VisitRun:
             waiting[slot] = stay
 
     def _retry(self, row: int, now: float, seconds: float) -> None:
-        """Send the request of `row` again, if the person still wants to; an early claim has the regular one after it."""
+        """Send the request of `row` again, if the person still wants to; an early claim has a regular one after it."""
         if self.records.kind[row] == Kind.EARLY:
             return
         first_due = self._first_due.get(row, self.records.due[row])

@@ -42,7 +42,7 @@ class Watching:
         self.errors: Counter[str] = Counter()
 
     def start(self, number: int, first_client: int) -> None:
-        """Start so many watchers, unless the gateway has no events; they are clients `first_client` and downwards."""
+        """Start so many watchers, clients `first_client` and downwards, unless the gateway has no events."""
         if not self._has_events():
             return
         self._watchers = number
@@ -54,7 +54,7 @@ class Watching:
         self._pool.kill()
 
     def summary(self) -> dict[str, Any]:
-        """Watchers, streams that were opened, events, errors, and by how many ms they were behind the server's clock."""
+        """Start so many watchers, clients `first_client` and downwards; none where the gateway has no events."""
         behind = np.percentile(self._behind_ms, [50, 99, 100]) if self._behind_ms else np.zeros(3)
         return {
             "left_out": self.left_out,
