@@ -1,8 +1,8 @@
 """A claimd of one process without a store, which fails in chosen ways: the harness is tested against it.
 
 `python stub_claimd.py PORT_FILE [--stall-after N --stall-seconds S] [--fail-every N] [--drop-every N] [--oversell N]
-[--sell-short N]` serves gateway and console on one port of its own choosing, which it writes to PORT_FILE. Its secret
-is `SECRET`.
+[--sell-short N] [--fail-passes N] [--lie-to N] [--etag] [--events]` serves gateway and console on one port of its own
+choosing, which it writes to PORT_FILE. Its secret is `SECRET`.
 """
 
 import argparse
@@ -40,6 +40,8 @@ class Stub:
     round: dict[str, Any] = field(default_factory=dict)
     claims: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     asked: int = 0
+    passes_asked: int = 0
+    looked_up: int = 0
 
     def __post_init__(self) -> None:
         self.passes = Passes(self.keys.pass_key)
@@ -50,10 +52,15 @@ class Stub:
             return self.operate(method, parts[2:], body)
         if len(parts) == 3:
             return 200, self.described() if self.round else {"issued": 3, "status": "open"}
+        if parts[3] == "events":
+            return 404, problem("not_found")
         if parts[3] == "passes":
+            self.passes_asked += 1
+            if self.faults.fail_passes and self.passes_asked % self.faults.fail_passes == 0:
+                return 503, problem("unavailable")
             claims = jwt.decode(credentials, options={"verify_signature": False})
             identity = identity_digest(self.keys.identity_key, claims["sub"])
-            expires = now_ms() + 60_000
+            expires = now_ms() + 86_400_000
             return 201, {"pass": self.passes.issue_pass(parts[2], identity, expires), "expires_at": to_rfc3339(expires)}
         verified = self.passes.verify_pass(parts[2], credentials, now_ms())
         if isinstance(verified, Unauthenticated):
@@ -61,6 +68,9 @@ class Stub:
         identity, _ = verified
         if method == "GET":
             held = self.claims.get(identity)
+            self.looked_up += 1
+            if self.faults.lie_to and self.looked_up % self.faults.lie_to == 0:
+                held = None
             return (200, {"claim": self.claim(held)}) if held else (404, problem("not_claimed"))
         return self.decide(identity)
 
@@ -87,9 +97,10 @@ class Stub:
         return {"round": name, "id": claim_id(name, held[0]), "serial": held[0], "claimed_at": to_rfc3339(held[1])}
 
     def described(self) -> Document:
-        issued = len(self.claims)
-        status = "scheduled" if now_ms() < self.opens_at_ms else "open"
-        return {**self.round, "issued": issued, "status": status, "server_time": to_rfc3339(now_ms())}
+        issued, total = len(self.claims), self.round["total"]
+        status = "scheduled" if now_ms() < self.opens_at_ms else "sold_out" if issued >= total else "open"
+        counts = {"issued": issued, "remaining": total - issued}
+        return {**self.round, **counts, "status": status, "server_time": to_rfc3339(now_ms())}
 
     def operate(self, method: str, parts: list[str], body: bytes) -> tuple[int, Document | bytes]:
         if method == "POST":
@@ -114,6 +125,20 @@ def problem(code: str, **more: str) -> Document:
     return {"type": "about:blank", "title": code, "code": code, **more}
 
 
+async def stream(stub: Stub, writer: asyncio.StreamWriter) -> None:
+    """Events of the round, chunked, whenever the count of claims is another, until the client leaves."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    last: Document = {}
+    while not writer.is_closing():
+        now = stub.described()
+        if now | {"server_time": 0} != last:
+            event = b": a comment\n\nevent: round\ndata: %b\n\n" % json.dumps(now).encode()
+            writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+            await writer.drain()
+            last = now | {"server_time": 0}
+        await asyncio.sleep(0.05)
+
+
 async def serve(stub: Stub, port_file: Path) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -123,11 +148,21 @@ async def serve(stub: Stub, port_file: Path) -> None:
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 method, path, _ = lines[0].split(" ")
                 credentials = headers.get("authorization", " ").split(" ", 1)[1]
+                if stub.faults.events and path.endswith("/events"):
+                    await stream(stub, writer)
+                    break
                 status, document = stub.answer(method, path, credentials, body)
                 if not status:
                     break
+                etag = b""
+                if stub.faults.etag and status == 200 and isinstance(document, dict) and "server_time" in document:
+                    etag = f'"{document["issued"]}-{document["status"]}"'.encode()
+                    if headers.get("if-none-match", "").encode() == etag:
+                        writer.write(b"HTTP/1.1 304 X\r\nETag: %b\r\n\r\n" % etag)
+                        continue
+                    etag = b"ETag: %b\r\n" % etag
                 data = document if isinstance(document, bytes) else json.dumps(document, separators=(",", ":")).encode()
-                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(data), data))
+                writer.write(b"HTTP/1.1 %d X\r\n%bContent-Length: %d\r\n\r\n%b" % (status, etag, len(data), data))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -149,5 +184,9 @@ if __name__ == "__main__":
     parser.add_argument("--drop-every", type=int, default=0)
     parser.add_argument("--oversell", type=int, default=0)
     parser.add_argument("--sell-short", type=int, default=0)
+    parser.add_argument("--fail-passes", type=int, default=0)
+    parser.add_argument("--lie-to", type=int, default=0)
+    parser.add_argument("--etag", action="store_true")
+    parser.add_argument("--events", action="store_true")
     given = parser.parse_args()
     asyncio.run(serve(Stub(given), given.port_file))

@@ -54,7 +54,7 @@ class Watching:
         self._pool.kill()
 
     def summary(self) -> dict[str, Any]:
-        """Start so many watchers, clients `first_client` and downwards; none where the gateway has no events."""
+        """Counts of watchers, streams, events and errors, and how many ms events were behind the server's clock."""
         behind = np.percentile(self._behind_ms, [50, 99, 100]) if self._behind_ms else np.zeros(3)
         return {
             "left_out": self.left_out,
