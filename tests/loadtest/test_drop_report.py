@@ -14,6 +14,7 @@ from loadtest.crowd.records import Records
 from loadtest.crowd.schedule import gather
 from loadtest.drop import figures, report
 from loadtest.drop.verdict import Verdict, judge, tolerance_seconds
+from loadtest.drop.visits.figures import Evening
 from tests.loadtest.drops import OPENS_AT_MS, POOL, ROUND, SmallDrop
 
 PUBLIC_FIELDS = {
@@ -23,7 +24,11 @@ PUBLIC_FIELDS = {
 
 
 def build(
-    drop: SmallDrop, seconds: float = 3.9, processes: dict[str, Any] | None = None, **fared: Any
+    drop: SmallDrop,
+    seconds: float = 3.9,
+    processes: dict[str, Any] | None = None,
+    evening: Evening | None = None,
+    **fared: Any,
 ) -> dict[str, Any]:
     """The report of a drop whose generator fared like this."""
     return report.build(
@@ -40,6 +45,7 @@ def build(
             processes=processes or {},
             server_ms_at_zero=OPENS_AT_MS,
             heads="varied",
+            evening=evening,
         )
     )
 
