@@ -80,11 +80,12 @@ class VisitReader:
     def _read_document(self, status: bytes, body: bytes, timed: bool) -> RoundRead | Finding:
         try:
             document = orjson.loads(body)
-            counts = document["issued"], document["total"], document["remaining"]
-            if document["id"] != self._round_id or not all(type(count) is int for count in counts):
+            issued, total, remaining = document["issued"], document["total"], document["remaining"]
+            if document["id"] != self._round_id or not type(issued) is type(total) is type(remaining) is int:
                 return _wrong(status, body)
             server_ms = self._instant(document["server_time"]) if timed or "server_time" in document else 0
-            return RoundRead(server_ms, _STATES[document["status"]], *counts, self._instant(document["opens_at"]))
+            opens_at_ms = self._instant(document["opens_at"])
+            return RoundRead(server_ms, _STATES[document["status"]], issued, total, remaining, opens_at_ms)
         except (ValueError, KeyError, TypeError):
             return _wrong(status, body)
 

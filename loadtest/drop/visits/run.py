@@ -10,7 +10,7 @@ import random
 from array import array
 from collections import deque
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 import gevent.event
 import numpy as np
@@ -31,6 +31,8 @@ PATIENCE_SECONDS: Final = 30.0
 _DEFAULT_RETRY_SECONDS: Final = 0.5
 _NEVER: Final = float("inf")
 _DUE: Final = float("-inf")
+_READ: Final = Finding(Answer.READ)
+_PASS_ISSUED: Final = Finding(Answer.PASS_ISSUED)
 _RETRIED: Final = frozenset({b"503", b"429"})
 _DECIDED: Final = frozenset({Answer.GRANTED, Answer.REPLAYED, Answer.SOLD_OUT})
 
@@ -70,6 +72,25 @@ class VisitRun:
         self._freed_at: dict[int, float] = {}
         # Of rows that are retries: when the first request was due.
         self._first_due: dict[int, float] = {}
+        # By the kind of a request.
+        self._build_kind = _by_kind(
+            self._ask_for_claim,
+            {
+                Kind.ROUND: self._ask_for_round,
+                Kind.PASS: self._ask_for_pass,
+                Kind.LOOK: self._ask_again,
+                Kind.MINE: self._look_up,
+            },
+        )
+        self._take_kind = _by_kind(
+            self._take_claim,
+            {
+                Kind.ROUND: self._take_round,
+                Kind.PASS: self._take_pass,
+                Kind.LOOK: self._take_round,
+                Kind.MINE: self._take_look_up,
+            },
+        )
 
     @property
     def sent(self) -> int:
@@ -115,7 +136,7 @@ class VisitRun:
         connection.row = row
         self._sent += 1
         records = self.records
-        request = self._build(row)
+        request = self._build_kind[records.kind[row]](row, self._slots[row])
         free_since = self.free_since
         if self._freed_at:
             free_since = max(free_since, self._freed_at.pop(row, free_since))
@@ -123,34 +144,26 @@ class VisitRun:
         records.sent[row] = monotonic() - self.origin
         return connection.send(request)
 
-    def _build(self, row: int) -> bytes:
-        kind, person, slot = self.records.kind[row], self.records.person[row], self._slots[row]
-        people = self.people
-        if kind == Kind.MINE:
-            return self._requests.show_claim(person, people.pass_of(slot))
-        if kind == Kind.ROUND:
-            return self._requests.read_round(person)
-        if kind == Kind.PASS:
-            return self._requests.issue_pass(person, people.tokens.of(slot))
-        if kind == Kind.LOOK:
-            return self._requests.read_round(person, people.round_of(slot)[0])
-        return self._requests.claim(person, people.pass_of(slot))
+    def _ask_for_round(self, row: int, slot: int) -> bytes:  # noqa: ARG002 - one signature for all kinds
+        return self._requests.read_round(self.records.person[row])
+
+    def _ask_again(self, row: int, slot: int) -> bytes:
+        return self._requests.read_round(self.records.person[row], self.people.round_of(slot)[0])
+
+    def _ask_for_pass(self, row: int, slot: int) -> bytes:
+        return self._requests.issue_pass(self.records.person[row], self.people.tokens.of(slot))
+
+    def _ask_for_claim(self, row: int, slot: int) -> bytes:
+        return self._requests.claim(self.records.person[row], self.people.pass_of(slot))
+
+    def _look_up(self, row: int, slot: int) -> bytes:
+        return self._requests.show_claim(self.records.person[row], self.people.pass_of(slot))
 
     def take(self, connection: Connection, status: bytes, body: bytes, now: float) -> None:
         """Read an answer, note it, and let follow what follows from it."""
         row = connection.row
         kind = self.records.kind[row]
-        if kind == Kind.MINE:
-            finding = self._reader.read_look_up(status, body)
-        elif kind == Kind.PASS:
-            finding = self._take_pass(row, status, body, now)
-        elif kind in (Kind.ROUND, Kind.LOOK):
-            finding = self._take_round(row, status, body, now, connection.head)
-        else:
-            finding = self._judge(kind, status, body)
-            if kind == Kind.CLAIM and finding.answer in _DECIDED:
-                self._advance(row, Holds.ANSWER, now)
-        answer, serial, claimed_at_ms, error = finding
+        answer, serial, claimed_at_ms, error = self._take_kind[kind](row, status, body, now, connection.head)
         self.records.note(row, now, answer, serial, claimed_at_ms)
         if error is not None:
             self.records.errors[f"{_NAMES[kind]}: {error}"] += 1
@@ -163,30 +176,40 @@ class VisitRun:
         self.records.errors[f"{_NAMES[self.records.kind[row]]}: {DROPPED}"] += 1
         self._retry(row, now, _DEFAULT_RETRY_SECONDS)
 
-    def _take_pass(self, row: int, status: bytes, body: bytes, now: float) -> Finding:
+    def _take_claim(self, row: int, status: bytes, body: bytes, now: float, head: bytes) -> Finding:  # noqa: ARG002
+        kind = self.records.kind[row]
+        finding = self._judge(kind, status, body)
+        if kind == Kind.CLAIM and finding.answer in _DECIDED:
+            self._advance(row, Holds.ANSWER, now)
+        return finding
+
+    def _take_look_up(self, row: int, status: bytes, body: bytes, now: float, head: bytes) -> Finding:  # noqa: ARG002
+        return self._reader.read_look_up(status, body)
+
+    def _take_pass(self, row: int, status: bytes, body: bytes, now: float, head: bytes) -> Finding:  # noqa: ARG002
         read = self._reader.read_pass(status, body)
         if isinstance(read, Finding):
             return read
-        self.people.give_pass(self._slots[row], read.text)
+        self.people.keep_pass(self._slots[row], read.text)
         self.records.note_pass(self.records.person[row], read.text, read.expires_at_ms)
         self._advance(row, Holds.PASS, now)
-        return Finding(Answer.PASS_ISSUED)
+        return _PASS_ISSUED
 
     def _take_round(self, row: int, status: bytes, body: bytes, now: float, head: bytes) -> Finding:
         read = self._reader.read_round(status, body)
-        slot, person, sent = self._slots[row], self.records.person[row], self.records.sent[row]
+        records, slot = self.records, self._slots[row]
         if isinstance(read, RoundRead):
             etag = head_field(head, b"etag")
             if etag:
                 self.people.remember_round(slot, etag, read)
-            self.records.note_reading(person, sent, now, read)
+            records.note_reading(records.person[row], records.sent[row], now, read)
             self._advance(row, Holds.ROUND, now)
-            return Finding(Answer.READ)
+            return _READ
         if read.answer is Answer.UNCHANGED:
             _, before = self.people.round_of(slot)
-            if before is None or self.records.kind[row] == Kind.ROUND:
+            if before is None or records.kind[row] == Kind.ROUND:
                 return Finding(Answer.WRONG, error="304 to a request without a condition")
-            self.records.note_reading(person, sent, now, before._replace(server_ms=0))
+            records.note_reading(records.person[row], records.sent[row], now, before._replace(server_ms=0))
         return read
 
     def _advance(self, row: int, gained: int, now: float) -> None:
@@ -227,6 +250,14 @@ class VisitRun:
         self._slots[again] = self._slots[row]
         self._first_due[again] = first_due
         heapq.heappush(self._later, (due, again))
+
+
+Way = TypeVar("Way")
+
+
+def _by_kind(of_claims: Way, others: dict[Kind, Way]) -> tuple[Way, ...]:
+    """A way to handle requests for each kind, by its value."""
+    return tuple(others.get(kind, of_claims) for kind in sorted(Kind))
 
 
 _BEFORE_OPENING_SECONDS: Final = 0.2
