@@ -51,5 +51,5 @@ class ServerCalls:
         return [round(float(rate), 1) for rate in np.diff(counts) / np.diff(edges)]
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the server."""
         self.client.close()

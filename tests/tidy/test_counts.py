@@ -15,6 +15,9 @@ from claimd.settings import Settings
 from claimd.store.ports import MAX_BATCH
 from claimd.store.redis import keys
 from claimd.supervisor.watch import HUNG_SECONDS
+from loadtest.crowd.schedule import people_for
+from loadtest.drop import sizes as sizes_of_drops
+from loadtest.drop.sizes import Visits
 from loadtest.faults.catalogue import FAULTS
 from tests.mutation import load_mutants
 from tests.simulation.test_simulation import SEEDS
@@ -142,11 +145,9 @@ def test_a_bound_has_the_value_of_its_constant(name: str, pattern: str, value: f
 
 
 def test_the_drop_has_the_size_that_the_pages_name() -> None:
-    """README and `make help` give the packs and seconds that the Makefile takes by default, and the rate they make."""
+    """README and `make help` give the packs and seconds that a drop takes by default, and the rate they make."""
     makefile = page("Makefile")
-    packs, seconds = (
-        int(re.findall(rf"^{name} \?= (\d+)$", makefile, re.MULTILINE)[0]) for name in ("POOL", "SECONDS")
-    )
+    packs, seconds = sizes_of_drops.POOLS[Visits.NONE], sizes_of_drops.SECONDS[Visits.NONE]
     sizes = r"([\d,]+) packs in (\d+) s"
     for text in (page("README.md"), makefile):
         found = [(number(size), float(time)) for size, time in re.findall(sizes, text)]
@@ -154,6 +155,16 @@ def test_the_drop_has_the_size_that_the_pages_name() -> None:
         assert set(found) == {(packs, seconds)}
     rates = re.findall(r"([\d,]+) grants a second", page("README.md"))
     assert all(number(rate) == round(packs / seconds) for rate in rates)
+
+
+def test_the_evening_has_the_size_that_the_pages_name() -> None:
+    """Its people, packs, seconds, and the length of its gathering."""
+    packs, seconds = sizes_of_drops.POOLS[Visits.WHOLE], sizes_of_drops.SECONDS[Visits.WHOLE]
+    people = f"{people_for(packs):,} people"
+    harness = page("docs/load-testing.md")
+    assert all(people in text for text in (page("README.md"), page("Makefile"), harness))
+    assert f"{people}, {packs:,} packs" in harness
+    assert f"that is {sizes_of_drops.gathering_seconds_for(packs):g} s. The packs go in {seconds:g} s" in harness
 
 
 def test_every_library_has_its_reason() -> None:

@@ -50,7 +50,7 @@ class Watching:
             self._pool.start(gevent.Greenlet(self._watch, first_client - at, at * _CONNECTS_APART_SECONDS))
 
     def stop(self) -> None:
-        """Close all streams."""
+        """Close the streams of all watchers."""
         self._pool.kill()
 
     def summary(self) -> dict[str, Any]:
