@@ -243,10 +243,12 @@ class Generator:
     def _hand_over(self, drop: Drop, meter: "_Meter", watching: Watching | None) -> None:
         errors = drop.records.errors + drop.app_records.errors + (watching.errors if watching else Counter())
         crowd, app = drop.records.rows(), drop.app_records.rows()
-        unanswered = sum(int(np.count_nonzero(rows["answer"] == Answer.NO_ANSWER)) for rows in (crowd, app))
-        if unanswered:
-            errors["never answered"] = unanswered
-        self._send_rows(drop, Table.REQUESTS, np.concatenate([crowd, app]))
+        everything = np.concatenate([crowd, app])
+        unanswered = everything["answer"] == Answer.NO_ANSWER
+        unsent = unanswered & np.isnan(everything["sent"])
+        errors["never answered"] = int(np.count_nonzero(unanswered & ~unsent))
+        errors["never sent"] = int(np.count_nonzero(unsent))
+        self._send_rows(drop, Table.REQUESTS, everything)
         if isinstance(drop.records, VisitRecords):
             self._send_rows(drop, Table.READINGS, drop.records.readings())
             self._send_rows(drop, Table.PASSES, drop.records.issued_passes())
@@ -262,7 +264,7 @@ class Generator:
             app_retries=drop.app_retries,
             server_ms_at_zero=drop.server_ms_at_zero,
             clock_error_ms=drop.clock.error_ms,
-            errors=dict(errors.most_common(50)),
+            errors=dict((+errors).most_common(50)),
             visits=_of_visits(drop, watching),
         )
         self._runner.send_message(DONE, done.dump())

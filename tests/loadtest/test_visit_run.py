@@ -193,6 +193,21 @@ def test_patience_ends() -> None:
     assert evening.run.settled
 
 
+def test_a_request_that_finds_no_connection_for_long_is_given_up() -> None:
+    """It is never sent, and the run comes to its end."""
+    evening = Evening((0, Kind.ROUND), (20, Kind.ROUND, 1))
+    evening.run.admit(0)
+    evening.run.admit(20)
+    assert evening.run.waiting == 2
+    evening.run.admit(PATIENCE_SECONDS + 1)
+    (wire,) = evening.send_due(PATIENCE_SECONDS + 1)
+    assert wire.row == 1
+    evening.answer(wire, 32, b"200", ROUND)
+    evening.run.admit(33)
+    assert evening.run.all_sent.is_set()
+    assert evening.found(0) is Answer.NO_ANSWER
+
+
 def test_an_early_claim_that_had_to_wait_is_a_claim() -> None:
     """Its pass came after the opening, so it may be granted."""
     evening = Evening((-3, Kind.ROUND), (-2.5, Kind.PASS), (-2, Kind.EARLY), (3, Kind.CLAIM))

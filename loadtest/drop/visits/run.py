@@ -26,7 +26,7 @@ from loadtest.drop.judge import Judge
 from loadtest.drop.visits.people import NEEDS, Holds, People
 from loadtest.drop.visits.records import VisitRecords
 
-# A person gives up so long after a request was due.
+# A person gives up so long after a request was due: it is sent no more, which is an error.
 PATIENCE_SECONDS: Final = 30.0
 _DEFAULT_RETRY_SECONDS: Final = 0.5
 _NEVER: Final = float("inf")
@@ -120,12 +120,15 @@ class VisitRun:
                     ready.append(cursor)
                 cursor += 1
             self._cursor = cursor
+        # In the order in which they became ready, which is nearly that of their due times.
+        dues, give_up = self.records.due, now - PATIENCE_SECONDS
+        while ready and dues[ready[0]] < give_up:
+            ready.popleft()
         later = self._later
         while later and later[0][0] <= now:
             ready.append(heapq.heappop(later)[1])
-        if ready:
-            self.next_due = _DUE
-        elif cursor == self.records.scheduled and self.settled:
+        self.next_due = _DUE if ready else _NEVER
+        if not ready and cursor == self.records.scheduled and self.settled:
             self.all_sent.set()
 
     def send(self, connection: Connection) -> bool:
