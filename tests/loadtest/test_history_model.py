@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.client.answers import Answer
+from loadtest.client.answers import OF_VISITS, Answer
 from tests.loadtest.round_model import BUGS, play
 
 
@@ -22,7 +22,7 @@ def test_a_correct_round_raises_no_alarm(seed: int) -> None:
 
 
 def test_the_model_produces_every_answer() -> None:
-    """Every answer comes up, unknown outcomes are granted and not, and some are settled by the export alone."""
+    """Every answer to a claim comes up, unknown outcomes are granted and not, and some are settled by the export alone."""
     answers: Counter[Answer] = Counter()
     totals: Counter[str] = Counter()
     for seed in range(60):
@@ -30,7 +30,7 @@ def test_the_model_produces_every_answer() -> None:
         counted = played.check()
         answers.update(each.answer for each in played.operations)
         totals.update(unknown=counted.unknown, unsettled=counted.unsettled, steady=played.steady, edited=played.edited)
-    assert set(answers) == set(Answer)
+    assert set(answers) == set(Answer) - set(OF_VISITS)
     assert min(totals.values()) >= 10
 
 
