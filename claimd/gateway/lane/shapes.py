@@ -63,7 +63,7 @@ class Shapes:
 
     def recognise(self, data: bytes, at: int) -> Head | None:
         """The head of the request `data`, whose first line ends at `at`; None where its shape is not known."""
-        shapes = self._known.get(data.count(b"\n"))
+        shapes = self._known.get(data.count(b"\r\n"))
         if shapes is None:
             return None
         for place, (fullmatch, groups) in enumerate(shapes):
