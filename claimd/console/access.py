@@ -7,10 +7,12 @@ from aiohttp.typedefs import Handler
 
 from claimd.console.context import CONTEXT
 from claimd.contract.problems import Code
+from claimd.contract.routes import CONSOLE_DOCUMENT_ROUTE, PAGE_ROUTE
 from claimd.http.problems import reject
 
 # A new route needs the token, whatever its address, until it is named here.
-_OPEN = frozenset(("/healthz", "/metrics", "/readyz"))
+# The documentation is the same on every installation, and holds nothing of this one.
+_OPEN = frozenset(("/healthz", "/metrics", "/readyz", PAGE_ROUTE.path, CONSOLE_DOCUMENT_ROUTE.path))
 
 
 @web.middleware

@@ -6,9 +6,11 @@ from claimd.console import archive, audit, log, rounds
 from claimd.console.access import admins_only
 from claimd.console.context import CONTEXT, Context
 from claimd.console.metrics import SCRAPES, metrics, scrapes
+from claimd.contract.openapi import CONSOLE_API
 from claimd.domain.log import EditAction
 from claimd.http.caching import on_prepare
 from claimd.http.cors import CORS, Cors
+from claimd.http.documentation.handlers import documentation_routes
 from claimd.http.health import READINESS, healthz, readyz
 from claimd.http.middleware import COUNTS, problems
 from claimd.metrics.counts import Counts
@@ -40,6 +42,7 @@ def create_app(context: Context) -> web.Application:
             web.get("/metrics", metrics),
             web.get("/healthz", healthz),
             web.get("/readyz", readyz),
+            *documentation_routes(CONSOLE_API),
         ]
     )
     return app

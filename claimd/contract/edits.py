@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from claimd.contract import details, field_sentences
 from claimd.contract.fields import (
+    ROUND_ID_PATTERN,
     Body,
     NewEligibility,
     NewPack,
@@ -19,11 +20,19 @@ from claimd.domain.rounds import is_round_id
 from claimd.domain.sentences import WrongValue
 
 
+class NoFields(Body):
+    """A request without fields: no body, or `{}`."""
+
+
 class NewRound(Body):
     """The definition of a round to create."""
 
     id: Annotated[
-        str, Field(description="Matches `[a-z0-9][a-z0-9-]{0,63}`; the id of an archived round is taken for good.")
+        str,
+        Field(
+            description="Matches `[a-z0-9][a-z0-9-]{0,63}`; the id of an archived round is taken for good.",
+            json_schema_extra={"pattern": ROUND_ID_PATTERN},
+        ),
     ]
     title: NewTitle
     total: NewTotal
@@ -46,11 +55,20 @@ class NewRound(Body):
         return self
 
 
+def _of_changes(schema: dict[str, Any]) -> None:
+    """Correct the JSON Schema of `RoundChanges`: no defaults, a change beside the reason, one way to set the total."""
+    for member in schema["properties"].values():
+        member.pop("default", None)
+    schema |= {"minProperties": 2, "not": {"required": ["total", "total_change"]}}
+
+
 class RoundChanges(Body):
     """Changes to a round: at least one field beside the reason, which is always required.
 
     The defaults stand for "absent" and are never used; with None as the default, a null in the JSON would pass for it.
     """
+
+    model_config = ConfigDict(json_schema_extra=_of_changes)
 
     title: NewTitle = ""
     total: NewTotal = 0

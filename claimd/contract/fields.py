@@ -1,9 +1,9 @@
 """The types of fields that several models share, with their ranges and descriptions, and the two kinds of models."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from claimd.contract import field_sentences
 from claimd.contract.limits import MAX_REASON_CHARACTERS
@@ -61,6 +61,23 @@ def _allowed_value(value: Any) -> Any:
     return value
 
 
+ROUND_ID_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,63}$"
+# The calendar's part is said by the format; years before 1970 and fractions finer than a millisecond are rejected.
+_NEW_TIME: Final = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^(19[7-9]|[2-9][0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,3}0*)?([Zz]|[+-][0-9]{2}:[0-5][0-9])$",
+    "examples": ["2026-04-20T20:00:00+08:00"],
+}
+_ALLOWED_VALUE: Final = {
+    "anyOf": [
+        {"type": "string", "maxLength": MAX_ELIGIBILITY_CHARACTERS},
+        {"type": "number", "minimum": -(2**63), "exclusiveMaximum": 2**63},
+        {"type": "boolean"},
+    ]
+}
+
 # In requests.
 NewTitle = Annotated[
     str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS, description="What people read, on one line.")
@@ -73,6 +90,7 @@ TotalChange = Annotated[
 NewTime = Annotated[
     int,
     BeforeValidator(_time_ms),
+    WithJsonSchema(_NEW_TIME),
     Field(description="RFC 3339 time with an offset and at most milliseconds, as a string."),
 ]
 NewPack = Annotated[
@@ -82,7 +100,8 @@ NewPack = Annotated[
 ]
 _TokenClaimName = Annotated[str, Field(min_length=1, max_length=MAX_ELIGIBILITY_CHARACTERS)]
 _AllowedValues = Annotated[
-    list[Annotated[Any, AfterValidator(_allowed_value)]], Field(min_length=1, max_length=MAX_ELIGIBILITY_VALUES)
+    list[Annotated[Any, AfterValidator(_allowed_value), WithJsonSchema(_ALLOWED_VALUE)]],
+    Field(min_length=1, max_length=MAX_ELIGIBILITY_VALUES),
 ]
 NewEligibility = Annotated[
     dict[_TokenClaimName, _AllowedValues],
@@ -97,8 +116,15 @@ ReasonText = Annotated[
 ]
 
 # In answers.
-RoundId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="The round's id.")]
-Time = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", description="A time.")]
+RoundId = Annotated[str, Field(pattern=ROUND_ID_PATTERN, description="The round's id.")]
+Time = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+        description="A time.",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
 ServerTime = Annotated[Time, Field(description="The clock that decides when a round opens and closes.")]
 Serial = Annotated[
     int, Field(ge=1, description="1, 2, 3 … within the round, without gaps, in the order in which claims were granted.")

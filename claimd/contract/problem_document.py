@@ -1,6 +1,7 @@
 """The document of an error, with the members that only some codes have."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +11,32 @@ from claimd.contract.problems import PROBLEM_TYPES, TYPE_PREFIX, Code
 from claimd.domain.sentences import Language
 
 STANDARD_MEMBERS = frozenset(("type", "title", "status", "detail", "code"))
+_EXAMPLES: Final[Mapping[str, Any]] = {
+    "field": "total",
+    "opens_at": "2026-04-20T12:00:00.000Z",
+    "closes_at": "2026-04-20T14:00:00.000Z",
+    "version": 4,
+    "issued": 731_204,
+    "audit": {
+        "ok": False,
+        "total": 1_500_000,
+        "issued": 1_500_000,
+        "remaining": 0,
+        "claims": 1_499_999,
+        "identities": 1_499_999,
+        "serials_contiguous": False,
+        "oversold": 0,
+        "duplicates": 0,
+        "log_matches": False,
+    },
+    "id": "spring-5",
+    "total": 1_500_000,
+    "file": "/var/lib/claimd/archive/spring-5.9f86d081884c7d65.ndjson.gz",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "archived_at": "2026-05-01T08:30:00.000Z",
+    "who": "admin",
+    "reason": "over",
+}
 
 
 class ProblemDocument(Answer):
@@ -35,8 +62,17 @@ class ProblemDocument(Answer):
     audit: Annotated[AuditAnswer | None, Field(description="The audit of what was written to the archive.")] = None
     id: Annotated[RoundId | None, Field(description="The archived round's id.")] = None
     total: Annotated[int | None, Field(description="The archived round's total.")] = None
-    file: Annotated[str | None, Field(description="Where the archive is.")] = None
-    sha256: Annotated[Sha256 | None, Field(description="Its digest.")] = None
+    file: Annotated[
+        str | None,
+        Field(
+            description="Where the archive is.",
+            examples=["/var/lib/claimd/archive/spring-5.9f86d081884c7d65.ndjson.gz"],
+        ),
+    ] = None
+    sha256: Annotated[
+        Sha256 | None,
+        Field(description="Its digest."),
+    ] = None
     archived_at: Annotated[Time | None, Field(description="When the round left the server.")] = None
     who: Annotated[str | None, Field(description="The operator who archived it.")] = None
     reason: Annotated[str | None, Field(description="Why.")] = None
@@ -52,3 +88,11 @@ class ProblemDocument(Answer):
         if stray:
             raise ValueError(f"{self.code} has no member {', '.join(sorted(stray))}")
         return self
+
+
+def problem_example(code: Code) -> dict[str, Any]:
+    """The document of a problem of this code, with all members that belong to it."""
+    kind = PROBLEM_TYPES[code]
+    members = {name: _EXAMPLES[name] for name in kind.members}
+    standard = {"type": f"{TYPE_PREFIX}{code}", "title": kind.title, "status": int(kind.status), "code": code.value}
+    return {**standard, **members}

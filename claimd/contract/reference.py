@@ -12,20 +12,16 @@ from pydantic.fields import FieldInfo
 
 from claimd.contract import limits
 from claimd.contract.fields import Answer
-from claimd.contract.problem_document import STANDARD_MEMBERS, ProblemDocument
-from claimd.contract.problems import PROBLEM_TYPES, TYPE_PREFIX, Code, ProblemHeader
+from claimd.contract.headers import ETAG_OF_VERSION, NO_STORE
+from claimd.contract.problem_document import STANDARD_MEMBERS, ProblemDocument, problem_example
+from claimd.contract.problems import PROBLEM_TYPES, Code, ProblemHeader
 from claimd.contract.rounds import OperatorRound, Round
+from claimd.contract.route import CODES_OF_ANY_REQUEST, JSON, NDJSON, Credentials, Route, Success
 from claimd.contract.routes import (
-    CODES_OF_ANY_REQUEST,
     CONSOLE_ROUTES,
+    DOCUMENTATION_ROUTES,
     HEALTH_ROUTES,
-    JSON,
-    NDJSON,
-    NO_STORE,
     PUBLIC_ROUTES,
-    Credentials,
-    Route,
-    Success,
 )
 from claimd.domain.rounds import (
     MAX_ELIGIBILITY_CHARACTERS,
@@ -39,8 +35,10 @@ from claimd.domain.rounds import (
 COMMAND: Final = "python -m claimd.contract > docs/api.md"
 
 _PROSE: Final = Path(__file__).with_name("reference.md")
+_APART: Final = (*HEALTH_ROUTES, *DOCUMENTATION_ROUTES)
+_HEADING: Final = re.compile(r"^#{2,3} (.+)$", re.MULTILINE)
+_LINK: Final = re.compile(r"\[([^\]]+)\]\(#[^)]*\)")
 _MARK: Final = re.compile(r"^<!-- (.+) -->$", re.MULTILINE)
-_WEAK_TAG: Final = 'W/"8Q3kyFQ2nL0T"'
 _NOTICE: Final = f"<!-- Generated: edit claimd/contract/, then run `{COMMAND}`. -->\n\n"
 
 
@@ -50,10 +48,11 @@ def reference() -> str:
         "model: Round": _members(Round),
         "own members: OperatorRound": _members(OperatorRound, without=frozenset(Round.model_fields)),
         "codes of any request": ", ".join(f"`{code}`" for code in CODES_OF_ANY_REQUEST) + ".",
-        "routes: public": _routes(route for route in PUBLIC_ROUTES if route not in HEALTH_ROUTES),
-        "routes: console": _routes(route for route in CONSOLE_ROUTES if route not in HEALTH_ROUTES),
+        "routes: public": _routes(route for route in PUBLIC_ROUTES if route not in _APART),
+        "routes: console": _routes(route for route in CONSOLE_ROUTES if route not in _APART),
         "routes: health": _routes(HEALTH_ROUTES),
-        "example: problem": _fence("json", json.dumps(problem_example(), indent=2)),
+        "routes: documentation": _routes(DOCUMENTATION_ROUTES),
+        "example: problem": _fence("json", json.dumps(problem_example(Code.NOT_OPEN), indent=2)),
         "standard members: ProblemDocument": _members(
             ProblemDocument, without=frozenset(ProblemDocument.model_fields) - STANDARD_MEMBERS
         ),
@@ -67,16 +66,16 @@ def reference() -> str:
     return _NOTICE + _MARK.sub(lambda mark: blocks[mark[1]], _PROSE.read_text())
 
 
-def problem_example() -> dict[str, Any]:
-    """The document of a claim that came too early."""
-    kind = PROBLEM_TYPES[Code.NOT_OPEN]
-    return {
-        "type": f"{TYPE_PREFIX}{Code.NOT_OPEN}",
-        "title": kind.title,
-        "status": int(kind.status),
-        "code": Code.NOT_OPEN.value,
-        "opens_at": "2026-04-20T12:00:00.000Z",
-    }
+def sections(names: Iterable[str]) -> str:
+    """Some sections of the page, as Markdown: each up to the next heading, and without links to other sections."""
+    parts = _HEADING.split(reference())
+    found = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return "\n\n".join(f"## {name}\n\n{without_links(found[name].strip())}" for name in names)
+
+
+def without_links(text: str) -> str:
+    """The text without links to sections of the page, for where there are none."""
+    return _LINK.sub(r"\1", text)
 
 
 def _routes(routes: Iterable[Route]) -> str:
@@ -92,13 +91,14 @@ def _route(route: Route) -> Iterator[str]:
     if route.query:
         rows = (_row(f"`{parameter.name}`", parameter.meaning) for parameter in route.query)
         yield "\n".join((_row("parameter", "meaning"), "|---|---|", *rows))
-    if route.body is not None:
+    if route.body is not None and route.takes_fields:
         yield _fields(route.body)
     yield _example(route)
     answers = (_row(str(int(success.status)), _success(success)) for success in route.answers)
+    own = (problem for problem in route.problems if problem[1] in route.codes)
     problems = (
-        _row(str(int(status)), ", ".join(f"`{code}`" for code in codes))
-        for status, codes in groupby(_by_status(route.codes), key=lambda code: PROBLEM_TYPES[code].status)
+        _row(str(int(status)), ", ".join(f"`{code}`" for _, code in group))
+        for status, group in groupby(own, key=lambda problem: problem[0])
     )
     yield "\n".join((_row("status", "answer, or [code](#what-to-do-about-each)"), "|---|---|", *answers, *problems))
 
@@ -108,11 +108,16 @@ def _requirements(route: Route) -> Iterator[str]:
         yield f"- Credentials: {route.credentials.value}"
     else:
         yield "- Credentials: none"
-    if route.body is not None:
+    if route.body is not None and route.takes_fields:
         may = " (may be absent)" if not any(field.is_required() for field in route.body.model_fields.values()) else ""
         yield f"- Body: JSON{may}, at most {route.max_body_bytes:,} bytes"
     if route.if_match:
         yield '- Accepts `If-Match: "<version>"`'
+    if route.if_none_match:
+        yield "- Accepts `If-None-Match`"
+    caching = route.answers[0].cache_control
+    if caching != NO_STORE:
+        yield f"- `Cache-Control: {caching}`"
 
 
 def _example(route: Route) -> str:
@@ -122,19 +127,26 @@ def _example(route: Route) -> str:
         lines.append("Authorization: Pass AgABnbUjmAAAAABkGOuY…")
     elif route.credentials is not Credentials.NONE:
         lines.append("Authorization: Bearer …")
-    if route.body_example is not None:
+    if route.body_example:
         lines += ["Content-Type: application/json", "", json.dumps(route.body_example, ensure_ascii=False)]
     lines += ["", f"HTTP/1.1 {int(success.status)} {success.status.phrase}"]
     if success.media_type:
         lines.append(f"Content-Type: {success.media_type}")
-    if success.etag and success.example is not None:
-        lines.append(f'ETag: "{success.example["version"]}"' if "version" in success.example else f"ETag: {_WEAK_TAG}")
-    if success.cache_control != NO_STORE:
-        lines.append(f"Cache-Control: {success.cache_control}")
+    lines += _headers(success)
     if success.example is not None:
         indent = 2 if success.media_type == JSON else None
         lines += ["", json.dumps(success.example, ensure_ascii=False, indent=indent)]
     return _fence("http", "\n".join(lines))
+
+
+def _headers(success: Success) -> Iterator[str]:
+    """The lines of the headers of the example; the version is that of the round in the body, where there is one."""
+    for header in success.headers:
+        value = header.example
+        if header == ETAG_OF_VERSION:
+            value = None if success.example is None else f'"{success.example["version"]}"'
+        if value is not None:
+            yield f"{header.name}: {value}"
 
 
 def _success(success: Success) -> str:

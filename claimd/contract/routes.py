@@ -5,17 +5,16 @@ test gets against the models named here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
 from claimd.contract.audit import AuditAnswer
 from claimd.contract.claims import ClaimAnswer, ExportLine, MyClaimAnswer, PassAnswer
-from claimd.contract.edits import Deletion, NewRound, Reason, RoundChanges
-from claimd.contract.fields import Answer, Body
+from claimd.contract.edits import Deletion, NewRound, NoFields, Reason, RoundChanges
+from claimd.contract.fields import ROUND_ID_PATTERN
+from claimd.contract.headers import CONTENT_SECURITY_POLICY, ETAG_OF_CONTENT, ETAG_OF_ROUND, ETAG_OF_VERSION, SHORTLY
 from claimd.contract.health import Healthy, Ready
-from claimd.contract.limits import MAX_BODY_BYTES, MAX_CONSOLE_BODY_BYTES, MAX_ROUNDS_PER_PAGE
+from claimd.contract.limits import MAX_CONSOLE_BODY_BYTES, MAX_ROUNDS_PER_PAGE
 from claimd.contract.problems import Code
 from claimd.contract.rounds import (
     ArchiveAnswer,
@@ -26,77 +25,15 @@ from claimd.contract.rounds import (
     RoundAnswer,
     RoundPage,
 )
+from claimd.contract.route import HTML, NDJSON, PROMETHEUS, Credentials, Parameter, Route, Success, Tag
+from claimd.domain.rounds import Status
 
-JSON: Final = "application/json"
-NDJSON: Final = "application/x-ndjson"
-PROMETHEUS: Final = "text/plain"
-# What a cache may do with an answer (RFC 9111, section 5.2.2): nothing, unless the route has another value.
-NO_STORE: Final = "no-store"
-# For what is the same for everybody and changes often.
-SHORTLY: Final = "public, max-age=1"
-
-
-class Credentials(Enum):
-    """What a request must present, in words for the reference."""
-
-    NONE = "none"
-    BEARER = "`Authorization: Bearer <token of the identity provider>`"
-    PASS_OR_BEARER = "`Authorization: Pass <pass>`, or `Bearer <token>`"  # noqa: S105 - not a password
-    ADMIN = "`Authorization: Bearer <admin token>`"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a query string."""
-
-    name: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Success:
-    """An answer that is no problem. `model` describes the body, or each of its lines; None: no JSON."""
-
-    status: HTTPStatus
-    meaning: str
-    model: type[Answer] | None = None
-    media_type: str = JSON
-    example: Mapping[str, Any] | None = None
-    etag: bool = False
-    cache_control: str = NO_STORE
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One method of one path; `path` is that of the router.
-
-    `codes` are the problems of this route, in the order of their status; `codes_of_any_request` come on top of them.
-    """
-
-    method: str
-    path: str
-    summary: str
-    credentials: Credentials
-    answers: tuple[Success, ...]
-    codes: tuple[Code, ...] = ()
-    query: tuple[Parameter, ...] = ()
-    body: type[Body] | None = None
-    body_example: Mapping[str, Any] | None = None
-    max_body_bytes: int = MAX_BODY_BYTES
-    if_match: bool = False
-    notes: str = ""
-
-
-# Before a handler is reached, or whatever it does.
-CODES_OF_ANY_REQUEST: Final = (
-    Code.BAD_REQUEST,
-    Code.NOT_FOUND,
-    Code.METHOD_NOT_ALLOWED,
-    Code.TOO_LARGE,
-    Code.UNSUPPORTED_MEDIA_TYPE,
-    Code.OVERLOADED,
-    Code.UNAVAILABLE,
-)
+ROUNDS: Final = Tag("Rounds", "What is on, and when it opens.")
+CLAIMS: Final = Tag("Claims", "The way to a pack: get a pass before the round opens, then claim.")
+RECORDS: Final = Tag("Records", "What proves that a round was right: claims, log, audit, archive.")
+METRICS: Final = Tag("Metrics", "For Prometheus.")
+HEALTH: Final = Tag("Health", "For load balancers and supervisors.")
+DOCUMENTATION: Final = Tag("Documentation", "This description, for programs and for people.")
 
 _ROUND: Final[Mapping[str, Any]] = {
     "id": "spring-5",
@@ -141,22 +78,37 @@ _PAGE_PARAMETERS: Final = (
     Parameter(
         "status",
         "`scheduled`, `open`, `paused`, `sold_out`, `closed` or `all`. Without it: every round that is not closed.",
+        {"type": "string", "enum": [*map(str, Status), "all"]},
     ),
-    Parameter("after", "The `next` of the page before. Without it: the first page."),
-    Parameter("limit", f"At most so many rounds, 1 to {MAX_ROUNDS_PER_PAGE}. Default {MAX_ROUNDS_PER_PAGE}."),
+    Parameter(
+        "after",
+        "The `next` of the page before. Without it: the first page.",
+        {"type": "string", "pattern": rf"^[0-9]{{1,15}}-{ROUND_ID_PATTERN[1:]}", "examples": [_NEXT]},
+    ),
+    Parameter(
+        "limit",
+        f"At most so many rounds, 1 to {MAX_ROUNDS_PER_PAGE}. Default {MAX_ROUNDS_PER_PAGE}.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_ROUNDS_PER_PAGE, "default": MAX_ROUNDS_PER_PAGE},
+    ),
 )
 HEALTH_ROUTES: Final = (
     Route(
         "GET",
         "/healthz",
+        "isAlive",
+        HEALTH,
         "Does the process live?",
         Credentials.NONE,
         (Success(HTTPStatus.OK, "It does.", Healthy, example={"status": "ok"}),),
+        admission=False,
+        needs_server=False,
         notes="Answered also while all connections are in use: a restart would help nothing.",
     ),
     Route(
         "GET",
         "/readyz",
+        "isReady",
+        HEALTH,
         "Can claims be decided?",
         Credentials.NONE,
         (Success(HTTPStatus.OK, "They can.", Ready, example={"status": "ready"}),),
@@ -164,10 +116,68 @@ HEALTH_ROUTES: Final = (
     ),
 )
 
+# A browser asks again after five minutes; a new version of claimd then has another ETag.
+_DOCUMENTATION_CACHE: Final = "public, max-age=300"
+_UNCHANGED: Final = Success(
+    HTTPStatus.NOT_MODIFIED, "It has not changed.", None, "", None, (ETAG_OF_CONTENT,), _DOCUMENTATION_CACHE
+)
+
+
+def _document(path: str, operation: str, summary: str) -> Route:
+    return Route(
+        "GET",
+        path,
+        operation,
+        DOCUMENTATION,
+        summary,
+        Credentials.NONE,
+        (
+            Success(
+                HTTPStatus.OK,
+                "An OpenAPI 3.1 document.",
+                headers=(ETAG_OF_CONTENT,),
+                cache_control=_DOCUMENTATION_CACHE,
+            ),
+            _UNCHANGED,
+        ),
+        needs_server=False,
+        notes="Made from the same tables as the answers. Generate clients from it.",
+    )
+
+
+PAGE_ROUTE: Final = Route(
+    "GET",
+    "/docs",
+    "readDocumentation",
+    DOCUMENTATION,
+    "Read this API as a page",
+    Credentials.NONE,
+    (
+        Success(
+            HTTPStatus.OK,
+            "A page of the OpenAPI document of this port.",
+            None,
+            HTML,
+            None,
+            (ETAG_OF_CONTENT, CONTENT_SECURITY_POLICY),
+            _DOCUMENTATION_CACHE,
+        ),
+        _UNCHANGED,
+    ),
+    needs_server=False,
+    notes="One file, without scripts; nothing is loaded from elsewhere.",
+)
+PUBLIC_DOCUMENT_ROUTE: Final = _document("/v1/openapi.json", "readOpenApi", "Get the public API as OpenAPI")
+CONSOLE_DOCUMENT_ROUTE: Final = _document("/admin/v1/openapi.json", "readOpenApi", "Get the console API as OpenAPI")
+
+DOCUMENTATION_ROUTES: Final = (PAGE_ROUTE, PUBLIC_DOCUMENT_ROUTE, CONSOLE_DOCUMENT_ROUTE)
+
 PUBLIC_ROUTES: Final = (
     Route(
         "GET",
         "/v1/rounds",
+        "listRounds",
+        ROUNDS,
         "List rounds",
         Credentials.NONE,
         (
@@ -184,6 +194,8 @@ PUBLIC_ROUTES: Final = (
     Route(
         "GET",
         "/v1/rounds/{round_id}",
+        "readRound",
+        ROUNDS,
         "Read a round",
         Credentials.NONE,
         (
@@ -192,24 +204,27 @@ PUBLIC_ROUTES: Final = (
                 "The round.",
                 RoundAnswer,
                 example={**_ROUND, **_NOW},
-                etag=True,
+                headers=(ETAG_OF_ROUND,),
                 cache_control=SHORTLY,
             ),
             Success(
                 HTTPStatus.NOT_MODIFIED,
                 "Nothing but `server_time` has changed since the answer that `If-None-Match` names.",
                 media_type="",
-                etag=True,
+                headers=(ETAG_OF_ROUND,),
                 cache_control=SHORTLY,
             ),
         ),
         (Code.ROUND_NOT_FOUND, Code.ARCHIVED),
+        head=True,
         notes="The difference between `server_time` and the client's clock is what a countdown needs. The round is at "
         "most 50 ms old, and a cache may keep the answer for a second.",
     ),
     Route(
         "POST",
         "/v1/rounds/{round_id}/passes",
+        "issuePass",
+        CLAIMS,
         "Get a pass",
         Credentials.BEARER,
         (
@@ -230,11 +245,15 @@ PUBLIC_ROUTES: Final = (
             Code.ARCHIVED,
             Code.RATE_LIMITED,
         ),
+        body=NoFields,
+        body_example={},
         notes="The expensive check, before the drop: a pass may be fetched as soon as the round exists.",
     ),
     Route(
         "POST",
         "/v1/rounds/{round_id}/claims",
+        "claim",
+        CLAIMS,
         "Claim",
         Credentials.PASS_OR_BEARER,
         (
@@ -263,12 +282,16 @@ PUBLIC_ROUTES: Final = (
             Code.ARCHIVED,
             Code.RATE_LIMITED,
         ),
+        body=NoFields,
+        body_example={},
         notes="Idempotent: the person is the idempotency key. After a lost answer, a timeout or a 503, send it again. "
         "Send no body, `Content-Length: 0` and the pass: that is the fastest form.",
     ),
     Route(
         "GET",
         "/v1/rounds/{round_id}/claims/me",
+        "readMyClaim",
+        CLAIMS,
         "Look up a claim",
         Credentials.PASS_OR_BEARER,
         (Success(HTTPStatus.OK, "The claim that the person holds.", MyClaimAnswer, example={"claim": _CLAIM}),),
@@ -282,22 +305,29 @@ PUBLIC_ROUTES: Final = (
         notes="Answers with a pass that is outdated, too. It changes nothing: to find out whether a lost claim was "
         "granted, and to get one if not, claim again instead.",
     ),
+    PUBLIC_DOCUMENT_ROUTE,
+    PAGE_ROUTE,
     *HEALTH_ROUTES,
 )
 
 _ONE: Final = "/admin/v1/rounds/{round_id}"
+_VERSIONED: Final = (ETAG_OF_VERSION,)
 _GONE_CODES: Final = (Code.UNAUTHENTICATED, Code.ROUND_NOT_FOUND, Code.ARCHIVED)
 _EDIT_CODES: Final = (*_GONE_CODES, Code.VERSION_MISMATCH, Code.INVALID_ROUND)
-_EDITED: Final = Success(HTTPStatus.OK, "The round as it is now.", OperatorRound, example=_OPERATOR_ROUND, etag=True)
+_EDITED: Final = Success(
+    HTTPStatus.OK, "The round as it is now.", OperatorRound, example=_OPERATOR_ROUND, headers=_VERSIONED
+)
 
 
-def _command(verb: str, summary: str, notes: str) -> Route:
+def _command(verb: str, operation: str, summary: str, notes: str) -> Route:
     return Route(
         "POST",
         f"{_ONE}/{verb}",
+        operation,
+        ROUNDS,
         summary,
         Credentials.ADMIN,
-        (Success(HTTPStatus.OK, "The round as it is now, as after an edit.", OperatorRound, etag=True),),
+        (Success(HTTPStatus.OK, "The round as it is now, as after an edit.", OperatorRound, headers=_VERSIONED),),
         _EDIT_CODES,
         body=Reason,
         body_example={"reason": "the identity provider is down"},
@@ -311,9 +341,11 @@ CONSOLE_ROUTES: Final = (
     Route(
         "POST",
         "/admin/v1/rounds",
+        "createRound",
+        ROUNDS,
         "Create a round",
         Credentials.ADMIN,
-        (Success(HTTPStatus.CREATED, "The round.", OperatorRound, example=_OPERATOR_ROUND, etag=True),),
+        (Success(HTTPStatus.CREATED, "The round.", OperatorRound, example=_OPERATOR_ROUND, headers=_VERSIONED),),
         (Code.UNAUTHENTICATED, Code.ROUND_EXISTS, Code.INVALID_ROUND),
         body=NewRound,
         body_example={
@@ -331,6 +363,8 @@ CONSOLE_ROUTES: Final = (
     Route(
         "GET",
         "/admin/v1/rounds",
+        "listRounds",
+        ROUNDS,
         "List rounds as an operator",
         Credentials.ADMIN,
         (
@@ -347,14 +381,26 @@ CONSOLE_ROUTES: Final = (
     Route(
         "GET",
         _ONE,
+        "readRound",
+        ROUNDS,
         "Read a round as an operator",
         Credentials.ADMIN,
-        (Success(HTTPStatus.OK, "The round.", OperatorRoundAnswer, example={**_OPERATOR_ROUND, **_NOW}, etag=True),),
+        (
+            Success(
+                HTTPStatus.OK,
+                "The round.",
+                OperatorRoundAnswer,
+                example={**_OPERATOR_ROUND, **_NOW},
+                headers=_VERSIONED,
+            ),
+        ),
         _GONE_CODES,
     ),
     Route(
         "PATCH",
         _ONE,
+        "editRound",
+        ROUNDS,
         "Edit a round",
         Credentials.ADMIN,
         (_EDITED,),
@@ -376,6 +422,8 @@ CONSOLE_ROUTES: Final = (
     Route(
         "DELETE",
         _ONE,
+        "deleteRound",
+        ROUNDS,
         "Delete a round without claims",
         Credentials.ADMIN,
         (Success(HTTPStatus.NO_CONTENT, "It is deleted.", None, ""),),
@@ -392,13 +440,19 @@ CONSOLE_ROUTES: Final = (
         max_body_bytes=MAX_CONSOLE_BODY_BYTES,
         if_match=True,
     ),
-    _command("pause", "Pause a round", "Claims are rejected with `paused`; claims that are held are replayed."),
-    _command("resume", "Resume a round", "The end of a pause."),
-    _command("close", "Close a round", "For good: no request opens it again."),
-    _command("passes/revoke", "Revoke all passes of a round", "Every pass so far becomes `pass_outdated`."),
+    _command(
+        "pause", "pauseRound", "Pause a round", "Claims are rejected with `paused`; claims that are held are replayed."
+    ),
+    _command("resume", "resumeRound", "Resume a round", "The end of a pause."),
+    _command("close", "closeRound", "Close a round", "For good: no request opens it again."),
+    _command(
+        "passes/revoke", "revokePasses", "Revoke all passes of a round", "Every pass so far becomes `pass_outdated`."
+    ),
     Route(
         "POST",
         f"{_ONE}/archive",
+        "archiveRound",
+        RECORDS,
         "Archive a closed round",
         Credentials.ADMIN,
         (
@@ -440,6 +494,8 @@ CONSOLE_ROUTES: Final = (
     Route(
         "GET",
         f"{_ONE}/log",
+        "readLog",
+        RECORDS,
         "Read the log of a round",
         Credentials.ADMIN,
         (
@@ -463,6 +519,8 @@ CONSOLE_ROUTES: Final = (
     Route(
         "GET",
         f"{_ONE}/audit",
+        "auditRound",
+        RECORDS,
         "Audit a round",
         Credentials.ADMIN,
         (Success(HTTPStatus.OK, "The audit; it may be not `ok`.", AuditAnswer, example=_AUDIT),),
@@ -472,6 +530,8 @@ CONSOLE_ROUTES: Final = (
     Route(
         "GET",
         f"{_ONE}/claims",
+        "exportClaims",
+        RECORDS,
         "Export all claims",
         Credentials.ADMIN,
         (
@@ -494,14 +554,20 @@ CONSOLE_ROUTES: Final = (
     Route(
         "GET",
         "/metrics",
+        "scrapeMetrics",
+        METRICS,
         "Scrape metrics",
         Credentials.NONE,
         (Success(HTTPStatus.OK, "Prometheus text.", None, PROMETHEUS),),
         (Code.ROUND_NOT_FOUND,),
-        query=(Parameter("round", "That round alone."),),
+        query=(Parameter("round", "That round alone.", {"type": "string", "pattern": ROUND_ID_PATTERN}),),
         notes="Names no person. Without `round` it is 200 also while the server is away.",
     ),
+    CONSOLE_DOCUMENT_ROUTE,
+    PAGE_ROUTE,
     *HEALTH_ROUTES,
 )
 
-ALL_ROUTES: Final = (*PUBLIC_ROUTES, *(route for route in CONSOLE_ROUTES if route not in HEALTH_ROUTES))
+# On both ports.
+SHARED_ROUTES: Final = (PAGE_ROUTE, *HEALTH_ROUTES)
+ALL_ROUTES: Final = (*PUBLIC_ROUTES, *(route for route in CONSOLE_ROUTES if route not in SHARED_ROUTES))

@@ -2,10 +2,12 @@
 
 from aiohttp import web
 
+from claimd.contract.openapi import PUBLIC_API
 from claimd.gateway import claims, passes, rounds
 from claimd.gateway.context import CONTEXT, Context
 from claimd.http import caching, cors
 from claimd.http.cors import CORS, preflights
+from claimd.http.documentation.handlers import documentation_routes
 from claimd.http.health import READINESS, healthz, readyz
 from claimd.http.middleware import COUNTS, problems
 from claimd.metrics.counts import Counts
@@ -27,6 +29,7 @@ def create_app(context: Context, counts: Counts) -> web.Application:
             web.get("/v1/rounds/{round_id}", rounds.show_round),
             web.get("/healthz", healthz),
             web.get("/readyz", readyz),
+            *documentation_routes(PUBLIC_API),
         ]
     )
     return app

@@ -5,8 +5,8 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
+from claimd.contract.headers import SHORTLY
 from claimd.contract.problems import Code
-from claimd.contract.routes import SHORTLY
 from claimd.domain.rounds import Round, is_round_id
 from claimd.gateway.context import CONTEXT
 from claimd.gateway.readings.round_readings import RoundReadings

@@ -5,7 +5,7 @@ An answer to one person, kept by a proxy, would be given to the next person.
 
 from aiohttp import hdrs, web
 
-from claimd.contract.routes import NO_STORE
+from claimd.contract.headers import NO_STORE
 
 
 def forbid_caching(response: web.StreamResponse) -> None:

@@ -5,8 +5,8 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
+from claimd.contract.headers import NO_STORE
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE
-from claimd.contract.routes import NO_STORE
 from claimd.domain.sentences import Language
 from claimd.http.problems import Problem
 

@@ -1,4 +1,5 @@
-"""Holds every answer that a test gets against its route: status, code, headers, and the model of the body.
+"""Holds every answer that a test gets against its route: status, code, headers, and the model of the body; and
+against the OpenAPI document.
 
 `tests/http/serving.py` makes all its sessions with `CheckedResponse`, so no test has to ask for this.
 """
@@ -14,45 +15,57 @@ import orjson
 from claimd.contract.fields import Answer
 from claimd.contract.problem_document import ProblemDocument
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE, PROBLEM_TYPES, Code, ProblemHeader
-from claimd.contract.routes import ALL_ROUTES, CODES_OF_ANY_REQUEST, NDJSON, Route, Success
+from claimd.contract.route import CODES_OF_ANY_REQUEST, NDJSON, Route, Success
+from claimd.contract.routes import CONSOLE_ROUTES, PUBLIC_ROUTES
 from claimd.domain.sentences import Language
+from tests.contract.documented import check_documented
 
 # A console answers so at any address under `/admin/`, also where there is no route.
 _CODES_WITHOUT_ROUTE = frozenset((*CODES_OF_ANY_REQUEST, Code.UNAUTHENTICATED))
 
+_ROUTES = {"public": PUBLIC_ROUTES, "console": CONSOLE_ROUTES}
+
 
 class CheckedResponse(aiohttp.ClientResponse):
-    """A response whose body is checked when it is read whole."""
+    """A response of the public port, whose body is checked when it is read whole."""
+
+    api = "public"
 
     async def read(self) -> bytes:
         """The body. Raises AssertionError where the answer is none of its route's."""
         body = await super().read()
-        if self.method != "HEAD" and self.status < HTTPStatus.BAD_REQUEST:
-            check_success(self.method, self.url.path, self.status, self.headers, body)
-        elif self.method != "HEAD":
-            check_problem(self.method, self.url.path, self.status, self.headers, body)
+        if self.method == "HEAD":
+            check_documented(self.api, self.method, self.url.path, self.status, self.headers, None)
+        elif self.status < HTTPStatus.BAD_REQUEST:
+            check_success(self.api, self.method, self.url.path, self.status, self.headers, body)
+        else:
+            check_problem(self.api, self.method, self.url.path, self.status, self.headers, body)
         return body
 
 
-def check_success(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+class ConsoleResponse(CheckedResponse):
+    """A response of the console."""
+
+    api = "console"
+
+
+def check_success(api: str, method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
     """Check an answer that is no problem."""
-    route = route_of(method, path)
+    route = route_of(api, method, path)
     assert route is not None, f"{method} {path} is in no table of routes"
     success = next((known for known in route.answers if known.status == status), None)
     assert success is not None, f"{method} {path} is not known to answer {status}"
-    assert headers["Cache-Control"] == success.cache_control
-    assert ("ETag" in headers) == success.etag
-    if success.media_type:
-        assert headers["Content-Type"].partition(";")[0] == success.media_type
+    check_documented(api, method, path, status, headers, body)
     for document in _documents(success, body):
         check_model(success.model, document)
 
 
-def check_problem(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+def check_problem(api: str, method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
     """Check an error."""
     code = check_problem_document(status, headers, body)
-    route = route_of(method, path)
-    known = _CODES_WITHOUT_ROUTE if route is None else {*route.codes, *CODES_OF_ANY_REQUEST}
+    check_documented(api, method, path, status, headers, body)
+    route = route_of(api, method, path)
+    known = _CODES_WITHOUT_ROUTE if route is None else {code for _, code in route.problems}
     assert code in known, f"{method} {path} is not known to answer {code}"
 
 
@@ -75,9 +88,10 @@ def check_model(model: type[Answer] | None, document: Any) -> None:
         model.model_validate_json(orjson.dumps(_with_empty_packs(document)))
 
 
-def route_of(method: str, path: str) -> Route | None:
-    """The route that a request is for, or None."""
-    return next((route for route in ALL_ROUTES if route.method == method and _pattern(route).fullmatch(path)), None)
+def route_of(api: str, method: str, path: str) -> Route | None:
+    """The route of the public or the console API that a request is for, or None."""
+    routes = (route for route in _ROUTES[api] if route.method == method)
+    return next((route for route in routes if _pattern(route).fullmatch(path)), None)
 
 
 def _pattern(route: Route) -> re.Pattern[str]:

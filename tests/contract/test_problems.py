@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 import claimd
 from claimd.contract import details
-from claimd.contract.problem_document import STANDARD_MEMBERS, ProblemDocument
+from claimd.contract.problem_document import STANDARD_MEMBERS, ProblemDocument, problem_example
 from claimd.contract.problems import CODE_OF_EDIT, CODE_OF_OUTCOME, PROBLEM_TYPES, Code
-from claimd.contract.reference import problem_example
-from claimd.contract.routes import ALL_ROUTES, CODES_OF_ANY_REQUEST
+from claimd.contract.route import CODES_OF_ANY_REQUEST
+from claimd.contract.routes import ALL_ROUTES
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.http.problems import Problem, reject, reject_unknown_field
 
@@ -74,9 +74,9 @@ def test_an_unknown_field_is_422() -> None:
 )
 def test_the_document_rejects_what_the_table_does_not_have(change: dict[str, object], complaint: str) -> None:
     """A check that accepts anything would prove nothing."""
-    ProblemDocument.model_validate(problem_example(), strict=False)
+    ProblemDocument.model_validate(problem_example(Code.NOT_OPEN), strict=False)
     with pytest.raises(ValidationError, match=complaint):
-        ProblemDocument.model_validate({**problem_example(), **change}, strict=False)
+        ProblemDocument.model_validate({**problem_example(Code.NOT_OPEN), **change}, strict=False)
 
 
 @pytest.mark.parametrize("file", [path for folder in FOLDERS for path in (PACKAGE / folder).rglob("*.py")], ids=str)

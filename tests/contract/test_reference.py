@@ -6,7 +6,8 @@ import pytest
 
 from claimd.contract.problems import PROBLEM_TYPES, Code
 from claimd.contract.reference import COMMAND, reference
-from claimd.contract.routes import ALL_ROUTES, Route
+from claimd.contract.route import Route
+from claimd.contract.routes import ALL_ROUTES
 
 PAGE = Path(__file__).parents[2] / "docs/api.md"
 

@@ -35,7 +35,7 @@ from claimd.identity.passes import Passes
 from claimd.metrics.counts import Counts
 from claimd.metrics.reporter import Reporter
 from claimd.store.redis.store import RedisStore
-from tests.contract.conformance import CheckedResponse
+from tests.contract.conformance import CheckedResponse, ConsoleResponse
 from tests.rounds import now_ms
 
 SECRET = b"the secret of these tests, and of them only"
@@ -150,7 +150,7 @@ async def console(url: str, *, most_connections: int | None = None, embedded: bo
     with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
         archive_dir = Path(folder) / "archive"
         app = build_console(store, ADMIN_TOKEN, archive_dir, embedded=embedded)
-        async with _serving(app, None, store, None, most_connections) as served:
+        async with _serving(app, None, store, None, most_connections, checked=ConsoleResponse) as served:
             yield replace(served, archive_dir=archive_dir)
 
 
@@ -162,6 +162,7 @@ async def _serving(
     reporter: Reporter | None,
     most_connections: int | None,
     idle_seconds: float = IDLE_SECONDS,
+    checked: type[CheckedResponse] = CheckedResponse,
 ) -> AsyncIterator[Served]:
     # Not `claimd.http.serve.serve`: it ends with a signal to the process, and a test has several servers in one.
     loop = asyncio.get_running_loop()
@@ -177,9 +178,7 @@ async def _serving(
     timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
     try:
-        async with aiohttp.ClientSession(
-            base, timeout=timeout, connector=connector, response_class=CheckedResponse
-        ) as session:
+        async with aiohttp.ClientSession(base, timeout=timeout, connector=connector, response_class=checked) as session:
             yield Served(port, store, session, front, behind, reporter, app[COUNTS])
     finally:
         server.close()

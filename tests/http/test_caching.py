@@ -6,7 +6,7 @@
 import pytest
 from aiohttp import hdrs, web
 
-from claimd.contract.routes import NO_STORE, SHORTLY
+from claimd.contract.headers import NO_STORE, SHORTLY
 from claimd.gateway.lane.connection import Lane
 from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.http.caching import on_prepare

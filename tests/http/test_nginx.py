@@ -14,8 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from claimd.contract.headers import NO_STORE, SHORTLY
 from claimd.contract.limits import IDLE_SECONDS
-from claimd.contract.routes import NO_STORE, SHORTLY
 from tests.http import serving
 from tests.http.answers import PROBLEM
 from tests.http.raw import connected

@@ -3,8 +3,8 @@
 from functools import lru_cache, partial
 from http import HTTPStatus
 
+from claimd.contract.headers import SHORTLY
 from claimd.contract.problems import Code
-from claimd.contract.routes import SHORTLY
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import Round
 from claimd.gateway.context import Context
