@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from claimd.contract.fields import Body
 from claimd.contract.problem_document import STANDARD_MEMBERS, ProblemDocument
 from claimd.contract.problems import PROBLEM_TYPES, TYPE_PREFIX, Code
+from claimd.contract.reference import without_links
 
 Schema = dict[str, Any]
 
@@ -43,6 +44,9 @@ def model_schemas(models: Iterable[type[BaseModel]]) -> dict[str, Schema]:
         if "description" in schema:
             # What follows concerns readers of the code.
             schema["description"] = " ".join(schema["description"].partition("\n\n")[0].split())
+        for member in schema.get("properties", {}).values():
+            if "description" in member:
+                member["description"] = without_links(member["description"])
     return dict(sorted(schemas.items()))
 
 

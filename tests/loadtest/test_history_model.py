@@ -22,7 +22,7 @@ def test_a_correct_round_raises_no_alarm(seed: int) -> None:
 
 
 def test_the_model_produces_every_answer() -> None:
-    """Every answer to a claim comes up, unknown outcomes are granted and not, and some are settled by the export alone."""
+    """Every answer to a claim comes up, unknown outcomes are granted and not, some are settled by the export alone."""
     answers: Counter[Answer] = Counter()
     totals: Counter[str] = Counter()
     for seed in range(60):
