@@ -24,9 +24,12 @@ async def admins_only(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def _is_open(request: web.Request) -> bool:
-    # By the route that the router found, not by the path, which can be spelled in several ways.
+    # By the route that the router found, not by the path, which can be spelled in several ways. Without a route the
+    # answer is 404, or 405 for another method, and nothing is behind it.
     resource = request.match_info.route.resource
-    return resource.canonical in _OPEN if resource is not None else not request.path.startswith("/admin/")
+    if resource is not None:
+        return resource.canonical in _OPEN
+    return request.path in _OPEN or not request.path.startswith("/admin/")
 
 
 def _is_admin(request: web.Request) -> bool:

@@ -36,13 +36,13 @@ _log = logging.getLogger(__name__)
 async def archive(request: web.Request) -> web.Response:
     """200 with the file, its digest and what was in it, also where the round was archived before."""
     context, round_id = request.app[CONTEXT], request.match_info["round_id"]
-    body = validated(Reason, await read_object(request))
+    body, version = validated(Reason, await read_object(request)), wanted_version(request)
     reading = await context.rounds.round(round_id) if is_round_id(round_id) else Reading(0, None)
     if reading.archived is not None:
         # A retry: with CLAIMD_DURABILITY=replica this waits again for the replica's confirmation.
         archived = await _stub(context, round_id, _FileContents(0, 0, "", ""), body.reason)
     else:
-        item = _closed(reading, wanted_version(request))
+        item = _closed(reading, version)
         archived = await _to_file(context, item, reading.now_ms, body.reason)
     document = {**archived_json(archived), "rewrite": await _rewrite(context)}
     return web.Response(body=orjson.dumps(document), content_type="application/json")

@@ -37,6 +37,11 @@ def _time_ms(value: Any) -> int:
     return from_rfc3339(value)
 
 
+def _whole(value: Any) -> Any:
+    """An integer that was written with a fraction of zero, as JSON Schema counts 5.0 among the integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _small_pack(value: dict[str, Any]) -> dict[str, Any]:
     try:
         # As deep as it stands in a list of rounds: orjson has a limit of nesting, and every answer must be encodable.
@@ -82,10 +87,14 @@ _ALLOWED_VALUE: Final = {
 NewTitle = Annotated[
     str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS, description="What people read, on one line.")
 ]
-NewTotal = Annotated[int, Field(ge=0, le=MAX_TOTAL, description="How many packs there are in all.")]
+# The bounds come first: a validator before them would hide them from the JSON Schema.
+NewTotal = Annotated[
+    int, Field(ge=0, le=MAX_TOTAL, description="How many packs there are in all."), BeforeValidator(_whole)
+]
 TotalChange = Annotated[
     int,
     Field(ge=-MAX_TOTAL, le=MAX_TOTAL, description="Added to the total, whatever it is by then. Not with `total`."),
+    BeforeValidator(_whole),
 ]
 NewTime = Annotated[
     int,

@@ -178,13 +178,14 @@ def _parameters(route: Route) -> Iterator[Json]:
             "schema": dict(parameter.schema),
         }
     if route.if_match:
-        yield _condition("If-Match", "The `ETag` that the round must have, or `*`; else 412, and nothing is changed.")
+        meaning = "The `ETag` that the round must have, or `*`; else 412, and nothing is changed."
+        yield _condition("If-Match", meaning, {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$'})
     if route.if_none_match:
-        yield _condition("If-None-Match", "An `ETag` of an earlier answer: 304 where it is still the one.")
+        meaning = "`ETag`s of earlier answers: 304 where one is that of the answer; anything else is passed over."
+        yield _condition("If-None-Match", meaning, {"type": "string"})
 
 
-def _condition(name: str, meaning: str) -> Json:
-    schema = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$'}
+def _condition(name: str, meaning: str, schema: Json) -> Json:
     return {"name": name, "in": "header", "required": False, "description": meaning, "schema": schema}
 
 
