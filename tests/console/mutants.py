@@ -4,17 +4,24 @@ from tests.mutation import Mutant
 
 MUTANTS = (
     Mutant(
+        "an If-Match that an archived round passes over",
+        "claimd/console/archive.py",
+        "validated(Reason, await read_object(request)), wanted_version(request)",
+        "validated(Reason, await read_object(request)), None",
+        "tests/console/test_archive.py",
+    ),
+    Mutant(
         "operators' routes open by default",
         "claimd/console/access.py",
-        'resource.canonical in _OPEN if resource is not None else not request.path.startswith("/admin/")',
-        'not request.path.startswith("/admin/")',
+        "        return resource.canonical in _OPEN\n",
+        '        return not request.path.startswith("/admin/")\n',
         "tests/console/test_access.py",
     ),
     Mutant(
         "operators' routes closed by spelling",
         "claimd/console/access.py",
-        "resource.canonical in _OPEN if resource is not None else",
-        'not request.raw_path.startswith("/admin/") if resource is not None else',
+        "        return resource.canonical in _OPEN\n",
+        '        return not request.raw_path.startswith("/admin/")\n',
         "tests/console/test_access.py",
     ),
     Mutant(

@@ -102,6 +102,12 @@ async def test_a_route_that_is_added_later_needs_the_token(valkey: Server) -> No
             assert (await served.http.get(path)).status == 200
 
 
+async def test_another_method_of_an_open_address_is_405(console: Served) -> None:
+    """Also under `/admin/`: the token would not help."""
+    for path in sorted(OPEN):
+        await problem(await console.http.delete(path), 405, "method_not_allowed")
+
+
 @pytest.mark.parametrize("door", [Lane, AiohttpDoor])
 async def test_the_public_port_has_nothing_of_the_consoles(valkey: Server, door: Any) -> None:
     """404 not_found for each of its routes, with the right token, by each door; also where the lane was before."""

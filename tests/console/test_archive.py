@@ -237,6 +237,14 @@ async def test_archiving_can_be_bound_to_a_version(console: Served, if_match: st
     assert len(_files(console)) == (status == 200)
 
 
+async def test_a_malformed_version_is_rejected_for_an_archived_round_too(console: Served) -> None:
+    """400, as before the round was archived; one that is well formed is not looked at any more."""
+    await _closed_round(console, claims=1)
+    assert (await _archive(console)).status == 200
+    await problem(await _archive(console, **{"If-Match": "2"}), 400, "bad_request")
+    assert (await _archive(console, **{"If-Match": '"1"'})).status == 200
+
+
 def _claim_gone(client: redis.Redis) -> None:
     client.hdel(keys.of_round("night").claims, (2).to_bytes(16, "big"))
 

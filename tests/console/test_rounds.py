@@ -1,5 +1,6 @@
 """Creating, editing, pausing, resuming and closing rounds: who may, what is answered, and what comes of it."""
 
+import json
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -105,6 +106,17 @@ async def test_a_round_is_created_as_it_was_written(console: Served) -> None:
     assert listed["rounds"] == [document]
     (entry,) = await _edits(console)
     assert (entry.version, entry.fields["total"], entry.fields["title"]) == (1, str(2**31), body["title"])
+
+
+@pytest.mark.parametrize(("total", "status"), [("5.0", 201), ("5e2", 201), ("5.5", 422), ("true", 422)])
+async def test_a_total_is_an_integer_however_it_is_written(console: Served, total: str, status: int) -> None:
+    """JSON Schema counts 5.0 among the integers, and so do the clients that are generated from the documents."""
+    body = json.dumps(new_round(total="TOTAL")).replace('"TOTAL"', total)
+    headers = {**ADMIN, "Content-Type": "application/json"}
+    answer = await console.http.post(ROUNDS, headers=headers, data=body)
+    assert answer.status == status, await answer.text()
+    if status == 201:
+        assert (await answer.json())["total"] == int(float(total))
 
 
 async def test_a_round_is_created_once(console: Served) -> None:
