@@ -12,7 +12,7 @@ from claimd.gateway.context import CONTEXT
 from claimd.gateway.readings.round_readings import RoundReadings
 from claimd.gateway.readings.shared_reading import SharedReading
 from claimd.gateway.round_lists import RoundLists
-from claimd.http.caching import matches_etag
+from claimd.http.caching import has_current
 from claimd.http.paging import PageQuery
 from claimd.http.problems import reject
 from claimd.store.ports import RoundReader
@@ -37,7 +37,7 @@ async def show_round(request: web.Request) -> web.Response:
     now_ms = reading.now_ms()
     document = reading.document(item, now_ms)
     headers = {hdrs.CACHE_CONTROL: SHORTLY, hdrs.ETAG: document.etag}
-    if matches_etag(",".join(request.headers.getall(hdrs.IF_NONE_MATCH, ())), document.etag):
+    if has_current(request, document.etag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     return web.Response(body=document.body(now_ms), content_type="application/json", headers=headers)
 

@@ -25,6 +25,11 @@ def matches_etag(if_none_match: str, etag: str) -> bool:
     return any(tag == "*" or tag.removeprefix("W/") == wanted for tag in given)
 
 
+def has_current(request: web.Request, etag: str) -> bool:
+    """Whether the client has what `etag` names, so that the answer is 304."""
+    return matches_etag(",".join(request.headers.getall(hdrs.IF_NONE_MATCH, ())), etag)
+
+
 async def on_prepare(_request: web.Request, response: web.StreamResponse) -> None:
     """A handler of `Application.on_response_prepare`, which is called for streamed answers, too."""
     forbid_caching(response)

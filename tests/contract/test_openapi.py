@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from claimd.contract.headers import ETAG_OF_CONTENT
 from claimd.contract.openapi import CONSOLE_API, PUBLIC_API, Api, openapi
 from claimd.contract.problem_document import ProblemDocument, problem_example
 from claimd.contract.problems import Code
@@ -85,7 +84,12 @@ def test_the_example_of_a_problem_is_one(code: Code) -> None:
 
 
 def _claimed(**changed: Any) -> tuple[dict[str, str], bytes]:
-    headers = {"Cache-Control": "no-store", "Date": "now", "Content-Type": "application/problem+json"}
+    headers = {
+        "Cache-Control": "no-store",
+        "Date": "now",
+        "Content-Language": "en",
+        "Content-Type": "application/problem+json",
+    }
     return {**headers, **changed}, b'{"type":"urn:claimd:problem:sold_out","title":"x","status":409,"code":"sold_out"}'
 
 
@@ -128,9 +132,8 @@ def _documented(route: Route) -> dict[str, Any]:
 
 def test_a_route_can_be_revalidated() -> None:
     """With a 304 among its answers it takes `If-None-Match`; with `head` the document names HEAD, without bodies."""
-    kept = Success(HTTPStatus.NOT_MODIFIED, "As before.", None, "", None, (ETAG_OF_CONTENT,), "public, max-age=1")
-    fresh = replace(READ_ROUND.answers[0], headers=(ETAG_OF_CONTENT,), cache_control="public, max-age=1")
-    item = _documented(replace(READ_ROUND, answers=(fresh, kept), head=True))
+    item = _documented(READ_ROUND)
+    assert item.keys() == {"get", "head"}
     for operation in item.values():
         assert "If-None-Match" in [parameter["name"] for parameter in operation["parameters"]]
         assert {"ETag", "Cache-Control", "Date"} == set(operation["responses"]["304"]["headers"])

@@ -139,7 +139,7 @@ def _with_each(name: str, *values: Any) -> list[tuple[str, Any]]:
 LATE = "2099-01-01T00:00:00Z"
 NO_VALUES: list[tuple[str, Any]] = [
     *_with_each("title", "", "a" * 201, "é" * 201, None, 5, True, ["a"], {}),
-    *_with_each("total", -1, 2**31 + 1, 2**63, True, False, 5.0, 5.5, "5", None, [], {}, -0.0, 1e300),
+    *_with_each("total", -1, 2**31 + 1, 2**63, True, False, 5.5, "5", None, [], {}, -5.0, 1e300),
     *_with_each("pack", None, [], "{}", 5, True, {"a": "x" * 4096}, {"x" * 4096: 1}, {"a": "é" * 2050}),
     *_with_each(
         "eligibility",

@@ -73,9 +73,10 @@ async def run(name: str, url: str, *, examples: int, seed: int) -> Report:
                 (folder / "openapi.json").write_bytes(await answer.read())
             (folder / "schemathesis.toml").write_text(_settings(name, seed))
             words = _words(folder, f"http://127.0.0.1:{served.port}", examples)
-            environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.schemathesis.hooks"}
+            # It leaves a cache where it runs.
+            environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "SCHEMATHESIS_HOOKS": "tests.schemathesis.hooks"}
             process = await asyncio.create_subprocess_exec(
-                *words, cwd=CHECKOUT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+                *words, cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
             )
             output = (await process.communicate())[0].decode()
         return Report(name, _content(folder, output), output, process.returncode or 0)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Final
 
 import orjson
 from aiohttp import hdrs, web
@@ -15,9 +14,8 @@ from claimd.contract.headers import CONTENT_SECURITY_POLICY
 from claimd.contract.openapi import Api, openapi
 from claimd.contract.route import HTML, JSON, Route
 from claimd.contract.routes import PAGE_ROUTE
+from claimd.http.caching import has_current
 from claimd.http.documentation.page import content_security_policy, page
-
-_ANY: Final = "*"
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -33,7 +31,7 @@ class _Encoded:
     @classmethod
     def of(cls, body: bytes, headers: Mapping[str, str]) -> "_Encoded":
         """The answer with the digest of its body as ETag."""
-        return cls(body, headers, sha256(body).hexdigest()[:16])
+        return cls(body, headers, f'"{sha256(body).hexdigest()[:16]}"')
 
 
 def documentation_routes(api: Api) -> list[web.RouteDef]:
@@ -67,14 +65,9 @@ def _handler(make: Callable[[], _Encoded], route: Route) -> Handler:
             # takes as long as thousands of claims.
             making = asyncio.create_task(asyncio.to_thread(make))
         encoded = await asyncio.shield(making)
-        kept: dict[str, str] = {hdrs.ETAG: f'"{encoded.etag}"', hdrs.CACHE_CONTROL: route.answers[0].cache_control}
-        if _has_current(request, encoded.etag):
+        kept: dict[str, str] = {hdrs.ETAG: encoded.etag, hdrs.CACHE_CONTROL: route.answers[0].cache_control}
+        if has_current(request, encoded.etag):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=kept)
         return web.Response(body=encoded.body, headers={**kept, **encoded.headers})
 
     return handler
-
-
-def _has_current(request: web.Request, etag: str) -> bool:
-    """Whether `If-None-Match` names this ETag, by weak comparison (RFC 9110, section 13.1.2)."""
-    return any(known.value in (etag, _ANY) for known in request.if_none_match or ())
