@@ -21,6 +21,7 @@ from claimd.engine.engine import ClaimEngine
 from claimd.garbage_collection import collect_rarely
 from claimd.gateway import app as gateway_app
 from claimd.gateway.context import Context
+from claimd.gateway.events.live_rounds import EventLimits, LiveRounds
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
 from claimd.gateway.readings.round_readings import RoundReadings
@@ -69,6 +70,7 @@ def build_gateway(
     batch_limits: BatchLimits | None = None,
     rate_limit: RateLimit | None = None,
     cors_origins: Collection[str] = (),
+    event_limits: EventLimits | None = None,
 ) -> Gateway:
     """Put a gateway together on a store; call it in the event loop that runs it.
 
@@ -77,9 +79,11 @@ def build_gateway(
     """
     counts, clock = Counts(), asyncio.get_running_loop().time
     engine = ClaimEngine(store.claims, counts, batch_limits)
+    readings = RoundReadings(store.rounds)
     context = Context(
         rounds=store.rounds,
-        readings=RoundReadings(store.rounds),
+        readings=readings,
+        live_rounds=LiveRounds(readings, event_limits or EventLimits()),
         readiness=store.readiness,
         engine=engine,
         passes=Passes(keys.pass_key),

@@ -33,6 +33,8 @@ NO_LIMIT: Final = Template("limit must be a number from 1 to {most}.", "limit �
 
 # 503.
 NO_CONNECTION_LEFT: Final = Template("All connections are in use.", "当前连接数已满。")
+TOO_MANY_LISTENERS: Final = Template("Too many clients listen to events.", "当前接收实时事件的客户端过多。")
+STOPPING: Final = Template("This gateway is being stopped.", "本网关正在停止。")
 NO_ANSWER_OF_SERVER: Final = Template("The server does not answer.", "服务器没有响应。")
 NO_KEYS_YET: Final = Template("The identity provider's keys could not be read yet.", "暂时无法读取身份认证方的密钥。")
 

@@ -52,6 +52,13 @@ CONTENT_LANGUAGE: Final = Header(
     {"type": "string", "enum": [language.value for language in Language]},
     Language.ENGLISH.value,
 )
+UNBUFFERED: Final = Header(
+    "XAccelBuffering",
+    "X-Accel-Buffering",
+    "For proxies: pass on each event at once.",
+    {"type": "string", "const": "no"},
+    "no",
+)
 CONTENT_SECURITY_POLICY: Final = Header(
     "ContentSecurityPolicy",
     "Content-Security-Policy",

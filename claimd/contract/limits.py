@@ -26,6 +26,16 @@ BODY_SECONDS: Final = 5.0
 # Without any progress of an answer. A slow reader that takes some of it every now and then is served on.
 ANSWER_SECONDS: Final = 20.0
 
+# Between two events of one stream: a person sees no difference to more, and each is a write to every listener.
+EVENT_SECONDS: Final = 0.25
+# Proxies close a connection that is silent for a minute; a client that is gone is noticed by a write.
+COMMENT_SECONDS: Final = 15.0
+# After the end of a stream a client reconnects after one of these, or a time between them.
+EVENT_RETRY_MS: Final = (1_000, 5_000)
+# Streams of events at a time, of one gateway process, where its limit of open files allows twice as many connections.
+# Each takes 14 KiB of its memory: 140 MB.
+MAX_LISTENERS: Final = 10_000
+
 # `Retry-After` where the outcome of the claim is unknown. RFC 9110 wants whole seconds; spread at random,
 # so that rejected clients do not all retry at the same moment.
 RETRY_AFTER_SECONDS: Final = (1, 2, 3)

@@ -12,11 +12,11 @@ from pydantic.fields import FieldInfo
 
 from claimd.contract import limits
 from claimd.contract.fields import Answer
-from claimd.contract.headers import ETAG_OF_VERSION, NO_STORE
+from claimd.contract.headers import ETAG_OF_ROUND, ETAG_OF_VERSION, NO_STORE
 from claimd.contract.problem_document import STANDARD_MEMBERS, ProblemDocument, problem_example
 from claimd.contract.problems import PROBLEM_TYPES, Code, ProblemHeader
 from claimd.contract.rounds import OperatorRound, Round
-from claimd.contract.route import CODES_OF_ANY_REQUEST, JSON, NDJSON, Credentials, Route, Success
+from claimd.contract.route import CODES_OF_ANY_REQUEST, EVENT_STREAM, JSON, NDJSON, Credentials, Route, Success
 from claimd.contract.routes import (
     CONSOLE_ROUTES,
     DOCUMENTATION_ROUTES,
@@ -135,8 +135,13 @@ def _example(route: Route) -> str:
     lines += _headers(success)
     if success.example is not None:
         indent = 2 if success.media_type == JSON else None
-        lines += ["", json.dumps(success.example, ensure_ascii=False, indent=indent)]
+        document = json.dumps(success.example, ensure_ascii=False, indent=indent)
+        lines += ["", *_event(success.event, document)] if success.media_type == EVENT_STREAM else ["", document]
     return _fence("http", "\n".join(lines))
+
+
+def _event(name: str, document: str) -> Iterator[str]:
+    yield from (f"event: {name}", f"id: {ETAG_OF_ROUND.example}", f"data: {document}")
 
 
 def _headers(success: Success) -> Iterator[str]:
@@ -153,6 +158,8 @@ def _success(success: Success) -> str:
     if success.media_type == NDJSON and success.model is not None:
         names = ", ".join(f"`{name}`" for name in success.model.model_fields)
         return f"{success.meaning} Each: {names}."
+    if success.media_type == EVENT_STREAM:
+        return f"{success.meaning} The `data` of each `{success.event}` event is a [Round](#round)."
     return success.meaning
 
 
@@ -240,6 +247,7 @@ def _limits() -> Iterator[tuple[str, str, str]]:
     yield "head of a request, from its first byte", f"{limits.REQUEST_SECONDS:g} s", slow
     yield "body of a request", f"{limits.BODY_SECONDS:g} s", f"400 `{Code.BAD_REQUEST}`, and {slow}"
     yield "an answer of which the client reads nothing", f"{limits.ANSWER_SECONDS:g} s", slow
+    yield "streams of events of a gateway process", f"{limits.MAX_LISTENERS:,}", f"503 `{Code.OVERLOADED}`"
     yield "a connection without a request", f"{limits.IDLE_SECONDS:g} s (`CLAIMD_IDLE_SECONDS`)", slow
     seconds = ", ".join(map(str, limits.RETRY_AFTER_SECONDS))
     yield "`Retry-After` of 429 and 503", f"one of {seconds} s, at random", ""

@@ -12,7 +12,14 @@ from claimd.contract.audit import AuditAnswer
 from claimd.contract.claims import ClaimAnswer, ExportLine, MyClaimAnswer, PassAnswer
 from claimd.contract.edits import Deletion, NewRound, NoFields, Reason, RoundChanges
 from claimd.contract.fields import ROUND_ID_PATTERN
-from claimd.contract.headers import CONTENT_SECURITY_POLICY, ETAG_OF_CONTENT, ETAG_OF_ROUND, ETAG_OF_VERSION, SHORTLY
+from claimd.contract.headers import (
+    CONTENT_SECURITY_POLICY,
+    ETAG_OF_CONTENT,
+    ETAG_OF_ROUND,
+    ETAG_OF_VERSION,
+    SHORTLY,
+    UNBUFFERED,
+)
 from claimd.contract.health import Healthy, Ready
 from claimd.contract.limits import MAX_CONSOLE_BODY_BYTES, MAX_ROUNDS_PER_PAGE
 from claimd.contract.problems import Code
@@ -22,10 +29,11 @@ from claimd.contract.rounds import (
     OperatorRound,
     OperatorRoundAnswer,
     OperatorRoundPage,
+    Round,
     RoundAnswer,
     RoundPage,
 )
-from claimd.contract.route import HTML, NDJSON, PROMETHEUS, Credentials, Parameter, Route, Success, Tag
+from claimd.contract.route import EVENT_STREAM, HTML, NDJSON, PROMETHEUS, Credentials, Parameter, Route, Success, Tag
 from claimd.domain.rounds import Status
 
 ROUNDS: Final = Tag("Rounds", "What is on, and when it opens.")
@@ -219,6 +227,32 @@ PUBLIC_ROUTES: Final = (
         head=True,
         notes="The difference between `server_time` and the client's clock is what a countdown needs. The round is at "
         "most 50 ms old, and a cache may keep the answer for a second.",
+    ),
+    Route(
+        "GET",
+        "/v1/rounds/{round_id}/events",
+        "listenToRound",
+        ROUNDS,
+        "Listen to a round",
+        Credentials.NONE,
+        (
+            Success(
+                HTTPStatus.OK,
+                "A stream of server-sent events.",
+                Round,
+                EVENT_STREAM,
+                example=_ROUND,
+                headers=(UNBUFFERED,),
+                event="round",
+            ),
+        ),
+        (Code.ROUND_NOT_FOUND, Code.ARCHIVED),
+        head=True,
+        notes="The first event comes at once, the next ones when the round has changed, at most 4 a second, and a "
+        "comment every 15 s. A client that reads slowly gets the newest state and none in between. Each event is the "
+        "whole round, so nothing is lost by reconnecting; `Last-Event-ID` is ignored. The `id` of an event is the "
+        "`ETag` that `GET /v1/rounds/{id}` has for the same state. The stream ends when the round is deleted or "
+        "archived, and when a gateway stops: `EventSource` reconnects by itself, and gives up at 404, 410 or 503.",
     ),
     Route(
         "POST",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from claimd.engine.engine import ClaimEngine
+from claimd.gateway.events.live_rounds import LiveRounds
 from claimd.gateway.rate_limit import RateLimit
 from claimd.gateway.readings.round_readings import RoundReadings
 from claimd.http.cors import Cors
@@ -19,6 +20,7 @@ class Context:
 
     rounds: RoundReader
     readings: RoundReadings
+    live_rounds: LiveRounds
     readiness: Readiness
     engine: ClaimEngine
     passes: Passes

@@ -48,6 +48,7 @@ class AiohttpConnection(web.RequestHandler):
         "_cors",
         "_ended",
         "_idle_seconds",
+        "_notify_closed",
         "_open",
         "_silent_since",
         "_unread_answers",
@@ -79,6 +80,7 @@ class AiohttpConnection(web.RequestHandler):
         # The client has closed its sending side; it may still read.
         self._ended = False
         self._unread_answers = UnreadAnswers()
+        self._notify_closed: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop for an accepted connection, and by the lane for one that it hands over."""
@@ -91,7 +93,16 @@ class AiohttpConnection(web.RequestHandler):
         """Called by the loop when the connection is closed."""
         self._wire = None
         self._open.discard(self)
+        if self._notify_closed is not None:
+            self._notify_closed()
         super().connection_lost(exc)
+
+    def begin_stream(self, notify_closed: Callable[[], None]) -> None:
+        """Note that the present answer has no end of its own; call `notify_closed` when the connection is closed.
+
+        The connection is closed, too, when the client closes its sending side: it is no use to wait for the end.
+        """
+        self._notify_closed = notify_closed
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with bytes. While a request is answered they belong to its body, or are pipelined."""
@@ -106,6 +117,8 @@ class AiohttpConnection(web.RequestHandler):
         A body that is incomplete becomes an error of its request.
         """
         self._ended = True
+        if self._notify_closed is not None:
+            return False
         if not self._messages and not self._being_answered:
             return False
         body = self._messages[-1][1] if self._messages else self._body

@@ -15,7 +15,7 @@ import orjson
 from claimd.contract.fields import Answer
 from claimd.contract.problem_document import ProblemDocument
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE, PROBLEM_TYPES, Code, ProblemHeader
-from claimd.contract.route import CODES_OF_ANY_REQUEST, NDJSON, Route, Success
+from claimd.contract.route import CODES_OF_ANY_REQUEST, EVENT_STREAM, NDJSON, Route, Success
 from claimd.contract.routes import CONSOLE_ROUTES, PUBLIC_ROUTES
 from claimd.domain.sentences import Language
 from tests.contract.documented import check_documented
@@ -32,8 +32,8 @@ class CheckedResponse(aiohttp.ClientResponse):
     api = "public"
 
     async def read(self) -> bytes:
-        """The body. Raises AssertionError where the answer is none of its route's."""
-        body = await super().read()
+        """The body, or the beginning of a stream. Raises AssertionError where the answer is none of its route's."""
+        body = await (self._first_event() if self.content_type == EVENT_STREAM else super().read())
         if self.method == "HEAD":
             check_documented(self.api, self.method, self.url.path, self.status, self.headers, None)
         elif self.status < HTTPStatus.BAD_REQUEST:
@@ -41,6 +41,16 @@ class CheckedResponse(aiohttp.ClientResponse):
         else:
             check_problem(self.api, self.method, self.url.path, self.status, self.headers, body)
         return body
+
+    async def _first_event(self) -> bytes:
+        """A stream up to its first event, and as if it had ended there; empty for HEAD."""
+        self._body = b""
+        while self.method != "HEAD" and b"\ndata: " not in self._body.rpartition(b"\n\n")[0]:
+            more = await self.content.readany()
+            assert more, "the stream has no event"
+            self._body += more
+        self.close()
+        return self._body
 
 
 class ConsoleResponse(CheckedResponse):
@@ -103,6 +113,8 @@ def _documents(success: Success, body: bytes) -> Iterator[Any]:
         return
     if success.media_type == NDJSON:
         yield from (orjson.loads(line) for line in body.splitlines())
+    elif success.media_type == EVENT_STREAM:
+        yield from map(orjson.loads, re.findall(rb"^data: (.*)$", body, re.MULTILINE))
     else:
         yield orjson.loads(body)
 

@@ -20,6 +20,7 @@ from claimd.contract.limits import IDLE_SECONDS
 from claimd.domain.rounds import Definition, Round
 from claimd.domain.times import HOUR_MS
 from claimd.engine.batcher import BatchLimits
+from claimd.gateway.events.live_rounds import EventLimits
 from claimd.gateway.lane.connection import Lane
 from claimd.gateway.rate_limit import RateLimit
 from claimd.http import aiohttp_door
@@ -91,6 +92,7 @@ class Served:
     reporter: Reporter | None = None
     counts: Counts = field(default_factory=Counts)
     archive_dir: Path | None = None
+    app: web.Application = field(default_factory=web.Application)
 
     async def stored_round(self, round_id: str = "night") -> Round:
         """A round as the server has it. Raises AssertionError where there is none."""
@@ -124,6 +126,7 @@ async def gateway(
     rules: TokenRules | None = None,
     most_connections: int | None = None,
     cors_origins: Collection[str] = (),
+    event_limits: EventLimits | None = None,
 ) -> AsyncIterator[Served]:
     """A gateway on the server at `url`. `door` is Lane or AiohttpDoor; `keys` replaces the file `jwks`."""
     store = RedisStore.connect(url)
@@ -137,6 +140,7 @@ async def gateway(
         batch_limits=limits,
         rate_limit=RateLimit(requests_per_identity, HOUR_MS / 1000, asyncio.get_running_loop().time),
         cors_origins=cors_origins,
+        event_limits=event_limits,
     )
     in_front = built.lane if door is Lane else None
     async with _serving(built.app, in_front, store, built.reporter, most_connections, idle_seconds) as served:
@@ -179,7 +183,7 @@ async def _serving(
     connector = aiohttp.TCPConnector(limit=0)
     try:
         async with aiohttp.ClientSession(base, timeout=timeout, connector=connector, response_class=checked) as session:
-            yield Served(port, store, session, front, behind, reporter, app[COUNTS])
+            yield Served(port, store, session, front, behind, reporter, app[COUNTS], app=app)
     finally:
         server.close()
         await front.stop()

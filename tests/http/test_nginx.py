@@ -16,9 +16,11 @@ import pytest
 
 from claimd.contract.headers import NO_STORE, SHORTLY
 from claimd.contract.limits import IDLE_SECONDS
+from claimd.gateway.events.live_rounds import EventLimits
+from tests.gateway.events.streams import listening
 from tests.http import serving
 from tests.http.answers import PROBLEM
-from tests.http.raw import connected
+from tests.http.raw import connected, until
 from tests.http.serving import PATIENCE_SECONDS, Served, open_round, with_pass
 from tests.servers import Server, free_port
 
@@ -59,11 +61,13 @@ class Behind:
 
 
 @asynccontextmanager
-async def behind_nginx(url: str, recipe: str, gateway_port: int | None = None) -> AsyncIterator[Behind]:
+async def behind_nginx(
+    url: str, recipe: str, gateway_port: int | None = None, event_limits: EventLimits | None = None
+) -> AsyncIterator[Behind]:
     """Run nginx with that recipe in front of a gateway; `gateway_port` for one that is not there."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
-        async with serving.gateway(url) as gateway:
+        async with serving.gateway(url, event_limits=event_limits) as gateway:
             for old, new in (
                 ("listen 80;", f"listen 127.0.0.1:{port};"),
                 ("server 127.0.0.1:8080;", f"server 127.0.0.1:{gateway_port or gateway.port};"),
@@ -197,6 +201,33 @@ async def test_no_other_address_is_passed_on(behind: Behind, path: str) -> None:
         assert await client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         assert (await client.rest()).startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 301 "))
         assert behind.upstream == 0
+
+
+async def test_events_come_through_at_once(valkey: Server) -> None:
+    """Each as it is written, comments too, and from claimd alone; a client that leaves is gone from the gateway."""
+    often = EventLimits(comment_seconds=0.05)
+    async with behind_nginx(valkey.url, RECIPE, event_limits=often) as behind:
+        await open_round(behind.gateway.store)
+        async with listening(behind.port, headers=f"Origin: {ORIGIN}\r\n") as stream:
+            assert (await stream.event()).round["issued"] == 0
+            assert stream.headers["access-control-allow-origin"] == ORIGIN
+            for number in range(2):
+                await stream.comment()
+                await behind.gateway.store.rounds.round_edit("night", {"title": f"Night {number}"}, "for a test")
+                await stream.until(title=f"Night {number}")
+            assert behind.upstream == 1
+        await until(lambda: behind.upstream == 0)
+
+
+async def test_streams_end_behind_nginx_as_before_it(behind: Behind) -> None:
+    """With the round; then it is 404."""
+    async with listening(behind.port) as stream:
+        await stream.event()
+        await behind.gateway.store.rounds.round_delete("night", "for a test")
+        assert await stream.event_or_end() is None
+    async with behind.http.get("/v1/rounds/night/events") as answer:
+        document = await answer.json(content_type=None)
+        assert (answer.status, document["code"]) == (404, "round_not_found")
 
 
 async def test_addresses_have_limits(valkey: Server) -> None:

@@ -13,6 +13,7 @@ from claimd.http.documents import round_json
 from claimd.store.ports import Reading
 
 _ETAG_BYTES: Final = 9
+_BEFORE_TIME: Final = b',"server_time":"'
 
 
 class RoundDocument:
@@ -24,9 +25,14 @@ class RoundDocument:
     __slots__ = ("_beginning", "etag", "status")
 
     def __init__(self, item: Round, now_ms: int) -> None:
-        self._beginning = orjson.dumps(round_json(item, now_ms)).removesuffix(b"}") + b',"server_time":"'
+        self._beginning = orjson.dumps(round_json(item, now_ms)).removesuffix(b"}") + _BEFORE_TIME
         self.etag = f'W/"{blake2b(self._beginning, digest_size=_ETAG_BYTES).hexdigest()}"'
         self.status = item.status(now_ms)
+
+    @property
+    def without_time(self) -> bytes:
+        """The document without `server_time`, as `contract.rounds.Round`, in one line."""
+        return self._beginning.removesuffix(_BEFORE_TIME) + b"}"
 
     def body(self, now_ms: int) -> bytes:
         """The whole document, as `contract.rounds.RoundAnswer`, at `now_ms` of the server's clock."""

@@ -11,6 +11,7 @@ from claimd.domain.outcomes import Outcome
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
 from claimd.gateway.context import Context
+from claimd.gateway.events.live_rounds import EventLimits, LiveRounds
 from claimd.gateway.lane.budget import WORK_PER_ITERATION, LoopBudget
 from claimd.gateway.lane.connection import Lane, LaneConnection
 from claimd.gateway.rate_limit import RateLimit
@@ -113,9 +114,11 @@ class Wire:
 async def lane() -> Lane:
     """A lane in front of an engine whose admission control rejects every claim, without aiohttp behind it."""
     store, counts, clock = MemoryStore(now_ms), Counts(), asyncio.get_running_loop().time
+    readings = RoundReadings(store)
     context = Context(
         rounds=store,
-        readings=RoundReadings(store),
+        readings=readings,
+        live_rounds=LiveRounds(readings, EventLimits()),
         readiness=store,
         engine=ClaimEngine(store, counts, BatchLimits(max_waiting=0)),
         passes=Passes(KEYS.pass_key),

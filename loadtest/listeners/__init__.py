@@ -1,0 +1,1 @@
+"""What listeners to live events cost the claims beside them."""
