@@ -208,7 +208,7 @@ async def test_events_come_through_at_once(valkey: Server) -> None:
     often = EventLimits(comment_seconds=0.05)
     async with behind_nginx(valkey.url, RECIPE, event_limits=often) as behind:
         await open_round(behind.gateway.store)
-        async with listening(behind.port, headers=f"Origin: {ORIGIN}\r\n") as stream:
+        async with listening(behind.port, headers=f"Origin: {ORIGIN}\r\n", proxied=True) as stream:
             assert (await stream.event()).round["issued"] == 0
             assert stream.headers["access-control-allow-origin"] == ORIGIN
             for number in range(2):
@@ -221,7 +221,7 @@ async def test_events_come_through_at_once(valkey: Server) -> None:
 
 async def test_streams_end_behind_nginx_as_before_it(behind: Behind) -> None:
     """With the round; then it is 404."""
-    async with listening(behind.port) as stream:
+    async with listening(behind.port, proxied=True) as stream:
         await stream.event()
         await behind.gateway.store.rounds.round_delete("night", "for a test")
         assert await stream.event_or_end() is None

@@ -6,10 +6,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from multidict import CIMultiDict
 
+from claimd.contract.headers import UNBUFFERED
 from tests.contract.conformance import check_success
 from tests.http.raw import Raw, connected
 from tests.http.serving import PATIENCE_SECONDS, Served
@@ -159,11 +161,19 @@ async def full_listener(gateway: Served) -> AsyncIterator[tuple[FullListener, St
 
 @asynccontextmanager
 async def listening(
-    port: int, round_id: str = "night", *, receive_bytes: int = 0, version: str = "1.1", headers: str = ""
+    port: int,
+    round_id: str = "night",
+    *,
+    receive_bytes: int = 0,
+    version: str = "1.1",
+    headers: str = "",
+    proxied: bool = False,
 ) -> AsyncIterator[Stream]:
-    """A client that listens to a round; the status may be that of a problem."""
+    """A client that listens to a round; the status may be that of a problem. `proxied`: by nginx."""
     async with connected(port, receive_bytes=receive_bytes) as raw:
         path = f"/v1/rounds/{round_id}/events"
         await raw.send(f"GET {path} HTTP/{version}\r\nHost: x\r\n{headers}\r\n".encode())
         answer = await raw.answer()
-        yield Stream(path, raw, answer.status, CIMultiDict(answer.headers))
+        # nginx keeps this header for itself.
+        kept = {UNBUFFERED.name: "no"} if proxied and answer.status == HTTPStatus.OK else {}
+        yield Stream(path, raw, answer.status, CIMultiDict(answer.headers | kept))
