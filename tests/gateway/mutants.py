@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "exchanges without a pace",
         "claimd/gateway/readings/round_readings.py",
-        "        if ahead_seconds > 0:\n",
+        "        if wait_seconds > 0:\n",
         "        if False:\n",
         "tests/gateway/readings",
     ),

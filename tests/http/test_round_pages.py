@@ -1,17 +1,21 @@
 """Lists of rounds, the same on both sides: pages, queries, and what a list costs the claims."""
 
 import asyncio
-from typing import Any
+import json
+import time
+from typing import Any, cast
 
 import pytest
 
+from claimd.contract.problems import Code
 from claimd.domain.rounds import NOT_OVER
 from claimd.domain.times import HOUR_MS, from_rfc3339
 from claimd.gateway.round_lists import RoundLists
 from claimd.http.paging import PageQuery
+from claimd.http.problems import ProblemError
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
-from claimd.store.ports import RoundsPage
+from claimd.store.ports import Position, RoundsPage
 from tests.http.answers import good, problem
 from tests.http.serving import ADMIN, Served, open_round
 from tests.rounds import definition, now_ms
@@ -136,7 +140,46 @@ async def test_concurrent_requests_share_one_reading_of_a_list() -> None:
     await lists.document(PageQuery())
     assert store.pages_read == 2
     await asyncio.gather(*(lists.document(PageQuery(limit=limit)) for limit in range(1, 30)))
-    assert (store.pages_read, store.most_at_once) == (31, 1)
+    assert store.pages_read == 2
+    await asyncio.gather(*(lists.document(PageQuery(after=Position(at, "r1"))) for at in range(18)))
+    assert (store.pages_read, store.most_at_once) == (20, 1)
+
+
+async def test_shorter_pages_are_the_beginning_of_longer_ones() -> None:
+    """Each has the cursor of its own end, and pages that follow it have the rest."""
+    store = MemoryStore(now_ms)
+    for number in range(5):
+        await store.round_create(definition(f"r{number}"), "")
+    lists = RoundLists(store, time.monotonic)
+    for limit in (1, 2, 4, 5, 6):
+        found, after = list[str](), cast(Position | None, None)
+        while True:
+            page = json.loads(await lists.document(PageQuery(after=after, limit=limit)))
+            assert len(page["rounds"]) <= limit
+            found += [item["id"] for item in page["rounds"]]
+            if page["next"] is None:
+                break
+            opens_at, _, round_id = page["next"].partition("-")
+            after = Position(int(opens_at), round_id)
+        assert found == [f"r{number}" for number in range(5)]
+
+
+async def test_pages_of_many_cursors_are_rejected_and_the_first_page_is_served() -> None:
+    """A crowd with a cursor each costs the server twenty readings a second, and does not delay a first page."""
+    store = Counting()
+    lists = RoundLists(store, time.monotonic)
+    began = time.monotonic()
+    asked = [lists.document(PageQuery(after=Position(at, "r1"))) for at in range(200)]
+    crowd = asyncio.gather(*asked, return_exceptions=True)
+    first = await lists.document(PageQuery())
+    assert first.startswith(b'{"rounds":[]')
+    assert store.pages_read <= 22
+    answers = await crowd
+    rejected = [answer for answer in answers if isinstance(answer, ProblemError)]
+    assert {error.problem.code for error in rejected} == {Code.OVERLOADED}
+    # The first page may be among the 32 that are waited for.
+    assert len(rejected) in (168, 169)
+    assert store.pages_read <= 1 + 20 + 20 * (time.monotonic() - began) + 1
 
 
 async def test_a_list_that_could_not_be_read_is_read_again() -> None:

@@ -12,14 +12,15 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
+from claimd.gateway.readings.pace import Pace
 from claimd.gateway.readings.server_clock import ServerClock
 from claimd.gateway.readings.shared_reading import SharedReading
 from claimd.store.errors import StoreDamaged, StoreUnavailable
 from claimd.store.ports import Reading, RoundReader
 
 FRESH_SECONDS: Final = 0.05
-# The pace of exchanges, and how many may follow each other at once after a pause.
-_PACE_SECONDS: Final = 0.025
+_EXCHANGES_PER_SECOND: Final = 40
+# How many may follow each other at once after a pause.
 _BURST: Final = 20
 # A round may have a few hundred KiB of eligibility.
 _MOST_ROUNDS: Final = 64
@@ -47,7 +48,7 @@ class RoundReadings:
         self._late: dict[str, list[Deliver]] = {}
         self._exchange: asyncio.Task[None] | None = None
         self._scheduled = False
-        self._paced_until = self._clock()
+        self._pace = Pace(self._clock, _EXCHANGES_PER_SECOND, _BURST)
 
     def fresh(self, round_id: str) -> SharedReading | None:
         """The round as it was at most 50 ms ago; None where it has to be read."""
@@ -84,15 +85,14 @@ class RoundReadings:
         if self._scheduled or self._exchange is not None or not self._wanted:
             return
         self._scheduled = True
-        ahead_seconds = self._paced_until - self._clock() - _BURST * _PACE_SECONDS
-        if ahead_seconds > 0:
-            self._loop.call_later(ahead_seconds, self._begin)
+        wait_seconds = self._pace.turn()
+        if wait_seconds > 0:
+            self._loop.call_later(wait_seconds, self._begin)
         else:
             self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         self._scheduled = False
-        self._paced_until = max(self._paced_until, self._clock()) + _PACE_SECONDS
         round_ids = list(islice(self._wanted, _MOST_ROUNDS))
         wanted = {round_id: self._wanted.pop(round_id) for round_id in round_ids}
         self._late = {round_id: [] for round_id in round_ids}
