@@ -1,7 +1,7 @@
 """`python -m tests.up.buggy_claimd gateway …`: claimd with a bug, an exception that quotes the request's path."""
 
 from claimd.cli.app import app
-from claimd.http import rounds
+from claimd.gateway import rounds
 
 
 def _raise_with(text: str) -> bool:

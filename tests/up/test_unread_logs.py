@@ -91,7 +91,7 @@ async def test_clients_do_not_fill_the_log(valkey: Server, tmp_path: Path) -> No
     with a_gateway("tests.up.buggy_claimd", valkey.url, output) as port:
         async with connected(port) as raw:
             for number in range(400):
-                await raw.send(f"GET /v1/rounds/x{number}y HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                await raw.send(f"GET /v1/rounds/X{number}Y HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 answer = await raw.answer()
                 assert answer is not None
                 assert answer.status == 503
