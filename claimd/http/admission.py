@@ -118,7 +118,7 @@ class _Rejection(asyncio.Protocol):
 
 def _answer(data: bytes, cors: Cors) -> bytes:
     now_seconds = int(time.time())
-    lines = cors.lines(_value_of(_ORIGIN, data))
+    lines = cors.lines[_value_of(_ORIGIN, data)]
     if data.startswith(_HEALTHZ):
         return json_answer(200, b'{"status":"ok"}', _CLOSE, now_seconds, lines.answer)
     problem = retry_later(Code.OVERLOADED, details.NO_CONNECTION_LEFT())

@@ -44,28 +44,39 @@ class OriginLines:
 WITHOUT_CORS: Final = OriginLines({}, b"", header_lines({hdrs.VARY: hdrs.ACCEPT_LANGUAGE}))
 
 
+class _LinesByOrigin(dict[bytes, OriginLines]):
+    """The lines for each configured origin; `others` for every other one, without an entry of its own."""
+
+    def __init__(self, configured: Mapping[bytes, OriginLines], others: OriginLines) -> None:
+        # Most requests of apps have no origin.
+        super().__init__({b"": others, **configured})
+        self._others = others
+
+    def __missing__(self, origin: bytes) -> OriginLines:
+        return self._others
+
+
 class Cors:
-    """The configured origins of one process, with all header lines about them."""
+    """The configured origins of one process, with all header lines about them.
+
+    `lines` has them by the `Origin` of a request; `b""` stands for none, or for more than one.
+    """
 
     def __init__(self, origins: Collection[str] = ()) -> None:
         """`origins` are as `claimd.http.origins.parse_origins` returns them; without any, nothing is added."""
         self.enabled = bool(origins)
-        self._foreign = _lines({}) if origins else WITHOUT_CORS
         self._of_origin = {
             origin.encode(): _lines(
                 {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin, hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: _EXPOSED}
             )
             for origin in origins
         }
+        self.lines = _LinesByOrigin(self._of_origin, _lines({}) if origins else WITHOUT_CORS)
         self._preflights: dict[tuple[bytes, tuple[str, ...]], _Parts] = {
             (origin, methods): empty_answer_parts(_PREFLIGHT_STATUS, self.preflight_headers(origin, methods))
             for origin in (*self._of_origin, b"")
             for _, methods in _METHODS
         }
-
-    def lines(self, origin: bytes) -> OriginLines:
-        """The header lines for this `Origin`; `b""` where the request has none, or more than one."""
-        return self._of_origin.get(origin, self._foreign)
 
     def preflight_headers(self, origin: bytes, methods: Iterable[str]) -> dict[str, str]:
         """The headers of the answer to a preflight for a path with these methods, without Date."""
@@ -102,7 +113,7 @@ def add_cors(cors: Cors, request: web.BaseRequest, response: web.StreamResponse)
     """Add to an answer of aiohttp's what its request's origin may know; a second call changes nothing."""
     if not cors.enabled or hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in response.headers:
         return
-    response.headers.update(cors.lines(request_origin(request)).headers)
+    response.headers.update(cors.lines[request_origin(request)].headers)
     varies = response.headers.get(hdrs.VARY, "")
     if hdrs.ORIGIN not in varies:
         response.headers[hdrs.VARY] = f"{hdrs.ORIGIN}, {varies}" if varies else hdrs.ORIGIN

@@ -39,7 +39,7 @@ class Passes:
         payload = _VERSION + expires_at_ms.to_bytes(7, "big") + epoch.to_bytes(3, "big") + identity
         return base64.urlsafe_b64encode(payload + self._mac(payload, round_id)).decode()
 
-    def verify_pass(self, round_id: str, text: str, now_ms: int) -> tuple[bytes, int] | Unauthenticated:
+    def verify_pass(self, round_id: str, text: str | bytes, now_ms: int) -> tuple[bytes, int] | Unauthenticated:
         """The identity digest and the epoch of a pass for this round; or MALFORMED, BAD_SIGNATURE, EXPIRED.
 
         A pass for another round, or of another secret or version, has a bad signature.
@@ -47,7 +47,8 @@ class Passes:
         if len(text) != PASS_CHARACTERS:
             return Unauthenticated.MALFORMED
         try:
-            raw = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL_SAFE), strict_mode=True)
+            characters = text.encode("ascii") if isinstance(text, str) else text
+            raw = binascii.a2b_base64(characters.translate(_FROM_URL_SAFE), strict_mode=True)
         except ValueError:
             return Unauthenticated.MALFORMED
         payload = raw[:_PAYLOAD_BYTES]

@@ -246,8 +246,8 @@ MUTANTS = (
     Mutant(
         "a foreign origin may read",
         "claimd/http/cors.py",
-        "return self._of_origin.get(origin, self._foreign)",
-        "return next(iter(self._of_origin.values()), self._foreign)",
+        "        return self._others\n",
+        "        return next(reversed(self.values()))\n",
         "tests/gateway/test_cors.py",
     ),
     Mutant(

@@ -155,14 +155,14 @@ async def test_the_console_has_no_cors(valkey: Server) -> None:
 def test_lines_are_made_once() -> None:
     """The lane takes them for each answer."""
     cors = Cors((APP,))
-    assert cors.lines(APP.encode()) is cors.lines(APP.encode())
-    assert cors.lines(FOREIGN.encode()) is cors.lines(b"")
-    assert cors.lines(b"").answer == b"Vary: Origin\r\n"
-    assert Cors().lines(APP.encode()) is WITHOUT_CORS
+    assert cors.lines[APP.encode()] is cors.lines[APP.encode()]
+    assert cors.lines[FOREIGN.encode()] is cors.lines[b""]
+    assert cors.lines[b""].answer == b"Vary: Origin\r\n"
+    assert Cors().lines[APP.encode()] is WITHOUT_CORS
     assert WITHOUT_CORS.answer == b""
 
 
 async def test_lane_and_handlers_share_the_origins(valkey: Server) -> None:
     """One object in the context of both doors."""
     async with serving.gateway(valkey.url, cors_origins=(APP,)) as gateway:
-        assert gateway.front.context.cors.lines(APP.encode()).headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] == APP
+        assert gateway.front.context.cors.lines[APP.encode()].headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] == APP

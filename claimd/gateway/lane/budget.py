@@ -12,8 +12,6 @@ from typing import Final, Protocol
 # About 0.7 ms of work, counted in claims. A call to the server takes a few iterations to be sent and read: with 512
 # claims an iteration, a third of the grants was lost under overload, and nothing was gained elsewhere.
 WORK_PER_ITERATION: Final = 64
-# A token's signature takes several times as long as a claim, by its algorithm.
-WORK_OF_A_TOKEN: Final = 4
 
 
 class Deferred(Protocol):

@@ -15,9 +15,9 @@ from typing import cast
 from claimd.contract.limits import IDLE_SECONDS, REQUEST_SECONDS
 from claimd.gateway.context import Context
 from claimd.gateway.lane import claims, passes, preflights, rounds
-from claimd.gateway.lane.budget import WORK_OF_A_TOKEN, LoopBudget
+from claimd.gateway.lane.budget import LoopBudget
 from claimd.gateway.lane.exchange import Handler
-from claimd.gateway.lane.request import BEARER, Kind, RequestParser, Target, may_become_request
+from claimd.gateway.lane.request import Kind, RequestParser, Target, may_become_request
 from claimd.gateway.lane.shapes import Head
 from claimd.http.connections import UnreadAnswers
 from claimd.http.languages import preferred_language
@@ -142,11 +142,11 @@ class LaneConnection(asyncio.Protocol):
         if request is not None:
             self.target, self.head = request
             self._waiting, self._part = True, data
-            work = self._work()
-            if self._lane.budget.take(work):
+            lane, work = self._lane, self.target.work
+            if lane.budget.take(work):
                 self.serve()
             else:
-                self._lane.budget.defer(self, work)
+                lane.budget.defer(self, work)
         elif may_become_request(data):
             self._await_the_rest(data)
         else:
@@ -197,13 +197,13 @@ class LaneConnection(asyncio.Protocol):
 
     def answer(self, before_date: bytes, *body: bytes) -> None:
         """See `Exchange.answer`."""
-        lines = self._lane.context.cors.lines(self.head.origin)
+        lines = self._lane.context.cors.lines[self.head.origin]
         # One join: a method call and concatenations would take a fifth more.
         self.send(b"".join((before_date, date_line(int(time.time())), lines.answer, _HEAD_END, *body)))
 
     def refuse(self, problem: Problem) -> None:
         """See `Exchange.refuse`."""
-        lines = self._lane.context.cors.lines(self.head.origin)
+        lines = self._lane.context.cors.lines[self.head.origin]
         language = preferred_language(self.head.accept_language)
         answer = problem_answer(problem, int(time.time()), language, lines.problem)
         self.send(without_body(answer) if self.target.kind is Kind.ROUND_HEAD else answer)
@@ -230,11 +230,6 @@ class LaneConnection(asyncio.Protocol):
         """See `Exchange.leave_to_aiohttp`."""
         self._waiting = False
         self._hand_over(self._part + self._unread)
-
-    def _work(self) -> int:
-        if self.target.kind is Kind.CLAIM or self.head.scheme.lower() != BEARER:
-            return 1
-        return WORK_OF_A_TOKEN
 
     def _await_the_rest(self, part: bytes) -> None:
         if not self._part:

@@ -15,12 +15,15 @@ _RATE_LIMITED = Decision(Outcome.RATE_LIMITED)
 
 def identify_by_pass(context: Context, exchange: Exchange) -> tuple[bytes, int] | None:
     """The digest of the identity, and the epoch of the pass; None where the request was rejected: 401 or 429."""
-    pass_text = exchange.head.credentials.decode("ascii")
+    pass_text = exchange.head.credentials
     verified = context.passes.verify_pass(exchange.target.round_id, pass_text, time.time_ns() // 1_000_000)
     if isinstance(verified, Unauthenticated):
         exchange.reject(unauthenticated(verified))
         return None
-    return verified if _is_within_rate_limit(context, exchange, verified[0]) else None
+    if not context.rate_limit.admit(verified[0]):
+        exchange.reject(problem_of(_RATE_LIMITED))
+        return None
+    return verified
 
 
 def identify_by_token(context: Context, exchange: Exchange) -> Verified | None:
@@ -32,11 +35,7 @@ def identify_by_token(context: Context, exchange: Exchange) -> Verified | None:
     if isinstance(verdict, Unauthenticated):
         exchange.reject(unauthenticated(verdict))
         return None
-    return verdict if _is_within_rate_limit(context, exchange, verdict.identity) else None
-
-
-def _is_within_rate_limit(context: Context, exchange: Exchange, identity: bytes) -> bool:
-    if context.rate_limit.admit(identity):
-        return True
-    exchange.reject(problem_of(_RATE_LIMITED))
-    return False
+    if not context.rate_limit.admit(verdict.identity):
+        exchange.reject(problem_of(_RATE_LIMITED))
+        return None
+    return verdict

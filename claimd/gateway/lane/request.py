@@ -68,12 +68,20 @@ _KINDS: Final = {
 _SCHEMES: Final = {Kind.CLAIM: (PASS,), Kind.PASS: (BEARER,), Kind.MY_CLAIM: (PASS, BEARER)}
 
 
+# How much work a request may be, in claims: a token's signature takes several times as long, by its algorithm.
+_WORK: Final = {Kind.PASS: 4, Kind.MY_CLAIM: 2}
+
+
 class Target(NamedTuple):
-    """What a request line asks for. `round_id` is that of the path, empty for a preflight, which has the path alone."""
+    """What a request line asks for. `round_id` is that of the path, empty for a preflight, which has the path alone.
+
+    `work` is how much of an event-loop iteration it takes, in claims.
+    """
 
     kind: Kind
     round_id: str
     path: str
+    work: int
     shapes: Shapes
 
 
@@ -117,11 +125,11 @@ class RequestParser:
         if match is not None:
             kind, round_id = _KINDS.get((match[1], match[3])), match[2].decode("ascii")
             path = line.split(b" ")[1].decode("ascii")
-            return None if kind is None else Target(kind, round_id, path, self._shapes[kind])
+            return None if kind is None else Target(kind, round_id, path, _WORK.get(kind, 1), self._shapes[kind])
         match = _PREFLIGHT_LINE.fullmatch(line)
         if match is None:
             return None
-        return Target(Kind.PREFLIGHT, "", match[1].decode("ascii"), self._shapes[Kind.PREFLIGHT])
+        return Target(Kind.PREFLIGHT, "", match[1].decode("ascii"), 1, self._shapes[Kind.PREFLIGHT])
 
     def _keep(self, line: bytes, target: Target) -> None:
         if len(self._targets) >= _MOST_TARGETS:
