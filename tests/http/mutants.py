@@ -48,8 +48,8 @@ MUTANTS = (
     Mutant(
         "a list read by each who asks",
         "claimd/gateway/round_lists.py",
-        "self._clock() - page[0] >= _FRESH_SECONDS",
-        "self._clock() - page[0] >= 0",
+        "self._clock() - page.read_at >= _FRESH_SECONDS",
+        "self._clock() - page.read_at >= 0",
         "tests/http/test_round_pages.py",
     ),
     Mutant(
