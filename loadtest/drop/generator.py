@@ -226,7 +226,7 @@ class Generator:
         if not plan.watchers or not isinstance(records, VisitRecords):
             yield None
             return
-        watching = Watching(host, plan.round_id, records, drop.clock, drop.origin)
+        watching = Watching(host, plan.round_id, records, drop.origin)
         number = len(range(plan.index, plan.watchers, plan.count))
         watching.start(number, first_client=-1 - plan.index * plan.watchers)
         try:

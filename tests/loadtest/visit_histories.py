@@ -98,6 +98,5 @@ class SmallEvening(SmallDrop):
             "tokens": {"count": PEOPLE, "seconds": 0.5},
             "events": {
                 "left_out": None, "watchers": 2, "streams": 2, "events": 9, "errors": 0,
-                "behind_ms": {"p50": 1.0, "p99": 2.0, "max": 3.0},
             },
         }  # fmt: skip

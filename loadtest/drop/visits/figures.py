@@ -114,14 +114,13 @@ def _tokens(visits: list[dict[str, Any]], algorithm: str) -> dict[str, Any]:
 
 
 def _events(visits: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The watchers of all generators; of delays the worst. None where people watch nothing."""
+    """The watchers of all generators; None where people watch nothing."""
     watched = [each["events"] for each in visits if each["events"] is not None]
     if not watched:
         return None
     return {
         "left_out": next((each["left_out"] for each in watched if each["left_out"]), None),
         **{name: sum(each[name] for each in watched) for name in ("watchers", "streams", "events", "errors")},
-        "behind_ms": {name: max(each["behind_ms"][name] for each in watched) for name in ("p50", "p99", "max")},
     }
 
 

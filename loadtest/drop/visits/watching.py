@@ -11,12 +11,10 @@ from urllib.parse import urlsplit
 
 import gevent
 import gevent.pool
-import numpy as np
 
 from loadtest.client.answers import Finding
 from loadtest.client.visit_answers import VisitReader
 from loadtest.drop.visits.records import VisitRecords
-from loadtest.target.clock import ServerClock
 
 # A comment comes every 15 s: a stream without one for so long is broken.
 _SILENCE_SECONDS: Final = 40.0
@@ -27,15 +25,14 @@ _CONNECTS_APART_SECONDS: Final = 0.005
 class Watching:
     """The watchers of one generator, each with a stream of events of its own."""
 
-    def __init__(self, host: str, round_id: str, records: VisitRecords, clock: ServerClock, origin: float) -> None:
+    def __init__(self, host: str, round_id: str, records: VisitRecords, origin: float) -> None:
         """`host` is the gateway's URL; `origin` is the monotonic time of the opening. Events are noted as readings."""
         url = urlsplit(host)
         self._address = url.hostname or "127.0.0.1", url.port or 80
         self._path = f"/v1/rounds/{round_id}/events"
         self._reader, self._records = VisitReader(round_id), records
-        self._clock, self._origin = clock, origin
+        self._origin = origin
         self._pool = gevent.pool.Group()
-        self._behind_ms: list[float] = []
         self._watchers = self._opened = self._events = 0
         self.left_out: str | None = None
         """Why nothing is watched; None where something is."""
@@ -54,17 +51,13 @@ class Watching:
         self._pool.kill()
 
     def summary(self) -> dict[str, Any]:
-        """Counts of watchers, streams, events and errors, and how many ms events were behind the server's clock."""
-        behind = np.percentile(self._behind_ms, [50, 99, 100]) if self._behind_ms else np.zeros(3)
+        """Counts of watchers, streams, events and errors."""
         return {
             "left_out": self.left_out,
             "watchers": self._watchers,
             "streams": self._opened,
             "events": self._events,
             "errors": self.errors.total(),
-            "behind_ms": {
-                name: round(float(value), 1) for name, value in zip(("p50", "p99", "max"), behind, strict=True)
-            },
         }
 
     def _has_events(self) -> bool:
@@ -116,5 +109,3 @@ class Watching:
             return
         self._events += 1
         self._records.note_reading(client, now, now, read)
-        if read.server_ms:
-            self._behind_ms.append(self._clock.ms(now + self._origin) - read.server_ms)
