@@ -104,6 +104,7 @@ class RoundReadings:
         try:
             results = await self._rounds.readings(list(wanted))
         except StoreUnavailable as error:
+            _log.warning("%d rounds could not be read: %s", len(wanted), error)
             results = [error] * len(wanted)
         except Exception:
             # A bug must not leave requests waiting for ever.

@@ -167,12 +167,15 @@ async def test_a_crowd_of_any_kind_asks_some_dozen_times_a_second(rounds: Rounds
     assert 20 < len(rounds.calls) <= 20 + 40 * (loop.time() - began) + 1
 
 
-async def test_a_lost_server_fails_all_waiting_requests(readings: RoundReadings, rounds: Rounds) -> None:
-    """Each with an error of its own; the next request causes the next call."""
+async def test_a_lost_server_fails_all_waiting_requests(
+    readings: RoundReadings, rounds: Rounds, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each with an error of its own, and one line of the log for all; the next request causes the next call."""
     rounds.error = StoreUnavailable("lost")
     told = await asyncio.gather(*(readings.read("night") for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in told] == [StoreUnavailable] * 3
     assert len({id(error) for error in told}) == 3
+    assert caplog.messages == ["1 rounds could not be read: lost"]
     rounds.error = None
     assert (await readings.read("night")).round is not None
 
