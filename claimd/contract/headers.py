@@ -14,13 +14,17 @@ SHORTLY: Final = "public, max-age=1"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header of an answer; `schema` is the JSON Schema of its value, `id` its name among all headers."""
+    """A header of an answer; `schema` is the JSON Schema of its value, `id` its name among all headers.
+
+    An answer may lack it where it is not `required`.
+    """
 
     id: str
     name: str
     meaning: str
     schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
     example: str | int | None = None
+    required: bool = True
 
 
 DATE: Final = Header("Date", "Date", "When the answer was made, by the clock of this process.")
@@ -51,6 +55,37 @@ CONTENT_LANGUAGE: Final = Header(
     "The language of `title` and `detail`, chosen by `Accept-Language`.",
     {"type": "string", "enum": [language.value for language in Language]},
     Language.ENGLISH.value,
+)
+VARY_OF_PROBLEM: Final = Header(
+    "VaryOfProblem",
+    "Vary",
+    "The headers of the request that the answer depends on; `Origin` where origins are configured.",
+    {"type": "string", "pattern": "^(Origin, )?Accept-Language$"},
+    "Accept-Language",
+)
+# What pages of other origins may read of an answer, beyond the headers that every page may read.
+EXPOSED: Final = ("Date", "ETag", ProblemHeader.RETRY_AFTER.value, ProblemHeader.WWW_AUTHENTICATE.value)
+# Of every answer of the public port where origins are configured; problems have a `Vary` of their own.
+CROSS_ORIGIN: Final = (
+    Header(
+        "Vary", "Vary", "There where origins are configured.", {"type": "string", "const": "Origin"}, "Origin", False
+    ),
+    Header(
+        "AllowOrigin",
+        "Access-Control-Allow-Origin",
+        "The request's `Origin`, if it is a configured one and the request is well-formed HTTP.",
+        {"type": "string"},
+        "https://app.example.com",
+        False,
+    ),
+    Header(
+        "ExposeHeaders",
+        "Access-Control-Expose-Headers",
+        "There with `Access-Control-Allow-Origin`: what a page may read.",
+        {"type": "string", "const": ", ".join(EXPOSED)},
+        ", ".join(EXPOSED),
+        False,
+    ),
 )
 UNBUFFERED: Final = Header(
     "XAccelBuffering",

@@ -12,7 +12,16 @@ from typing import Any, Final
 
 from claimd import __version__
 from claimd.contract.fields import ROUND_ID_PATTERN
-from claimd.contract.headers import CONTENT_LANGUAGE, DATE, NO_STORE, PROBLEM_HEADERS, Header, cache_control
+from claimd.contract.headers import (
+    CONTENT_LANGUAGE,
+    CROSS_ORIGIN,
+    DATE,
+    NO_STORE,
+    PROBLEM_HEADERS,
+    VARY_OF_PROBLEM,
+    Header,
+    cache_control,
+)
 from claimd.contract.problem_document import problem_example
 from claimd.contract.problems import PROBLEM_CONTENT_TYPE, PROBLEM_TYPES, Code
 from claimd.contract.reference import sections, without_links
@@ -52,7 +61,7 @@ _SCHEMES: Final[Mapping[str, Json]] = {
 class Api:
     """One of the two APIs: a port, its routes, and the sections of `docs/api.md` that explain it.
 
-    `document` is the route of its OpenAPI document.
+    `document` is the route of its OpenAPI document. `headers` are those that only its answers have.
     """
 
     title: str
@@ -60,6 +69,7 @@ class Api:
     routes: tuple[Route, ...]
     document: Route
     sections: tuple[str, ...]
+    headers: tuple[Header, ...] = ()
 
 
 PUBLIC_API: Final = Api(
@@ -67,7 +77,8 @@ PUBLIC_API: Final = Api(
     "What an app needs in a drop: rounds, passes and claims.",
     PUBLIC_ROUTES,
     PUBLIC_DOCUMENT_ROUTE,
-    ("What holds everywhere", "Authentication", "Eligibility", "Round", "Errors"),
+    ("What holds everywhere", "Authentication", "Eligibility", "Round", "Errors", "Browsers"),
+    CROSS_ORIGIN,
 )
 CONSOLE_API: Final = Api(
     "claimd: console API",
@@ -99,8 +110,8 @@ def openapi(api: Api) -> Json:
         "paths": _paths(api),
         "components": {
             "schemas": dict(_schemas(routes)),
-            "responses": {_component(code): _problems([code]) for code in CODES_WITHOUT_OPERATION},
-            "headers": {header.id: _header(header) for header in _headers(routes)},
+            "responses": {_component(code): _problems([code], api) for code in CODES_WITHOUT_OPERATION},
+            "headers": {header.id: _header(header) for header in _headers(api)},
             "examples": {
                 code.value: {"summary": PROBLEM_TYPES[code].title, "value": problem_example(code)}
                 for code in _codes(routes)
@@ -119,13 +130,13 @@ def _paths(api: Api) -> Json:
     paths: Json = {}
     for route in api.routes:
         operations = paths.setdefault(path(route), {})
-        operations[route.method.lower()] = _operation(route, api.routes)
+        operations[route.method.lower()] = _operation(route, api)
         if route.head:
-            operations["head"] = _head(route, api.routes)
+            operations["head"] = _head(route, api)
     return paths
 
 
-def _operation(route: Route, routes: tuple[Route, ...]) -> Json:
+def _operation(route: Route, api: Api) -> Json:
     operation: Json = {
         "operationId": route.operation,
         "tags": [route.tag.name],
@@ -144,13 +155,13 @@ def _operation(route: Route, routes: tuple[Route, ...]) -> Json:
             "description": f"At most {route.max_body_bytes:,} bytes.",
             "content": {JSON: content},
         }
-    operation["responses"] = dict(_responses(route, routes))
+    operation["responses"] = dict(_responses(route, api))
     return operation
 
 
-def _head(route: Route, routes: tuple[Route, ...]) -> Json:
+def _head(route: Route, api: Api) -> Json:
     """The operation HEAD: that of GET, without bodies."""
-    operation = _operation(route, routes)
+    operation = _operation(route, api)
     responses = {
         status: {name: value for name, value in answer.items() if name != "content"}
         for status, answer in operation["responses"].items()
@@ -189,22 +200,22 @@ def _condition(name: str, meaning: str, schema: Json) -> Json:
     return {"name": name, "in": "header", "required": False, "description": meaning, "schema": schema}
 
 
-def _responses(route: Route, routes: tuple[Route, ...]) -> Iterator[tuple[str, Json]]:
+def _responses(route: Route, api: Api) -> Iterator[tuple[str, Json]]:
     for success in route.answers:
-        yield str(int(success.status)), _success(success, route, routes)
+        yield str(int(success.status)), _success(success, route, api)
     for status, problems in groupby(route.problems, key=lambda problem: problem[0]):
-        yield str(int(status)), _problems([code for _, code in problems])
+        yield str(int(status)), _problems([code for _, code in problems], api)
 
 
-def _success(success: Success, route: Route, routes: tuple[Route, ...]) -> Json:
-    answer: Json = {"description": success.meaning, "headers": _header_references(_headers_of(success))}
+def _success(success: Success, route: Route, api: Api) -> Json:
+    answer: Json = {"description": success.meaning, "headers": _header_references(_headers_of(success, api))}
     if success.media_type:
         content: Json = {"schema": _content(success)}
         if success.example is not None and success.media_type == JSON:
             content["example"] = dict(success.example)
         answer["content"] = {success.media_type: content}
     if success.status == HTTPStatus.CREATED and success.example is not None and "id" in success.example:
-        links = {other.operation: _link(other) for other in routes if other.path.startswith(f"{route.path}/")}
+        links = {other.operation: _link(other) for other in api.routes if other.path.startswith(f"{route.path}/")}
         answer["links"] = links
     return answer
 
@@ -230,7 +241,7 @@ def _within(media_type: str, schema: Json) -> Json:
     return {"contentMediaType": media_type, "contentSchema": schema}
 
 
-def _problems(codes: list[Code]) -> Json:
+def _problems(codes: list[Code], api: Api) -> Json:
     """The answer for some codes of one status, told apart by `code`."""
     names = {code.value: problem_name(code) for code in codes}
     references = [reference_to(name) for name in names.values()]
@@ -241,13 +252,14 @@ def _problems(codes: list[Code]) -> Json:
     examples = {code: {"$ref": f"#/components/examples/{code}"} for code in names}
     return {
         "description": "\n".join(f"- `{code}`: {without_links(PROBLEM_TYPES[code].when)}" for code in codes),
-        "headers": _problem_headers(codes),
+        "headers": _problem_headers(codes, api),
         "content": {PROBLEM_CONTENT_TYPE: {"schema": schema, "examples": examples}},
     }
 
 
-def _problem_headers(codes: list[Code]) -> Json:
-    found = _header_references((cache_control(NO_STORE), DATE, CONTENT_LANGUAGE))
+def _problem_headers(codes: list[Code], api: Api) -> Json:
+    # Their own `Vary` replaces that of the API.
+    found = _header_references((cache_control(NO_STORE), DATE, CONTENT_LANGUAGE, *api.headers, VARY_OF_PROBLEM))
     for name, header in PROBLEM_HEADERS.items():
         having = [code for code in codes if name in PROBLEM_TYPES[code].headers]
         if len(having) == len(codes):
@@ -258,8 +270,8 @@ def _problem_headers(codes: list[Code]) -> Json:
     return found
 
 
-def _headers_of(success: Success) -> tuple[Header, ...]:
-    return (cache_control(success.cache_control), DATE, *success.headers)
+def _headers_of(success: Success, api: Api) -> tuple[Header, ...]:
+    return (cache_control(success.cache_control), DATE, *success.headers, *api.headers)
 
 
 def _header_references(headers: Iterable[Header]) -> Json:
@@ -267,14 +279,16 @@ def _header_references(headers: Iterable[Header]) -> Json:
 
 
 def _header(header: Header) -> Json:
-    found = {"description": header.meaning, "required": True, "schema": header.schema}
+    found = {"description": header.meaning, "required": header.required, "schema": header.schema}
     return found if header.example is None else {**found, "example": header.example}
 
 
-def _headers(routes: Iterable[Route]) -> list[Header]:
+def _headers(api: Api) -> list[Header]:
     """All headers of the document, each once."""
-    found = {header.id: header for route in routes for success in route.answers for header in _headers_of(success)}
-    of_problems = (CONTENT_LANGUAGE, *PROBLEM_HEADERS.values())
+    found = {
+        header.id: header for route in api.routes for success in route.answers for header in _headers_of(success, api)
+    }
+    of_problems = (CONTENT_LANGUAGE, VARY_OF_PROBLEM, *PROBLEM_HEADERS.values())
     return list((found | {header.id: header for header in of_problems}).values())
 
 

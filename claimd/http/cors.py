@@ -13,12 +13,12 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from claimd.contract.headers import EXPOSED
 from claimd.contract.routes import PUBLIC_ROUTES
 from claimd.http.languages import header_values
 from claimd.http.raw_answers import date_line, empty_answer_parts, header_lines
 
-# What a page may read of an answer, beyond the headers that every page may read.
-_EXPOSED: Final = ", ".join((hdrs.DATE, "ETag", hdrs.RETRY_AFTER, hdrs.WWW_AUTHENTICATE))
+_EXPOSED: Final = ", ".join(EXPOSED)
 # What a page may set, beyond the headers that every page may set.
 _ALLOWED: Final = ", ".join((hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, hdrs.IF_NONE_MATCH, "Last-Event-ID"))
 # Chromium keeps the answer to a preflight for no longer than that.

@@ -24,7 +24,7 @@ PUBLIC, CONSOLE = openapi(PUBLIC_API), openapi(CONSOLE_API)
 DOCUMENTS = {"public": PUBLIC, "console": CONSOLE}
 # Components that answer a request for no operation.
 _WITHOUT_OPERATION = {404: "NotFound", 405: "MethodNotAllowed"}
-# HTTP's own and those of CORS, which any answer may have.
+# HTTP's own, which any answer may have.
 _PLUMBING = frozenset(
     (
         "connection",
@@ -34,7 +34,6 @@ _PLUMBING = frozenset(
         "keep-alive",
         "server",
         "transfer-encoding",
-        "vary",
     )
 )
 
@@ -144,8 +143,7 @@ def _check_headers(api: str, place: tuple[str, ...], documented: Document, prese
         value = int(text) if header["schema"].get("type") == "integer" and text.isdigit() else text
         error = best_match(Draft202012Validator(header["schema"]).iter_errors(value))
         assert error is None, f"{name} of {place}: {error}"
-    free = {name for name in present if name in _PLUMBING or name.startswith("access-control-")}
-    assert set(present) - free <= {name.lower() for name in documented}, f"{place} has undocumented headers"
+    assert set(present) - _PLUMBING <= {name.lower() for name in documented}, f"{place} has undocumented headers"
 
 
 def _values(media_type: str, schema: Document, body: bytes) -> Iterator[tuple[Any, tuple[str, ...]]]:

@@ -69,8 +69,15 @@ MUTANTS = (
     Mutant(
         "an answer without a documented header",
         "claimd/contract/openapi.py",
-        "    return (cache_control(success.cache_control), DATE, *success.headers)",
-        "    return (cache_control(success.cache_control), DATE)",
+        "    return (cache_control(success.cache_control), DATE, *success.headers, *api.headers)",
+        "    return (cache_control(success.cache_control), DATE, *api.headers)",
+        "tests/contract/test_documented_answers.py",
+    ),
+    Mutant(
+        "answers to pages of other origins that are not documented",
+        "claimd/contract/openapi.py",
+        '"Errors", "Browsers"),\n    CROSS_ORIGIN,\n',
+        '"Errors", "Browsers"),\n',
         "tests/contract/test_documented_answers.py",
     ),
     Mutant(

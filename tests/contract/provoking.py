@@ -27,6 +27,8 @@ from tests.rounds import now_ms
 from tests.servers import Server
 
 _PERSON = "ada"
+# Of the page that sends all requests to the gateway; it is a configured one.
+ORIGIN = "https://app.example.com"
 # More than any route takes.
 _LARGE = b'{"reason":"' + b"x" * 20_000 + b'"}'
 
@@ -63,6 +65,8 @@ class Place:
         """The answer to a good request of a person or an operator; what is given replaces its own."""
         sent: CIMultiDict[str] = CIMultiDict({} if anonymous else _credentials(operation, round_id))
         body = _body(operation) if body is None else body
+        if operation.api == "public":
+            sent["Origin"] = ORIGIN
         if body is not None:
             sent["Content-Type"] = "application/json"
         for name, _ in headers:
@@ -245,6 +249,7 @@ async def place(valkey: Server, jwks: Path, code: str, door: type) -> AsyncItera
                 requests_per_identity=requests,
                 limits=limits,
                 most_connections=most_connections,
+                cors_origins=(ORIGIN,),
             )
         )
         console = await stack.enter_async_context(serving.console(valkey.url, most_connections=most_connections))

@@ -3,6 +3,7 @@
 The other way round, `conformance.py` holds every answer of every test against the documents.
 """
 
+from http import HTTPStatus
 from pathlib import Path
 
 import orjson
@@ -42,6 +43,8 @@ async def test_every_documented_problem_is_seen(
             answer = await provoke(place, operation)
             document = orjson.loads(answer.body)
             assert (answer.status, document["code"]) == (status, code), f"{operation.name}: {document}"
+            # The request for `bad_request` is no HTTP, so its origin is not read.
+            _check_origin(answer, operation, known=code != "bad_request" or status != HTTPStatus.BAD_REQUEST)
 
 
 def _name(value: object) -> str:
@@ -58,6 +61,13 @@ async def test_every_documented_success_is_seen(
         await prepare(place)
         answer = await provoke(place, operation)
         assert answer.status == status, answer.body
+        _check_origin(answer, operation, known=True)
+
+
+def _check_origin(answer: provoking.Seen, operation: Operation, *, known: bool) -> None:
+    """On the public port a page of a configured origin may read the answer, if the origin is known."""
+    allowed = provoking.ORIGIN if known and operation.api == "public" else None
+    assert answer.headers.get("Access-Control-Allow-Origin") == allowed, operation.name
 
 
 def test_nothing_else_is_provoked() -> None:
