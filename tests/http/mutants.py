@@ -4,6 +4,13 @@ from tests.mutation import Mutant
 
 MUTANTS = (
     Mutant(
+        "a page with Markdown as it stands",
+        "claimd/http/documentation/page.html.jinja",
+        "{{ answer.description | inline }}",
+        "{{ answer.description }}",
+        "tests/http/documentation/test_page.py",
+    ),
+    Mutant(
         "connections handed over not counted",
         "claimd/http/admission.py",
         "self._doors: Collection[Door] = {front, behind}",

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +29,10 @@ def page(document: Json, document_path: str) -> str:
     )
     environment.filters |= {
         "markdown": _markdown,
+        "inline": _inline,
         "pretty": _pretty,
         "type_of": type_of,
+        "component": _component,
         "resolve": _resolver(document),
     }
     return environment.get_template("page.html.jinja").render(
@@ -37,6 +40,7 @@ def page(document: Json, document_path: str) -> str:
         document_path=document_path,
         style=Markup(_style()),  # noqa: S704 - a file of this package
         groups={tag["name"]: list(_operations(document, tag["name"])) for tag in document["tags"]},
+        header_names=dict(_header_names(document)),
         headings=[line.removeprefix("## ") for line in _prose(document) if line.startswith("## ")],
     )
 
@@ -52,8 +56,7 @@ def content_security_policy() -> str:
 def type_of(schema: Json) -> Markup:
     """The type of a value in a few words, with links to the schemas that it names."""
     if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return Markup('<a href="#schema-{0}">{0}</a>').format(name)
+        return Markup('<a href="#schema-{0}">{0}</a>').format(_component(schema))
     if "const" in schema:
         return Markup("<code>{}</code>").format(json.dumps(schema["const"]))
     if "enum" in schema:
@@ -79,11 +82,25 @@ def _bounds(schema: Json) -> Iterator[str]:
 
 
 def _operations(document: Json, tag: str) -> Iterator[Json]:
-    """The operations of a tag, each with its method and its path."""
+    """The operations of a tag, each with its methods and its path; HEAD stands with GET, which it repeats."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            if tag in operation["tags"]:
-                yield {**operation, "method": method.upper(), "path": path}
+            if tag in operation["tags"] and method != "head":
+                also = ["HEAD"] if method == "get" and "head" in item else []
+                yield {**operation, "methods": [method.upper(), *also], "path": path}
+
+
+def _header_names(document: Json) -> Iterator[tuple[str, str]]:
+    """The name of each header among the components, by its id there, as the answers have it."""
+    operations = (operation for item in document["paths"].values() for operation in item.values())
+    answers = chain.from_iterable(operation["responses"].values() for operation in operations)
+    for answer in chain(answers, document["components"]["responses"].values()):
+        yield from ((_component(header), name) for name, header in answer["headers"].items() if "$ref" in header)
+
+
+def _component(reference: Json) -> str:
+    """The last part of a reference: the name of the component."""
+    return str(reference["$ref"]).rpartition("/")[2]
 
 
 def _resolver(document: Json) -> Any:
@@ -106,6 +123,11 @@ def _prose(document: Json) -> list[str]:
 def _markdown(text: str) -> Markup:
     rendered = _renderer().render(text)
     return Markup(rendered.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>"))  # noqa: S704
+
+
+def _inline(text: str) -> Markup:
+    """Markdown of one line, without a paragraph around it."""
+    return Markup(_renderer().renderInline(text))  # noqa: S704
 
 
 @cache

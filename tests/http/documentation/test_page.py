@@ -64,11 +64,20 @@ def test_everything_of_the_document_is_on_the_page(api: Api) -> None:
     assert len(ids) == len(set(ids))
     for path, item in document["paths"].items():
         assert path in text
-        assert {operation["operationId"] for operation in item.values()} <= set(ids)
+        # HEAD is shown with GET.
+        assert {operation["operationId"] for method, operation in item.items() if method != "head"} <= set(ids)
+    for name in document["components"]["headers"]:
+        assert f"header-{name}" in ids
     for name, schema in document["components"]["schemas"].items():
         assert f"schema-{name}" in ids
         assert all(member in text for member in schema.get("properties", ()))
     assert all(code in text for code in document["components"]["examples"])
+
+
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.title)
+def test_no_markdown_is_left(api: Api) -> None:
+    """Every text of the document that has code in it is rendered, short ones as well."""
+    assert [text for text in Elements(_page(api)).texts if "`" in text] == []
 
 
 @pytest.mark.parametrize("api", APIS, ids=lambda api: api.title)
