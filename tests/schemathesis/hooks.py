@@ -14,6 +14,7 @@ from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 
 from claimd.domain.rounds import is_round_id
+from claimd.domain.times import from_rfc3339
 from tests.http.serving import with_pass
 from tests.schemathesis.rounds import EXAMPLE, HOLDER, ROUNDS
 
@@ -39,10 +40,20 @@ def map_path_parameters(context: HookContext, path_parameters: dict[str, Any]) -
 
 @schemathesis.hook
 def map_body(context: HookContext, body: Any) -> Any:
-    """Most windows begin before they end."""
-    if isinstance(body, dict) and all(isinstance(body.get(name), str) for name in ("opens_at", "closes_at")):
+    """Most windows begin before they end; a time that is wrong on purpose stays so."""
+    if isinstance(body, dict) and all(_is_time(body.get(name)) for name in ("opens_at", "closes_at")):
         return {**body, "opens_at": min(body["opens_at"], body["closes_at"]), "closes_at": "2090-01-01T00:00:00Z"}
     return body
+
+
+def _is_time(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        from_rfc3339(value)
+    except ValueError:
+        return False
+    return True
 
 
 @schemathesis.hook
