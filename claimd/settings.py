@@ -11,8 +11,7 @@ from claimd.contract.limits import IDLE_SECONDS
 from claimd.http.origins import parse_origins
 from claimd.identity.jwks_location import check_location
 from claimd.identity.keys import MIN_SECRET_BYTES
-from claimd.store.redis.acknowledgement import Durability
-from claimd.store.redis.client import check_url
+from claimd.store.durability import Durability
 from claimd.variables import PREFIX, is_injected, unknown_variables
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -95,6 +94,9 @@ class Settings(BaseSettings):
         if url is not None and not url.startswith(_REDIS_SCHEMES):
             raise ValueError(f"must start with one of {', '.join(_REDIS_SCHEMES)}")
         if url is not None:
+            # Imported for an address alone: the library takes as long to import as all of the settings.
+            from claimd.store.redis.client import check_url
+
             check_url(url)
         return url
 

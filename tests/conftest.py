@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from claimd.store.redis.store import RedisStore
+from tests.patience import patient_store
 from tests.servers import Server, binary, free_port
 from tests.up.stopped import copy_data, make_data_with_claims
 
@@ -60,7 +61,7 @@ def server(request: pytest.FixtureRequest) -> Server:
 @pytest.fixture
 async def store(server: Server) -> AsyncIterator[RedisStore]:
     """A store on an empty server, of each kind in turn."""
-    store = RedisStore.connect(server.url)
+    store = patient_store(server.url)
     yield store
     await store.close()
 

@@ -11,7 +11,7 @@ from claimd.cli.address import ConsoleAddress
 from claimd.cli.commands.up import _up
 from claimd.doctor.examine import without_password
 from claimd.settings import Settings, SettingsError
-from claimd.store.redis.acknowledgement import Durability
+from claimd.store.durability import Durability
 from claimd.supervisor.child_environment import Role, child_environment
 
 

@@ -118,10 +118,12 @@ _MODULES = {
 
 
 def _modules(words: list[str]) -> list[str]:
-    """The module of the command that the first word names, else all modules.
+    """The module of the command that the first word names, else all modules; none for the version.
 
     Importing all of them would make each start of a child a third slower.
     """
+    if words == ["--version"]:
+        return []
     asked = _MODULES.get(words[0]) if words else None
     return [asked] if asked else list(dict.fromkeys(_MODULES.values()))
 

@@ -22,13 +22,13 @@ from claimd.domain.times import from_rfc3339
 class Body(BaseModel):
     """The body of a request. Fields that it does not name are rejected, so that no typing error passes silently."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 class Answer(BaseModel):
     """The body of an answer, or a part of one. The tests hold every answer against its model."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 def _time_ms(value: Any) -> int:

@@ -20,8 +20,8 @@ from claimd.doctor.replicas import check_replicas
 from claimd.doctor.role import check_mode, check_role
 from claimd.doctor.secret import check_secret
 from claimd.doctor.version import check_version
+from claimd.store.durability import Durability
 from claimd.store.installation import Installation
-from claimd.store.redis.acknowledgement import Durability
 from claimd.store.redis.client import connect
 
 

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import re
 import resource
-import sys
 import time
 from collections.abc import Collection
 from dataclasses import replace
@@ -19,12 +18,11 @@ from claimd.contract.problems import Code
 from claimd.http.connections import Door
 from claimd.http.cors import Cors
 from claimd.http.languages import preferred_language
+from claimd.http.most_connections import most_connections
 from claimd.http.problems import retry_later
 from claimd.http.raw_answers import json_answer, problem_answer
 from claimd.metrics.counts import Counts
 
-# Up to 60 connections to the server, the rejected connections, and sockets, pipes and files of the process.
-RESERVED_FILES: Final = 128
 _MOST_REJECTED_AT_ONCE: Final = 32
 # For the client to send its request and to read the answer: a socket closed at once could lose the answer.
 _REJECTION_SECONDS: Final = 1.0
@@ -37,13 +35,6 @@ _ACCEPT_LANGUAGE: Final = re.compile(rb"(?i)\r\nAccept-Language:[ \t]*([^\r\n]*?
 _CLOSE: Final = {"Connection": "close"}
 
 _log = logging.getLogger(__name__)
-
-
-def most_connections(open_files: int) -> int:
-    """How many connections a process accepts at a time, with `open_files` as its limit of open files."""
-    if open_files == resource.RLIM_INFINITY:
-        return sys.maxsize
-    return max(open_files - RESERVED_FILES, open_files // 2)
 
 
 class Admission:

@@ -11,6 +11,8 @@ from typing import Any
 import jwt
 import orjson
 
+# Documents of identity providers have 1 to 20 KiB.
+MAX_BYTES = 512 * 1024
 # RFC 7518, section 3.1, and RFC 8037, without "none".
 _ALGORITHMS = frozenset(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)) | {
     "ES256K",

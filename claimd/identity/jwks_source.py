@@ -1,24 +1,16 @@
-"""Reads a JWKS document from a file or an https URL: bounded in size and time, and without blocking the event loop."""
+"""Where a JWKS document is read from: a file or a URL, bounded in size, and without blocking the event loop."""
 
 import asyncio
 import os
 import time
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
-import aiohttp
-
-from claimd.identity.jwks import JwksError
-from claimd.identity.jwks_location import is_loopback, is_url, without_credentials
-
-# Documents of identity providers have 1 to 20 KiB.
-MAX_BYTES = 512 * 1024
-FETCH_SECONDS = 5.0
+from claimd.identity.jwks import MAX_BYTES, JwksError
+from claimd.identity.jwks_location import is_url
 
 # Times of files are coarse: a file modified less than this ago may be rewritten without a visible change of its times.
 _SETTLED_SECONDS = 2.0
-_CHUNK_BYTES = 64 * 1024
 
 
 class JwksSource(Protocol):
@@ -40,7 +32,12 @@ class JwksSource(Protocol):
 
 def jwks_source(location: str) -> JwksSource:
     """The source for a location that `check_location` accepts."""
-    return UrlSource(location) if is_url(location) else FileSource(Path(location))
+    if not is_url(location):
+        return FileSource(Path(location))
+    # Imported for a URL alone: an HTTP client takes as long to import as all the rest of a supervisor.
+    from claimd.identity.jwks_url import UrlSource
+
+    return UrlSource(location)
 
 
 class FileSource:
@@ -85,58 +82,3 @@ class FileSource:
 
 def _state_of(state: os.stat_result) -> tuple[int, ...]:
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
-
-
-class UrlSource:
-    """Fetches a URL. Redirects are not followed; proxies of the environment are used, but not for this machine."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    @property
-    def name(self) -> str:
-        """The URL without user, password, query and fragment."""
-        return without_credentials(self._url)
-
-    async def read(self) -> bytes:
-        """The body of the response to one GET. Raises JwksError for anything but a 200 within FETCH_SECONDS."""
-        try:
-            return await self._fetch()
-        except JwksError:
-            raise
-        except TimeoutError:
-            raise JwksError(f"{self.name} did not answer within {FETCH_SECONDS:g} s") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            # The message of the error itself may quote the whole URL, with its password.
-            raise JwksError(f"{self.name} cannot be read: {_reason(error)}") from None
-
-    async def may_have_changed(self) -> bool:
-        """False: a fetch would be needed to find out."""
-        return False
-
-    async def _fetch(self) -> bytes:
-        # Uncompressed: a few compressed bytes can expand to fill the memory.
-        headers = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
-        through_proxy = not is_loopback(urlsplit(self._url).hostname or "")
-        timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
-        async with (
-            aiohttp.ClientSession(
-                headers=headers, timeout=timeout, trust_env=through_proxy, auto_decompress=False
-            ) as session,
-            session.get(self._url, allow_redirects=False) as answer,
-        ):
-            if answer.status != 200:
-                raise JwksError(f"{self.name} answered {answer.status} instead of 200")
-            content = bytearray()
-            async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
-                content += chunk
-                if len(content) > MAX_BYTES:
-                    raise JwksError(f"{self.name} answered more than {MAX_BYTES} bytes: it cannot be a JWKS")
-            return bytes(content)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        cause = error.os_error
-        return cause.strerror or type(cause).__name__
-    return type(error).__name__

@@ -3,7 +3,7 @@
 import resource
 from contextlib import suppress
 
-from claimd.http.admission import RESERVED_FILES, most_connections
+from claimd.http.most_connections import RESERVED_FILES, most_connections
 from claimd.supervisor.listeners import BACKLOG
 
 # With fewer, a gateway could not accept all connections of a full accept queue.

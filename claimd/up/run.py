@@ -15,7 +15,7 @@ from claimd.doctor.variables import check_variables
 from claimd.embedded.data_dir import DataDir, usable
 from claimd.embedded.process_file import ProcessFile, read_process_file
 from claimd.settings import Settings, SettingsError
-from claimd.store.redis.acknowledgement import Durability
+from claimd.store.durability import Durability
 from claimd.supervisor.open_files import few_files_warning, raise_open_files
 from claimd.up.development_key import accept_development_tokens
 from claimd.up.local_deployment import LocalDeployment

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from claimd.compose import build_console
+from claimd.compose.console import build_console
 from claimd.gateway.lane.connection import Lane
 from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.store.redis.store import RedisStore
@@ -16,6 +16,7 @@ from tests.http import serving
 from tests.http.answers import checked_problem, problem
 from tests.http.raw import connected
 from tests.http.serving import ADMIN, ADMIN_TOKEN, Served, open_round, with_pass
+from tests.patience import patient_store
 from tests.servers import Server
 
 OPEN = {"/metrics", "/healthz", "/readyz", "/docs", "/admin/v1/openapi.json"}
@@ -86,7 +87,7 @@ async def test_no_spelling_of_an_address_goes_around_the_token(console: Served, 
 
 async def test_a_route_that_is_added_later_needs_the_token(valkey: Server) -> None:
     """Whatever its address: only what is open by name is open."""
-    store = RedisStore.connect(valkey.url)
+    store = patient_store(valkey.url)
     app = build_console(store, ADMIN_TOKEN, Path(), embedded=False)
 
     async def say_everything(request: web.Request) -> web.Response:

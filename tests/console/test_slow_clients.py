@@ -10,7 +10,8 @@ import pytest
 from claimd.contract.limits import ANSWER_SECONDS, REQUEST_SECONDS
 from claimd.store.ports import Reading
 from tests.http.raw import Raw, connected, until
-from tests.http.serving import ADMIN_TOKEN, PATIENCE_SECONDS, Served, identity_of, open_round
+from tests.http.serving import ADMIN_TOKEN, Served, identity_of, open_round
+from tests.patience import PATIENCE_SECONDS
 
 CLAIMS = 10_000
 BATCH = 500

@@ -8,7 +8,7 @@ import pytest
 
 from claimd.doctor.examine import examine
 from claimd.doctor.findings import Finding, Level, Report
-from claimd.store.redis.acknowledgement import Durability
+from claimd.store.durability import Durability
 from tests.conftest import Pair
 from tests.servers import Server
 

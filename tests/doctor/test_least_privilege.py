@@ -10,11 +10,12 @@ import redis
 from claimd.doctor.examine import examine
 from claimd.doctor.findings import Level
 from claimd.domain.outcomes import EditOutcome, Outcome
+from claimd.store.durability import Durability
 from claimd.store.errors import StoreUnavailable
-from claimd.store.redis.acknowledgement import Durability
 from claimd.store.redis.store import RedisStore
 from claimd.store.saved_counts import MergeOutcome
 from tests.conftest import Pair
+from tests.patience import patient_store
 from tests.rounds import definition, identities, identity, listed
 from tests.servers import Server
 
@@ -48,7 +49,7 @@ def _remove_the_user(request: pytest.FixtureRequest) -> Iterator[None]:
 async def everything(url: str) -> list[str]:
     """Do all that claimd does; returns the steps that failed, the error, and findings that are not fine."""
     wrong: list[str] = []
-    store = RedisStore.connect(url)
+    store = patient_store(url)
     try:
         wrong += [name async for name, done in _steps(store) if not done]
     except StoreUnavailable as error:
@@ -111,7 +112,7 @@ async def test_the_rule_for_confirmations_is_sufficient(pair: Pair) -> None:
     """Claims and edits are confirmed by a replica for the documented user."""
     permit(pair.primary, *RULE[2:], *supported(pair.primary, WAITS))
     url = pair.url.replace("unix://", f"unix://claimd:{PASSWORD}@")
-    store = RedisStore.connect(url, Durability.REPLICA)
+    store = patient_store(url, Durability.REPLICA)
     # On a busy machine a confirmation may time out.
     await until_answered(lambda: store.rounds.round_create(definition(), ""))
     await until_answered(lambda: store.rounds.round_edit("r1", {"total": 5}, ""))

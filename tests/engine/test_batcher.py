@@ -12,7 +12,7 @@ from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
 from claimd.store.ports import MAX_BATCH
-from claimd.store.redis.store import RedisStore
+from tests.patience import patient_store
 from tests.rounds import definition, identities, identity, now_ms
 from tests.servers import Server
 
@@ -113,7 +113,7 @@ async def test_at_most_two_calls_are_in_flight_and_512_in_one(held: HeldStore) -
 
 async def test_a_thousand_concurrent_claims_make_few_calls(valkey: Server) -> None:
     """On the real server: 1,000 claims from 50 people at a time come to it in far fewer calls, and all are granted."""
-    store = RedisStore.connect(valkey.url)
+    store = patient_store(valkey.url)
     await store.rounds.round_create(definition(total=1000), "")
     engine = ClaimEngine(store.claims, counts := Counts())
 

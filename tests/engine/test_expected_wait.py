@@ -11,9 +11,8 @@ from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
 from claimd.store.ports import MAX_BATCH
+from tests.patience import PATIENCE_SECONDS
 from tests.rounds import definition, identity, now_ms
-
-PATIENCE_SECONDS = 20.0
 
 
 def test_the_wait_grows_with_the_batches_in_front() -> None:

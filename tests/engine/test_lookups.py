@@ -11,7 +11,7 @@ from claimd.engine.engine import ClaimEngine
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreUnavailable
 from claimd.store.memory import MemoryStore
-from claimd.store.redis.store import RedisStore
+from tests.patience import patient_store
 from tests.rounds import definition, identity, now_ms
 from tests.servers import Server
 
@@ -41,7 +41,7 @@ class SlowClaims(MemoryStore):
 
 async def test_a_crowd_shares_calls(valkey: Server) -> None:
     """Two hundred who hold a claim and two hundred who do not, each with the right answer, by a real server."""
-    store = RedisStore.connect(valkey.url)
+    store = patient_store(valkey.url)
     await store.rounds.round_create(definition(total=1000), "")
     granted = await store.claims.claim("r1", [identity(number) for number in range(200)])
     engine = ClaimEngine(store.claims, Counts())

@@ -11,9 +11,8 @@ from claimd.engine.engine import ClaimEngine
 from claimd.metrics.counts import Counts
 from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.memory import MemoryStore
+from tests.patience import PATIENCE_SECONDS
 from tests.rounds import definition, identities, identity, now_ms
-
-PATIENCE_SECONDS = 20.0
 
 Fault = Callable[["FaultyStore", str, Sequence[bytes]], Awaitable[list[Decision]]]
 

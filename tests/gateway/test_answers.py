@@ -19,8 +19,9 @@ from claimd.http.aiohttp_door import AiohttpDoor
 from claimd.identity.passes import PASS_CHARACTERS, Passes
 from tests.http import serving
 from tests.http.answers import CLAIM_FIELDS, ROUND_FIELDS, TIME, good, problem
-from tests.http.serving import KEYS, PATIENCE_SECONDS, Served, open_round, pass_for, with_bearer, with_pass
+from tests.http.serving import KEYS, Served, open_round, pass_for, with_bearer, with_pass
 from tests.identity.identity_provider import token
+from tests.patience import PATIENCE_SECONDS
 from tests.rounds import now_ms
 from tests.servers import Server
 
@@ -77,7 +78,7 @@ async def test_all_rounds_are_listed(gateway: Served) -> None:
     assert _is_now(document["server_time"])
     for round_id in ("b", "a-2", "0"):
         await open_round(gateway.store, round_id)
-    async with asyncio.timeout(serving.PATIENCE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not (document := await good(await gateway.http.get("/v1/rounds")))["rounds"]:
             # The list may be 50 ms old.
             pass

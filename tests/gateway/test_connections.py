@@ -14,6 +14,7 @@ from tests.http import serving
 from tests.http.answers import good
 from tests.http.raw import connected
 from tests.http.serving import Served, open_round, pass_for, with_pass
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import Server
 
 CLAIMS = "/v1/rounds/night/claims"
@@ -63,9 +64,9 @@ async def test_a_claim_whose_client_left_is_replayed(
         gate = Gate(gateway, monkeypatch, decided=decided)
         async with connected(gateway.port) as raw:
             await raw.send(_request("ada"))
-            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
         gate.open.set()
-        await asyncio.wait_for(gate.passed.wait(), serving.PATIENCE_SECONDS)
+        await asyncio.wait_for(gate.passed.wait(), PATIENCE_SECONDS)
         document = await good(await gateway.http.post(CLAIMS, headers=with_pass("ada")), 200)
         assert document["replayed"] is True
         assert document["claim"]["serial"] == 1
@@ -81,7 +82,7 @@ async def test_pipelined_requests_are_answered_in_order(
         gate = Gate(gateway, monkeypatch, decided=False)
         async with connected(gateway.port) as raw:
             await raw.send(_request("ada"))
-            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
             for sub in ("bob", "ada", "eve"):
                 await raw.send(_request(sub))
             await raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -125,20 +126,20 @@ async def test_a_door_that_closes_answers_first(valkey: Server, monkeypatch: pyt
         lane = gateway.front
         async with connected(gateway.port) as raw, connected(gateway.port) as idle:
             await idle.send(_request("bob"))
-            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
             gate.open.set()
             assert (await idle.answer()).status == 201
             gate.reached.clear()
             gate.open.clear()
             await raw.send(_request("ada"))
-            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
             stopping = asyncio.create_task(lane.stop())
             assert await idle.has_ended()
             assert not stopping.done()
             gate.open.set()
             assert (await raw.answer()).status == 201
             assert await raw.has_ended()
-            await asyncio.wait_for(stopping, serving.PATIENCE_SECONDS)
+            await asyncio.wait_for(stopping, PATIENCE_SECONDS)
 
 
 async def test_stopping_waits_for_claims_also_after_all_connections_were_closed_once(
@@ -153,20 +154,20 @@ async def test_stopping_waits_for_claims_also_after_all_connections_were_closed_
         async with connected(gateway.port) as first:
             await first.send(_request("bob"))
             assert (await first.answer()).status == 201
-        async with asyncio.timeout(serving.PATIENCE_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while lane.connections:  # noqa: ASYNC110 - there is no event for the last one
                 await asyncio.sleep(0)
         gate.open.clear()
         gate.reached.clear()
         async with connected(gateway.port) as raw:
             await raw.send(_request("ada"))
-            await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+            await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
             stopping = asyncio.create_task(lane.stop())
             await asyncio.sleep(0)
             assert not stopping.done()
             gate.open.set()
             assert (await raw.answer()).status == 201
-            await asyncio.wait_for(stopping, serving.PATIENCE_SECONDS)
+            await asyncio.wait_for(stopping, PATIENCE_SECONDS)
 
 
 async def test_idle_connections_are_closed(gateway: Served) -> None:

@@ -12,6 +12,7 @@ from tests.gateway.test_connections import CLAIMS, Gate, _request
 from tests.http import serving
 from tests.http.raw import Raw, connected, until
 from tests.http.serving import Served, open_round, pass_for
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import Server
 
 DOORS = pytest.mark.parametrize("door", [Lane, AiohttpDoor])
@@ -57,7 +58,7 @@ async def test_a_claim_is_answered_and_the_connection_closed(
         async with connected(gateway.port) as raw:
             await raw.send(_request("ada"))
             if held_back:
-                await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+                await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
             raw.finish()
             if held_back:
                 for _ in range(10):
@@ -80,7 +81,7 @@ async def test_pipelined_requests_are_all_answered(
         async with connected(gateway.port) as raw:
             for piece in requests if in_pieces else [b"".join(requests)]:
                 await raw.send(piece)
-                await asyncio.wait_for(gate.reached.wait(), serving.PATIENCE_SECONDS)
+                await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
             raw.finish()
             gate.open.set()
             assert await _told(raw) == [201, 201, 200, 200]

@@ -17,7 +17,8 @@ from claimd.http import aiohttp_door
 from claimd.http.aiohttp_door import AiohttpDoor
 from tests.http import serving
 from tests.http.raw import Raw, connected, until
-from tests.http.serving import PATIENCE_SECONDS, Served, open_round, pass_for
+from tests.http.serving import Served, open_round, pass_for
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import Server
 
 CLAIM = f"POST /v1/rounds/night/claims HTTP/1.1\r\nHost: x\r\nAuthorization: Pass {pass_for('ada')}\r\n\r\n".encode()

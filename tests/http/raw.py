@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from tests.contract.conformance import check_problem_document
-from tests.http.serving import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from claimd.compose import build_console, build_gateway
+from claimd.compose.console import build_console
+from claimd.compose.gateway import build_gateway
 from claimd.contract.limits import IDLE_SECONDS
 from claimd.domain.rounds import Definition, Round
 from claimd.domain.times import HOUR_MS
@@ -37,14 +38,13 @@ from claimd.metrics.counts import Counts
 from claimd.metrics.reporter import Reporter
 from claimd.store.redis.store import RedisStore
 from tests.contract.conformance import CheckedResponse, ConsoleResponse
+from tests.patience import PATIENCE_SECONDS, patient_store
 from tests.rounds import now_ms
 
 SECRET = b"the secret of these tests, and of them only"
 ADMIN_TOKEN = "the admin token of these tests"
 KEYS = Keys.derive(SECRET)
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-# Only a failing test ever waits that long.
-PATIENCE_SECONDS = 15.0
 
 
 def identity_of(sub: str) -> bytes:
@@ -129,7 +129,7 @@ async def gateway(
     event_limits: EventLimits | None = None,
 ) -> AsyncIterator[Served]:
     """A gateway on the server at `url`. `door` is Lane or AiohttpDoor; `keys` replaces the file `jwks`."""
-    store = RedisStore.connect(url)
+    store = patient_store(url)
     built = build_gateway(
         store,
         KEYS,
@@ -150,7 +150,7 @@ async def gateway(
 @asynccontextmanager
 async def console(url: str, *, most_connections: int | None = None, embedded: bool = False) -> AsyncIterator[Served]:
     """A console on the server at `url`, with an archive directory of its own."""
-    store = RedisStore.connect(url)
+    store = patient_store(url)
     with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
         archive_dir = Path(folder) / "archive"
         app = build_console(store, ADMIN_TOKEN, archive_dir, embedded=embedded)

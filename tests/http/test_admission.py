@@ -11,8 +11,8 @@ import pytest
 
 from claimd.gateway.lane.connection import Lane
 from claimd.http import admission
-from claimd.http.admission import RESERVED_FILES, most_connections
 from claimd.http.aiohttp_door import AiohttpDoor
+from claimd.http.most_connections import RESERVED_FILES, most_connections
 from claimd.supervisor.listeners import BACKLOG
 from claimd.supervisor.open_files import few_files_warning
 from tests.http import serving

@@ -22,7 +22,8 @@ from tests.gateway.events.streams import listening
 from tests.http import serving
 from tests.http.answers import PROBLEM
 from tests.http.raw import connected, until
-from tests.http.serving import PATIENCE_SECONDS, Served, open_round, with_pass
+from tests.http.serving import Served, open_round, with_pass
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import Server, free_port
 
 RECIPE = (Path(__file__).parents[2] / "docs" / "nginx.conf").read_text()

@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 import claimd
-from claimd.compose import build_console
+from claimd.compose.console import build_console
 from claimd.console import access
 from claimd.identity import passes
 from claimd.identity.passes import Passes

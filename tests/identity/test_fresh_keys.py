@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from claimd.identity import fresh_keys, jwks_source
+from claimd.identity import fresh_keys, jwks_source, jwks_url
 from claimd.identity.fresh_keys import REFRESH_SECONDS, REREAD_SECONDS, FreshKeys, KeysUnavailable
-from claimd.identity.jwks import JwksError
-from claimd.identity.jwks_source import MAX_BYTES, FileSource, UrlSource
+from claimd.identity.jwks import MAX_BYTES, JwksError
+from claimd.identity.jwks_source import FileSource
+from claimd.identity.jwks_url import UrlSource
 from tests.identity.identity_provider import public_jwk
 
 
@@ -370,7 +371,7 @@ async def test_what_a_provider_answers_is_bounded(
     """In size and time; redirects are not followed; the message has neither the password nor the query."""
     site.answer = answer
     if answer is _never:
-        monkeypatch.setattr(jwks_source, "FETCH_SECONDS", 0.05)
+        monkeypatch.setattr(jwks_url, "FETCH_SECONDS", 0.05)
     with pytest.raises(JwksError, match=says) as raised:
         await UrlSource(site.url).read()
     assert "hush" not in str(raised.value)

@@ -17,6 +17,7 @@ from claimd.store.redis import keys
 from claimd.store.redis.store import RedisStore
 from claimd.store.saved_counts import MERGED_KEPT_MS, MergeOutcome
 from tests.metrics.saving import Swallowing, check_swallowed, shown, shown_counters
+from tests.patience import patient_store
 from tests.rounds import definition
 from tests.servers import Server
 
@@ -76,7 +77,7 @@ async def test_merging_can_be_ended(store: RedisStore) -> None:
 async def test_a_run_is_merged_once(store: RedisStore) -> None:
     """By as many consoles as there are."""
     total = await saved_runs(store, 20)
-    other = RedisStore.connect(store_url(store))
+    other = patient_store(store_url(store))
     await asyncio.gather(*(Merging(each.counts).merge_ended(silent_ms=0) for each in (store, other, store, other)))
     await other.close()
     assert near(await shown_counters(store.counts), total)
@@ -89,7 +90,7 @@ def store_url(store: RedisStore) -> str:
 async def test_no_counter_goes_back_while_runs_are_merged(store: RedisStore) -> None:
     """Scrapes at the same time: each shows exactly the sum, never some of it twice or not at all."""
     total = await saved_runs(store, 60)
-    scraper = RedisStore.connect(store_url(store))
+    scraper = patient_store(store_url(store))
     merging = asyncio.create_task(Merging(store.counts).merge_ended(silent_ms=0))
     seen = 0
     while not merging.done():

@@ -21,6 +21,7 @@ from claimd.store.redis.store import RedisStore
 from claimd.store.saved_counts import MERGED_KEPT_MS, MergeOutcome
 from tests.fuzzing import tried
 from tests.metrics.saving import FaultyCounts, Swallowing, check_swallowed, shown, shown_counters
+from tests.patience import patient_store
 from tests.servers import Server
 
 _DAY_REPORTS = 24 * 3600
@@ -29,7 +30,7 @@ _DAY_REPORTS = 24 * 3600
 async def test_reporting_can_be_ended_at_any_moment(valkey: Server) -> None:
     """Cancelled before its first step, between any two of them, in the middle of a call: it ends, and at once."""
     for turns in range(40):
-        store = RedisStore.connect(valkey.url)
+        store = patient_store(valkey.url)
         reporting = asyncio.create_task(Reporter(store.counts, "test-0", Counts(), lambda: 0).run())
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -42,7 +43,7 @@ async def test_reporting_can_be_ended_at_any_moment(valkey: Server) -> None:
 
 async def test_reporting_ends_where_the_store_swallows_its_end(valkey: Server) -> None:
     """As the Redis library does in the middle of some calls."""
-    store = RedisStore.connect(valkey.url)
+    store = patient_store(valkey.url)
     asked = asyncio.Event()
     await check_swallowed(Reporter(Swallowing(store.counts, asked=asked), "w", Counts(), lambda: 0).run(), asked)
     await store.close()
@@ -76,7 +77,7 @@ def aof_bytes(server: Server) -> int:
 
 async def test_an_idle_gateway_writes_less_than_10_mb_a_day(server: Server) -> None:
     """However many rounds it has counted; every fifth report is a heartbeat."""
-    store = RedisStore.connect(server.url)
+    store = patient_store(server.url)
     reporter = Reporter(store.counts, "a-machine-with-a-long-name.example-8080-0", many_counts(1000), lambda: 0)
     await reporter.report()
     before = aof_bytes(server)
@@ -173,7 +174,7 @@ def test_nothing_is_counted_twice_or_not_at_all(emptied_server: Server, actions:
 async def _exact(server: Server, actions: list[str]) -> None:
     with server.client() as client:
         client.flushall()
-    store = RedisStore.connect(server.url)
+    store = patient_store(server.url)
     counts, faulty, before = Counts(), FaultyCounts(store.counts), 0
     reporter = Reporter(faulty, "w", counts, lambda: 0)
     try:
@@ -241,7 +242,7 @@ async def test_a_run_ends_after_a_day(store: RedisStore, server: Server, monkeyp
 async def test_a_reporter_does_not_fail_silently(valkey: Server, caplog: pytest.LogCaptureFixture) -> None:
     """Nor a bug of its own: logged once with its traceback, and again at the next success, which saves everything."""
     caplog.set_level(logging.INFO)
-    store, counts, turns = RedisStore.connect(valkey.url), Counts(failed_calls=7), 0
+    store, counts, turns = patient_store(valkey.url), Counts(failed_calls=7), 0
 
     def depth() -> int:
         if turns < 4:

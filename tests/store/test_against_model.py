@@ -14,8 +14,8 @@ from claimd.audit.audit import audit_round
 from claimd.domain.log import EditAction, GrantsEntry
 from claimd.domain.rounds import NO_EPOCH, NOT_OVER, Definition, Round
 from claimd.domain.times import HOUR_MS
-from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
+from tests.patience import patient_store
 from tests.rounds import identity, listed, now_ms
 from tests.servers import Server
 from tests.store.model import ports_of_model
@@ -65,7 +65,7 @@ class BothStores(RuleBasedStateMachine):
         super().__init__()
         emptied(self.server)
         self.runner = asyncio.Runner()
-        self.real = RedisStore.connect(self.server.url)
+        self.real = patient_store(self.server.url)
         self.model = ports_of_model()
 
     def teardown(self) -> None:

@@ -14,8 +14,8 @@ from claimd.domain.rounds import ANY_STATUS, FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, N
 from claimd.domain.times import HOUR_MS
 from claimd.store.errors import StoreDamaged
 from claimd.store.ports import MAX_BATCH, Edited, Reading
-from claimd.store.redis.store import RedisStore
 from tests.conftest import emptied
+from tests.patience import patient_store
 from tests.rounds import definition, identities, identity, listed, now_ms
 from tests.store.model import Ports, ports_of_model, ports_of_server
 
@@ -26,7 +26,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Ports]:
     if request.param == "model":
         yield ports_of_model()
         return
-    store = RedisStore.connect(emptied(request.getfixturevalue(f"_{request.param}_process")).url)
+    store = patient_store(emptied(request.getfixturevalue(f"_{request.param}_process")).url)
     yield ports_of_server(store)
     await store.close()
 

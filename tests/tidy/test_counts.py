@@ -9,7 +9,7 @@ import pytest
 from claimd.contract.limits import ANSWER_SECONDS, IDLE_SECONDS, REQUEST_SECONDS
 from claimd.engine.batcher import BatchLimits
 from claimd.gateway.lane.budget import WORK_PER_ITERATION
-from claimd.http.admission import RESERVED_FILES
+from claimd.http.most_connections import RESERVED_FILES
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.settings import Settings
 from claimd.store.ports import MAX_BATCH

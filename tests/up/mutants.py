@@ -47,7 +47,7 @@ MUTANTS = (
     ),
     Mutant(
         "durability not handed down",
-        "claimd/compose.py",
+        "claimd/compose/gateway.py",
         "settings.durability, installation_of(settings))\n    await",
         "type(settings.durability).LOCAL, installation_of(settings))\n    await",
         "tests/up/test_failover.py",

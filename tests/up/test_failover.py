@@ -19,8 +19,8 @@ import pytest
 from claimd.audit.audit import audit_round
 from claimd.identity.keys import Keys
 from claimd.identity.passes import Passes
-from claimd.store.redis.store import RedisStore
 from tests.conftest import Pair
+from tests.patience import patient_store
 from tests.rounds import definition, identity
 from tests.servers import Server, free_port
 from tests.up.alone import ADMIN_TOKEN, SECRET, alone
@@ -51,14 +51,14 @@ def pass_of(person: int) -> str:
 
 async def make_round(url: str) -> None:
     """Create a round that cannot sell out."""
-    store = RedisStore.connect(url)
+    store = patient_store(url)
     await store.rounds.round_create(definition(total=2**31), "")
     await store.close()
 
 
 async def claims_on(server: Server) -> tuple[dict[int, int], bool]:
     """The serial of each person on that server, and whether the round passes its audit."""
-    store = RedisStore.connect(server.url)
+    store = patient_store(server.url)
     held = {int.from_bytes(person, "big"): claim.serial async for person, claim in store.log_reader.claims("r1")}
     checked = await audit_round(store.log_reader, "r1")
     await store.close()

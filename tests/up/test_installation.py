@@ -15,6 +15,7 @@ from claimd.store.errors import StoreUnavailable
 from claimd.store.installation import Installation, InstallationDiffers
 from claimd.store.redis import keys
 from claimd.store.redis.store import RedisStore
+from tests.patience import patient_store
 from tests.rounds import definition, identities
 from tests.servers import Server
 from tests.up.running import Up
@@ -155,7 +156,7 @@ async def connect(server: Server) -> AsyncIterator[Connect]:
 
     def connect_with(secret: str, claim: str = "sub") -> RedisStore:
         made.append(
-            RedisStore.connect(server.url, installation=Installation(Keys.derive(secret.encode()).fingerprint, claim))
+            patient_store(server.url, installation=Installation(Keys.derive(secret.encode()).fingerprint, claim))
         )
         return made[-1]
 

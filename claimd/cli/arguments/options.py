@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from claimd.contract.limits import IDLE_SECONDS
-from claimd.store.redis.acknowledgement import Durability as DurabilityValue
+from claimd.store.durability import Durability as DurabilityValue
 
 _SEEN = "Other users of this machine can see it here; better the variable."
 

@@ -17,8 +17,8 @@ from claimd.doctor.tokens import check_tokens
 from claimd.doctor.variables import check_variables
 from claimd.installation_settings import installation_of
 from claimd.settings import Settings
+from claimd.store.durability import Durability
 from claimd.store.installation import Installation
-from claimd.store.redis.acknowledgement import Durability
 from claimd.supervisor.heartbeat import write_heartbeats
 from claimd.supervisor.listeners import listen, url_of
 from claimd.supervisor.open_files import few_files_warning, raise_open_files
@@ -61,7 +61,7 @@ def _gateway(
     Needs CLAIMD_REDIS_URL and CLAIMD_SECRET. With more than one worker it watches them, and starts again one that dies.
     """
     # Here, as `--help` and errors of usage take half the time without them.
-    from claimd.compose import run_gateway
+    from claimd.compose.gateway import run_gateway
     from claimd.up.development_key import refuse_development_jwks
     from claimd.up.gateways import supervise_gateways
 
@@ -115,7 +115,7 @@ def _console(
     Needs CLAIMD_REDIS_URL and CLAIMD_ADMIN_TOKEN. Keep it off the public network.
     """
     # Here for the same reason as in `_gateway`.
-    from claimd.compose import run_console
+    from claimd.compose.console import run_console
 
     write_without_waiting()
     settings = Settings.read(

@@ -17,7 +17,7 @@ from claimd.gateway.events.listener import Listener
 from claimd.gateway.events.write_pace import WritePace
 from claimd.gateway.readings.round_readings import RoundReadings
 from claimd.gateway.readings.shared_reading import SharedReading
-from claimd.http.admission import most_connections
+from claimd.http.most_connections import most_connections
 from claimd.http.problems import ProblemError, retry_later
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ from claimd.contract.openapi import Api, openapi
 from claimd.contract.route import HTML, JSON, Route
 from claimd.contract.routes import PAGE_ROUTE
 from claimd.http.caching import has_current
-from claimd.http.documentation.page import content_security_policy, page
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -50,6 +49,9 @@ def _document(api: Api) -> _Encoded:
 
 @cache
 def _page(api: Api) -> _Encoded:
+    # Imported with the first page: no start of a worker waits for a library of templates.
+    from claimd.http.documentation.page import content_security_policy, page
+
     text = page(openapi(api), api.document.path)
     headers = {hdrs.CONTENT_TYPE: f"{HTML}; charset=utf-8", CONTENT_SECURITY_POLICY.name: content_security_policy()}
     return _Encoded.of(text.encode(), headers)

@@ -9,12 +9,12 @@ import logging
 import math
 import re
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from redis.exceptions import ResponseError
 
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
+from claimd.store.durability import Durability
 from claimd.store.errors import StoreUnavailable
 
 # WAIT and WAITAOF, one after the other, have to end well before the call times out (`pools.py`), also twice where the
@@ -34,13 +34,6 @@ _UNAVAILABLE = Decision(Outcome.UNAVAILABLE)
 _log = logging.getLogger(__name__)
 
 Commands = tuple[tuple[str | int, ...], ...]
-
-
-class Durability(StrEnum):
-    """`LOCAL`: the server alone keeps a write. `REPLICA`: a replica has it too, on its disk if WAITAOF exists."""
-
-    LOCAL = "local"
-    REPLICA = "replica"
 
 
 class Confirmed(NamedTuple):

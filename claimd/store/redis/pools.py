@@ -17,7 +17,6 @@ from claimd.store.redis.script_calls import ScriptCalls
 # of a claim's deadline, so that there is time for a second try. The same for an operator or a page: in a network that
 # drops everything in the middle of a call, the call takes this long (see `connections.py` for idle connections).
 TIMEOUT_SECONDS = 2.0
-_CONNECT_TIMEOUT_SECONDS = 2.0
 # Two calls a round at most; a drop is one round, or a few at once.
 _CLAIM_CONNECTIONS = 16
 _LOOKUP_CONNECTIONS = 8
@@ -38,13 +37,16 @@ class Pools:
 
     @classmethod
     def connect(cls, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> "Pools":
-        """Pools for a redis://, rediss:// or unix:// URL (see `client.check_url`). Connects with the first call."""
+        """Pools for a redis://, rediss:// or unix:// URL (see `client.check_url`). Connects with the first call.
+
+        `timeout_seconds` is for a whole call; for a script, with the wait for a connection.
+        """
         return cls(
             claim_calls=_script_calls(url, _CLAIM_CONNECTIONS, timeout_seconds),
             lookup_calls=_script_calls(url, _LOOKUP_CONNECTIONS, timeout_seconds),
             # An edit must not be repeated blindly: its connection is probed each time.
             edit_calls=_script_calls(url, _EDIT_CONNECTIONS, timeout_seconds, trusted_seconds=0.0),
-            reads=Redis.from_pool(_pool(url, _READ_CONNECTIONS, timeout_seconds)),
+            reads=Redis.from_pool(_pool(url, _READ_CONNECTIONS, timeout_seconds, reply_seconds=timeout_seconds)),
         )
 
     async def close(self) -> None:
@@ -56,17 +58,18 @@ class Pools:
 def _script_calls(
     url: str, connections: int, timeout_seconds: float, trusted_seconds: float = TRUSTED_SECONDS
 ) -> ScriptCalls:
-    return ScriptCalls(_pool(url, connections, None), connections, timeout_seconds, IdleConnections(trusted_seconds))
+    pool = _pool(url, connections, timeout_seconds, reply_seconds=None)
+    return ScriptCalls(pool, connections, timeout_seconds, IdleConnections(trusted_seconds))
 
 
-def _pool(url: str, max_connections: int, timeout_seconds: float | None) -> CheckedPool:
+def _pool(url: str, max_connections: int, timeout_seconds: float, reply_seconds: float | None) -> CheckedPool:
     return CheckedPool.from_url(
         url,
         **({} if url.startswith("unix://") else TCP_OPTIONS),
         max_connections=max_connections,
-        timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        timeout=reply_seconds,
+        socket_timeout=reply_seconds,
+        socket_connect_timeout=timeout_seconds,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         client_name="claimd",

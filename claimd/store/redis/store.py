@@ -2,15 +2,16 @@
 
 import time
 
+from claimd.store.durability import Durability
 from claimd.store.installation import Installation
-from claimd.store.redis.acknowledgement import Durability, acknowledgement_for
+from claimd.store.redis.acknowledgement import acknowledgement_for
 from claimd.store.redis.claims import RedisClaims
 from claimd.store.redis.counts import RedisCounts
 from claimd.store.redis.diagnosis import RedisDiagnosis
 from claimd.store.redis.file_rewriter import RedisFileRewriter
 from claimd.store.redis.installation_record import InstallationRecord
 from claimd.store.redis.log import RedisLog
-from claimd.store.redis.pools import Pools
+from claimd.store.redis.pools import TIMEOUT_SECONDS, Pools
 from claimd.store.redis.readiness import RedisReadiness
 from claimd.store.redis.rounds import RedisRounds
 
@@ -38,10 +39,17 @@ class RedisStore:
 
     @classmethod
     def connect(
-        cls, url: str, durability: Durability = Durability.LOCAL, installation: Installation | None = None
+        cls,
+        url: str,
+        durability: Durability = Durability.LOCAL,
+        installation: Installation | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> "RedisStore":
-        """A store at a redis://, rediss:// or unix:// URL (see `client.check_url`). Connects with the first call."""
-        return cls(Pools.connect(url), durability, installation)
+        """A store at a redis://, rediss:// or unix:// URL (see `client.check_url`). Connects with the first call.
+
+        A call that takes `timeout_seconds` has failed.
+        """
+        return cls(Pools.connect(url, timeout_seconds), durability, installation)
 
     async def close(self) -> None:
         """Close all connections to the server."""

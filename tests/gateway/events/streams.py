@@ -14,7 +14,8 @@ from multidict import CIMultiDict
 from claimd.contract.headers import UNBUFFERED
 from tests.contract.conformance import check_success
 from tests.http.raw import Raw, connected
-from tests.http.serving import PATIENCE_SECONDS, Served
+from tests.http.serving import Served
+from tests.patience import PATIENCE_SECONDS
 
 _EVENT = re.compile(rb'event: round\nid: (W/"[0-9a-f]{18}")\ndata: (\{.*\})', re.DOTALL)
 

@@ -17,7 +17,8 @@ from claimd.gateway.events.live_rounds import EventLimits, LiveRounds
 from tests.gateway.events.streams import Stream, full_listener, listening
 from tests.http import serving
 from tests.http.raw import connected, until
-from tests.http.serving import PATIENCE_SECONDS, Served, open_round
+from tests.http.serving import Served, open_round
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import Server
 
 OFTEN = EventLimits(comment_seconds=0.05)

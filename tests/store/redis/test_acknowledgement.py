@@ -10,10 +10,12 @@ import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 
 from claimd.domain.outcomes import EditOutcome, Outcome
+from claimd.store.durability import Durability
 from claimd.store.errors import StoreRejected, StoreUnavailable
-from claimd.store.redis.acknowledgement import PATIENCE_MS, Durability, ReplicaAck, is_confirmed
+from claimd.store.redis.acknowledgement import PATIENCE_MS, ReplicaAck, is_confirmed
 from claimd.store.redis.store import RedisStore
 from tests.conftest import Pair
+from tests.patience import patient_store
 from tests.rounds import definition, identities, identity
 from tests.store.redis.test_store import dump
 
@@ -24,7 +26,7 @@ NO_FILE = ResponseError("WAITAOF cannot be used when numlocal is set but appendo
 @pytest.fixture
 async def sure(pair: Pair) -> AsyncIterator[RedisStore]:
     """A store that acknowledges what a replica has, and a round with two packs."""
-    store = RedisStore.connect(pair.url, Durability.REPLICA)
+    store = patient_store(pair.url, Durability.REPLICA)
     while True:
         with suppress(StoreUnavailable):
             if (await store.rounds.round_create(definition(total=2), "")).round is not None:
@@ -36,7 +38,7 @@ async def sure(pair: Pair) -> AsyncIterator[RedisStore]:
 @pytest.fixture
 async def hasty(pair: Pair, sure: RedisStore) -> AsyncIterator[RedisStore]:
     """A store on the same server that acknowledges at once."""
-    store = RedisStore.connect(pair.url)
+    store = patient_store(pair.url)
     await store.readiness.ping()
     yield store
     await store.close()

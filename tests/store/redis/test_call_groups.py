@@ -16,10 +16,9 @@ from claimd.store.redis.call_groups import CallGroups
 from claimd.store.redis.script_calls import ScriptCall, ScriptCalls
 from claimd.store.redis.scripts import Script
 from claimd.store.redis.store import RedisStore
+from tests.patience import PATIENCE_SECONDS
 from tests.rounds import definition, identities, identity
 from tests.servers import Server
-
-PATIENCE_SECONDS = 20.0
 
 
 class Counted(ScriptCalls):

@@ -13,6 +13,7 @@ from claimd.store.redis.damage import round_or_damage
 from claimd.store.redis.store import RedisStore
 from tests.http import serving
 from tests.http.serving import ADMIN
+from tests.patience import patient_store
 from tests.rounds import definition, identities, listed
 from tests.servers import Server
 
@@ -109,7 +110,7 @@ async def test_a_create_that_fails_leaves_the_list_as_it_was(server: Server, mis
     """A user who may not do all of it: the list answers, before and after."""
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "u", "reset", "on", "nopass", "~*", "+@all", f"-{missing}")
-    store = RedisStore.connect(server.url.replace("unix://", "unix://u:p@"))
+    store = patient_store(server.url.replace("unix://", "unix://u:p@"))
     try:
         with pytest.raises(StoreUnavailable):
             await store.rounds.round_create(definition(), "")

@@ -14,6 +14,7 @@ from claimd.store.errors import StoreUnavailable
 from claimd.store.redis import keys
 from claimd.store.redis.round_index import RoundIndex
 from claimd.store.redis.store import RedisStore
+from tests.patience import patient_store
 from tests.rounds import definition, listed, now_ms
 from tests.servers import Server
 
@@ -80,7 +81,7 @@ async def test_an_edit_that_never_came_to_be_makes_no_round(store: RedisStore) -
 
 async def test_edits_that_overtake_each_other_leave_the_order_right(store: RedisStore, server: Server) -> None:
     """Forty edits of one round at once, over two stores: the index has what the round has."""
-    other = RedisStore.connect(server.url)
+    other = patient_store(server.url)
     await store.rounds.round_create(definition("r1"), "")
     now = now_ms()
     edits = [
@@ -133,7 +134,7 @@ async def test_rounds_of_an_older_version_are_indexed_at_first_use(store: RedisS
     everything = set(await ids(store, ANY_STATUS))
     with server.client() as client:
         client.delete(keys.ROUNDS_CLOSING, keys.ROUNDS_OPENING)
-    others = [RedisStore.connect(server.url) for _ in range(3)]
+    others = [patient_store(server.url) for _ in range(3)]
     for found in await asyncio.gather(*(ids(each) for each in others)):
         assert set(found) == everything - {"over", "closed"}
     assert set(await ids(others[0], ANY_STATUS)) == everything
@@ -230,7 +231,7 @@ async def test_a_round_that_is_created_anew_while_it_is_deleted_is_listed(
 ) -> None:
     """The removal from the index comes last, or the creation does: the round is there, and so it is listed."""
     remove = RoundIndex.remove
-    other = RedisStore.connect(server.url)
+    other = patient_store(server.url)
     await store.rounds.round_create(definition("r1"), "")
 
     async def late(index: RoundIndex, round_id: str) -> None:

@@ -11,10 +11,10 @@ from claimd.store.errors import StoreRejected, StoreUnavailable
 from claimd.store.redis import keys
 from claimd.store.redis.script_calls import ScriptCalls
 from claimd.store.redis.scripts import Script, load_script
+from tests.patience import PATIENCE_SECONDS
 from tests.rounds import identity
 from tests.servers import Server
 
-PATIENCE_SECONDS = 20.0
 NAMES = keys.of_round("r1")
 ECHO = Script("echo", "#!lua\nreturn { ARGV[1], ARGV[2] }", "", (), ("call", "word"))
 

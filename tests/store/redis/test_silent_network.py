@@ -26,11 +26,12 @@ from claimd.store.redis.script_calls import ScriptCalls
 from claimd.store.redis.scripts import Script, load_script
 from claimd.store.redis.store import RedisStore
 from loadtest.faults.proxy import Proxy, Wires
+from tests.patience import patient_store
 from tests.rounds import definition, identity
 from tests.servers import Server, free_port
 
 # Of a call: only what fails waits that long, once for each connection that is tried in vain.
-PATIENCE_SECONDS = 8.0
+CALL_SECONDS = 8.0
 ROUNDS = [f"r{number}" for number in range(20)]
 # For claims as many as there may be, for edits, and one for each reading.
 ALL_CONNECTIONS = 16 + 4 + len(ROUNDS)
@@ -52,7 +53,7 @@ def proxy(valkey: Server) -> Iterator[Proxy]:
 @pytest.fixture
 async def busy(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RedisStore]:
     """A store through the proxy with as many connections of each kind as there may be, all of them idle for long."""
-    store = RedisStore(Pools.connect(f"unix://{proxy.listen}", timeout_seconds=PATIENCE_SECONDS))
+    store = RedisStore(Pools.connect(f"unix://{proxy.listen}", timeout_seconds=CALL_SECONDS))
     for round_id in ROUNDS:
         await store.rounds.round_create(definition(round_id), reason="for a test")
     await asyncio.gather(
@@ -69,7 +70,7 @@ async def busy(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[R
 
 
 def _script_calls(url: str, timeout_seconds: float, idle: IdleConnections | None = None, most: int = 4) -> ScriptCalls:
-    pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=PATIENCE_SECONDS, protocol=2)
+    pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=CALL_SECONDS, protocol=2)
     return ScriptCalls(pool, most, timeout_seconds, idle)
 
 
@@ -106,7 +107,7 @@ async def test_one_silent_connection_ends_all_idle_ones(busy: RedisStore, proxy:
     await busy.claims.claim("r0", [identity(2)])
     await busy.rounds.round_edit("r0", {"title": "Another"}, "for a test")
     await busy.rounds.round("r0")
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(CALL_SECONDS):
         # One each for claims, edits and readings.
         while proxy.connected > 3:  # noqa: ASYNC110 - the proxy is in a thread of its own
             await asyncio.sleep(0.005)
@@ -129,7 +130,7 @@ async def test_calls_under_way_fail_once_and_the_next_goes_through(proxy: Proxy)
 async def test_calls_that_follow_each_other_are_not_probed(valkey: Server) -> None:
     """A batch after the other costs one round trip each."""
     now = 1000.0
-    calls = _script_calls(valkey.url, PATIENCE_SECONDS, IdleConnections(clock=lambda: now))
+    calls = _script_calls(valkey.url, CALL_SECONDS, IdleConnections(clock=lambda: now))
     with closing(valkey.client()) as client:
         echo = replace(ECHO, sha=str(client.script_load(ECHO.source)))
         client.config_resetstat()
@@ -146,7 +147,7 @@ async def test_calls_that_follow_each_other_are_not_probed(valkey: Server) -> No
 async def test_idle_connections_expire(proxy: Proxy) -> None:
     """Those that one call at a time does not need are closed one by one, and after a long pause all are new."""
     now = 1000.0
-    calls = _script_calls(f"unix://{proxy.listen}", PATIENCE_SECONDS, IdleConnections(clock=lambda: now))
+    calls = _script_calls(f"unix://{proxy.listen}", CALL_SECONDS, IdleConnections(clock=lambda: now))
     await asyncio.gather(*(_claim(calls, person) for person in range(4)))
     now += connections.EXPIRE_SECONDS * 0.9
     await _claim(calls)
@@ -184,7 +185,7 @@ async def test_an_edit_that_was_sent_is_not_repeated(proxy: Proxy, valkey: Serve
 
 async def test_a_connection_that_replies_something_else_is_left(valkey: Server) -> None:
     """A probe is answered with the time, or with an error of the server; anything else belongs to another call."""
-    connection = await _script_calls(valkey.url, PATIENCE_SECONDS)._connected()
+    connection = await _script_calls(valkey.url, CALL_SECONDS)._connected()
     await connection.send_command("TIME")
     await connection.read_response()
     assert await connections.carries(connection, idle_seconds=1.0, trusted_seconds=0.0)
@@ -195,9 +196,9 @@ async def test_a_connection_that_replies_something_else_is_left(valkey: Server) 
 
 async def test_a_reply_without_a_call_ends_the_connection(valkey: Server) -> None:
     """Also one that came while the connection was trusted."""
-    connection = await _script_calls(valkey.url, PATIENCE_SECONDS)._connected()
+    connection = await _script_calls(valkey.url, CALL_SECONDS)._connected()
     await connection.send_command("TIME")
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(CALL_SECONDS):
         while not await connection.can_read():  # noqa: ASYNC110 - the library has nothing to wait on
             await asyncio.sleep(0)
     assert not await connections.carries(connection, idle_seconds=0.0, trusted_seconds=3600.0)
@@ -207,7 +208,7 @@ async def test_the_kernel_watches_connections_over_tcp(request: pytest.FixtureRe
     """It gives up what is not acknowledged for a second, and keeps idle connections alive."""
     server = Server.started("valkey", free_port())
     request.addfinalizer(server.end)
-    store = RedisStore.connect(f"redis://127.0.0.1:{server.port}")
+    store = patient_store(f"redis://127.0.0.1:{server.port}")
     await store.readiness.ping()
     await store.rounds.rounds_page(NOT_OVER, None, 1)
     (editing, _), *_ = store.pools.edit_calls._idle._idle
@@ -223,7 +224,7 @@ async def test_the_kernel_watches_connections_over_tcp(request: pytest.FixtureRe
 
 async def test_a_connection_that_the_kernel_gives_up_is_a_lost_one(valkey: Server) -> None:
     """The library returns no reply then; the outcome is unknown, and the next call has a new connection."""
-    calls = _script_calls(valkey.url, PATIENCE_SECONDS, IdleConnections(trusted_seconds=3600.0))
+    calls = _script_calls(valkey.url, CALL_SECONDS, IdleConnections(trusted_seconds=3600.0))
     await _claim(calls)
     (connection, _), *_ = calls._idle._idle
     send = connection.send_packed_command

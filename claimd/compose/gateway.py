@@ -1,25 +1,20 @@
-"""The composition root: the only module that knows all parts of a role and puts them together from the settings."""
+"""A gateway: its parts put together on a store, and its process."""
 
 import asyncio
-import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
-from claimd.console import app as console_app
-from claimd.console import context as console_context
+from claimd.compose.running import cancel, run_at_most, running, stop_request
 from claimd.contract.limits import IDLE_SECONDS, REQUESTS_PER_WINDOW, WINDOW_SECONDS
-from claimd.embedded.data_dir import ARCHIVE
 from claimd.engine.batcher import BatchLimits
 from claimd.engine.engine import ClaimEngine
 from claimd.garbage_collection import collect_rarely
-from claimd.gateway import app as gateway_app
+from claimd.gateway.app import create_app
 from claimd.gateway.context import Context
 from claimd.gateway.events.live_rounds import EventLimits, LiveRounds
 from claimd.gateway.lane.connection import Lane
@@ -35,13 +30,11 @@ from claimd.identity.keys import Keys
 from claimd.identity.passes import Passes
 from claimd.installation_settings import installation_of
 from claimd.metrics.counts import Counts
-from claimd.metrics.merging import Merging
 from claimd.metrics.reporter import Reporter
 from claimd.settings import Settings, SettingsError
 from claimd.store.errors import StoreUnavailable
 from claimd.store.installation import InstallationDiffers
 from claimd.store.redis.store import RedisStore
-from claimd.supervisor.signals import StopRequest
 
 # After the last answer, of the 9 s that a supervisor gives a gateway: claims whose clients are gone, the last counts.
 _LAST_CLAIMS_SECONDS = 0.5
@@ -92,27 +85,12 @@ def build_gateway(
         cors=Cors(cors_origins),
     )
     return Gateway(
-        app=gateway_app.create_app(context, counts),
+        app=create_app(context, counts),
         lane=partial(Lane, context, counts, idle_seconds=idle_seconds),
         engine=engine,
         counts=counts,
         reporter=Reporter(store.counts, worker, counts, engine.queue_depth),
     )
-
-
-def build_console(store: RedisStore, admin_token: str, archive_dir: Path, *, embedded: bool) -> web.Application:
-    """Put a console together on a store. `embedded`: the server is the embedded Valkey of a `claimd up`."""
-    context = console_context.Context(
-        rounds=store.rounds,
-        log_reader=store.log_reader,
-        counts=store.counts,
-        readiness=store.readiness,
-        file_rewriter=store.file_rewriter,
-        admin_token=admin_token,
-        archive_dir=archive_dir,
-        embedded=embedded,
-    )
-    return console_app.create_app(context)
 
 
 async def run_gateway(
@@ -132,30 +110,15 @@ async def run_gateway(
         idle_seconds=settings.idle_seconds,
         cors_origins=settings.allowed_origins,
     )
-    stop = _stop_request()
+    stop = stop_request()
     collect_rarely()
     reporting = asyncio.create_task(gateway.reporter.run())
     try:
-        async with _running(RefusalLog(gateway.counts).run(), *([signing_keys.run()] if signing_keys else [])):
+        async with running(RefusalLog(gateway.counts).run(), *([signing_keys.run()] if signing_keys else [])):
             await serve(gateway.app, listener, on_ready, stop, gateway.lane, idle_seconds=settings.idle_seconds)
-        await _run_at_most(_LAST_CLAIMS_SECONDS, gateway.engine.drain())
+        await run_at_most(_LAST_CLAIMS_SECONDS, gateway.engine.drain())
     finally:
-        await _run_at_most(_LAST_REPORT_SECONDS, _report_for_the_last_time(gateway.reporter, reporting))
-        await store.close()
-
-
-async def run_console(
-    settings: Settings, listener: socket.socket, *, embedded: bool, on_ready: Callable[[], None]
-) -> None:
-    """Serve the operators' API until SIGTERM. `embedded` is as in `build_console`. Raises SettingsError."""
-    admin_token = settings.require_admin_token()
-    store = RedisStore.connect(settings.require_redis_url(), settings.durability)
-    merging = asyncio.create_task(Merging(store.counts).run())
-    try:
-        app = build_console(store, admin_token, settings.data_dir.absolute() / ARCHIVE, embedded=embedded)
-        await serve(app, listener, on_ready, _stop_request(), idle_seconds=settings.idle_seconds)
-    finally:
-        await _cancel(merging)
+        await run_at_most(_LAST_REPORT_SECONDS, _report_for_the_last_time(gateway.reporter, reporting))
         await store.close()
 
 
@@ -173,41 +136,9 @@ async def _compare_installation(store: RedisStore) -> None:
         pass
 
 
-def _stop_request() -> StopRequest:
-    request = StopRequest()
-    request.install()
-    return request
-
-
 async def _report_for_the_last_time(reporter: Reporter, reporting: asyncio.Task[None]) -> None:
-    await _cancel(reporting)
+    await cancel(reporting)
     await reporter.try_to(reporter.close)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    """Cancel a task that logs its own failures, and wait until it has ended."""
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-async def _run_at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine, and cancel it after so many seconds. One that swallows its cancellation is not waited for."""
-    task = asyncio.create_task(work)
-    await asyncio.wait({task}, timeout=seconds)
-    task.cancel()
-
-
-@contextlib.asynccontextmanager
-async def _running(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run jobs that never return, until the block ends."""
-    tasks = [asyncio.create_task(job) for job in jobs]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _signing_keys(settings: Settings) -> FreshKeys | None:

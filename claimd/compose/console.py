@@ -1,0 +1,47 @@
+"""A console: its parts put together on a store, and its process."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from claimd.compose.running import cancel, stop_request
+from claimd.console.app import create_app
+from claimd.console.context import Context
+from claimd.embedded.data_dir import ARCHIVE
+from claimd.http.serve import serve
+from claimd.metrics.merging import Merging
+from claimd.settings import Settings
+from claimd.store.redis.store import RedisStore
+
+
+def build_console(store: RedisStore, admin_token: str, archive_dir: Path, *, embedded: bool) -> web.Application:
+    """Put a console together on a store. `embedded`: the server is the embedded Valkey of a `claimd up`."""
+    context = Context(
+        rounds=store.rounds,
+        log_reader=store.log_reader,
+        counts=store.counts,
+        readiness=store.readiness,
+        file_rewriter=store.file_rewriter,
+        admin_token=admin_token,
+        archive_dir=archive_dir,
+        embedded=embedded,
+    )
+    return create_app(context)
+
+
+async def run_console(
+    settings: Settings, listener: socket.socket, *, embedded: bool, on_ready: Callable[[], None]
+) -> None:
+    """Serve the operators' API until SIGTERM. `embedded` is as in `build_console`. Raises SettingsError."""
+    admin_token = settings.require_admin_token()
+    store = RedisStore.connect(settings.require_redis_url(), settings.durability)
+    merging = asyncio.create_task(Merging(store.counts).run())
+    try:
+        app = build_console(store, admin_token, settings.data_dir.absolute() / ARCHIVE, embedded=embedded)
+        await serve(app, listener, on_ready, stop_request(), idle_seconds=settings.idle_seconds)
+    finally:
+        await cancel(merging)
+        await store.close()
