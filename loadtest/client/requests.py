@@ -38,22 +38,19 @@ class Requests:
         """`GET /v1/rounds/{id}`, with `If-None-Match` where the client has the round with this `etag`."""
         head = self._heads.of(person)
         condition = b"\r\nif-none-match: " + etag if etag else b""
-        return self._read_round + self._next_id() + head.before + condition + head.after
+        return b"".join((self._read_round, self._next_id(), head.before, condition, head.after))
 
     def issue_pass(self, person: int, token: bytes) -> bytes:
         """`POST …/passes` with a bearer token."""
-        head = self._heads.of(person)
-        return self._issue_pass + self._next_id() + head.before + head.credentials + b"Bearer " + token + head.after
+        return self._with_credentials(self._issue_pass, person, b"Bearer ", token)
 
     def claim(self, person: int, pass_text: bytes) -> bytes:
         """`POST …/claims` with a pass."""
-        before, credentials, after = self._heads.of(person)
-        return self._claim + self._next_id() + before + credentials + b"Pass " + pass_text + after
+        return self._with_credentials(self._claim, person, b"Pass ", pass_text)
 
     def show_claim(self, person: int, pass_text: bytes) -> bytes:
         """`GET …/claims/me` with a pass."""
-        head = self._heads.of(person)
-        return self._show_claim + self._next_id() + head.before + head.credentials + b"Pass " + pass_text + head.after
+        return self._with_credentials(self._show_claim, person, b"Pass ", pass_text)
 
     def claims(self, persons: Iterable[int], passes: bytes) -> list[bytes]:
         """A claim for each of the packed `passes` (`credentials.mint`), which belong to `persons`, in their order."""
@@ -61,6 +58,10 @@ class Requests:
         return [
             self.claim(person, passes[at : at + PASS_CHARACTERS]) for person, at in zip(persons, starts, strict=True)
         ]
+
+    def _with_credentials(self, begin: bytes, person: int, scheme: bytes, text: bytes) -> bytes:
+        before, name, after = self._heads.of(person)
+        return b"".join((begin, self._next_id(), before, name, scheme, text, after))
 
     def _next_id(self) -> bytes:
         number = self._id

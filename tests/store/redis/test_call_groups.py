@@ -167,6 +167,8 @@ async def test_what_was_sent_is_unknown_and_what_was_not_is_refused(server: Serv
     one = groups(calls, script(server, "return { call, word }"), 1.0, at_once=1)
     await one.call_with_followups((), ("so that there is a connection",), ())
     calls.writes.clear()
+    # Of the first call, which belongs to no group.
+    calls.timeout_seconds = 1.0
     with server.client() as client:
         client.client_pause(60_000, all=False)
         try:
@@ -178,6 +180,7 @@ async def test_what_was_sent_is_unknown_and_what_was_not_is_refused(server: Serv
     sent = [type(each) for each in told].count(StoreUnavailable)
     assert {type(each) for each in told} == {StoreUnavailable, StoreRejected}
     assert sent <= len(calls.writes)
+    calls.timeout_seconds = PATIENCE_SECONDS
     assert (await one.call_with_followups((), ("well again",), ()))[0] == [b"well again"]
 
 
