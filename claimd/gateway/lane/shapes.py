@@ -57,13 +57,14 @@ class Shapes:
 
     def __init__(self, learning: "Learning") -> None:
         self._learning = learning
-        # By the number of lines; those that came last are first.
-        self._known: dict[int, list[_Shape]] = {}
+        # By the name of the last header, behind its CRLF; those that came last are first.
+        self._known: dict[bytes, list[_Shape]] = {}
         learning.add(self)
 
     def recognise(self, data: bytes, at: int) -> Head | None:
         """The head of the request `data`, whose first line ends at `at`; None where its shape is not known."""
-        shapes = self._known.get(data.count(b"\r\n"))
+        last = data.rfind(b"\r\n", at, -4)
+        shapes = self._known.get(data[last : data.find(b":", last)])
         if shapes is None:
             return None
         for place, (fullmatch, groups) in enumerate(shapes):
@@ -82,8 +83,7 @@ class Shapes:
         `scheme` is that of the credentials, as it was spelled; empty where they are not used.
         """
         if self._learning.may_learn(headers, scheme, self):
-            # Each header is a line, and so are the request line and the empty one.
-            self._known.setdefault(len(headers) + 2, []).append(_compiled(headers, scheme))
+            self._known.setdefault(b"\r\n" + headers[-1][0], []).append(_compiled(headers, scheme))
 
     def forget(self) -> None:
         """Forget all shapes of this kind."""
