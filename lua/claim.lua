@@ -3,7 +3,7 @@
 -- condition of ORDER that applies refuses the claim; where none applies, claims are granted in order of arrival.
 --
 -- KEYS  round       hash    definition, counters and flags of the round
--- KEYS  claims      hash    identity digest -> serial:claimed_at_ms
+-- KEYS  claims      hash    identity digest -> serial:claimed_at_ms; 0:voided_at_ms of one that is barred
 -- KEYS  log         stream  one entry per batch of grants
 -- ARGV  call        string  repeated in the reply: no other call takes it for its own
 -- ARGV  round_id    string  the round's id, for the log
@@ -12,9 +12,9 @@
 --                           grants nothing writes one of the claims that it replays again, unchanged
 -- ARGV  identities  bytes   identity digests of 16 bytes, packed: 1 to 512 of them
 -- REPLY {call, now_ms, refusal, opens_at_ms, epoch, decision ...}: `epoch` is the round's; one decision per identity:
---       "serial:claimed_at_ms" where it held a claim, the new serial where it was granted one, 0 where it was refused
---       for the reason `refusal`
--- ORDER round_not_found archived replayed pass_outdated closed not_open paused sold_out granted
+--       "serial:claimed_at_ms" where it held a claim, "0:voided_at_ms" where it is barred, the new serial where it was
+--       granted one, 0 where it was refused for the reason `refusal`
+-- ORDER round_not_found archived replayed barred pass_outdated closed not_open paused sold_out granted
 -- COST  O(n) for n identities; where nothing is granted it reads only, or rewrites one field
 --- @include "includes/clock"
 --- @include "includes/round_fields"
@@ -26,7 +26,7 @@ local call, round_id, epoch, rewrite, identities = ARGV[1], ARGV[2], ARGV[3], AR
 
 local now_ms = server_time_ms()
 local round = read_round({ 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'paused', 'closed', 'last_grant_ms',
-  'epoch', 'window_lifted_ms', 'archived' })
+  'epoch', 'window_lifted_ms', 'archived', 'voided' })
 if not round.total then
   return { call, now_ms, 'round_not_found', 0, 0 }
 end
@@ -52,7 +52,7 @@ elseif round.paused == '1' then
 else
   -- Of the claims that the stock does not suffice for.
   refusal = 'sold_out'
-  available = total - issued
+  available = total - issued + tonumber(round.voided or 0)
 end
 
 local batch = {}

@@ -5,10 +5,12 @@
 --
 -- KEYS  round       hash    definition, counters and flags of the round; afterwards the stub
 -- KEYS  claims      hash    identity digest -> serial:claimed_at_ms
--- KEYS  log         stream  one entry per batch of grants and per edit
+-- KEYS  log         stream  one entry per batch of grants, per edit and per void
+-- KEYS  voids       hash    serial -> the claim that was voided
 -- ARGV  call        string  repeated in the reply: no other call takes it for its own
 -- ARGV  version     number  the version of the round that the file holds
 -- ARGV  issued      number  how many grants the file holds
+-- ARGV  voided      number  how many voids the file holds
 -- ARGV  sha256      string  the digest of the file, in hex
 -- ARGV  file        string  where the file is, for the operator
 -- ARGV  who         string  the operator
@@ -20,10 +22,11 @@
 --- @include "includes/round_fields"
 --- @include "includes/closed"
 
-local call, version, issued, sha256, file, who, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local call, version, issued, voided, sha256 = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local file, who, reason = ARGV[6], ARGV[7], ARGV[8]
 
 local now_ms = server_time_ms()
-local round = read_round({ 'total', 'version', 'issued', 'closes_at_ms', 'closed', 'archived' })
+local round = read_round({ 'total', 'version', 'issued', 'closes_at_ms', 'closed', 'archived', 'voided' })
 if not round.total then
   return { call, now_ms, 'round_not_found' }
 end
@@ -31,7 +34,7 @@ end
 local outcome = 'done'
 if round.archived then
   redis.call('HSET', KEYS[1], 'version', round.version)
-elseif round.version ~= version or round.issued ~= issued then
+elseif round.version ~= version or round.issued ~= issued or (round.voided or '0') ~= voided then
   outcome = 'version_mismatch'
 elseif not is_closed(round, now_ms) then
   outcome = 'not_closed'
@@ -41,5 +44,6 @@ else
     'archived_at_ms', string.format('%.0f', now_ms), 'archived_by', who, 'archive_reason', reason)
   redis.call('UNLINK', KEYS[2])
   redis.call('UNLINK', KEYS[3])
+  redis.call('UNLINK', KEYS[4])
 end
 return { call, now_ms, outcome, unpack(redis.call('HGETALL', KEYS[1])) }

@@ -26,7 +26,7 @@ local total_change, max_total, fields = tonumber(ARGV[7]), tonumber(ARGV[8]), AR
 
 local now_ms = server_time_ms()
 local round = read_round({ 'total', 'issued', 'opens_at_ms', 'closes_at_ms', 'version', 'last_grant_ms', 'epoch',
-  'eligibility', 'archived' })
+  'eligibility', 'archived', 'voided' })
 if not round.total then
   return { call, now_ms, 'round_not_found' }
 end
@@ -48,7 +48,7 @@ elseif if_version ~= '' and if_version ~= round.version then
   outcome = 'version_mismatch'
 elseif total < 0 or total > max_total then
   outcome = 'invalid_total'
-elseif total < tonumber(round.issued) then
+elseif total < round.issued - (round.voided or 0) then
   outcome = 'total_below_issued'
 elseif tonumber(after.closes_at_ms) <= tonumber(after.opens_at_ms) then
   outcome = 'invalid_window'

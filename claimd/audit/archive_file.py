@@ -1,7 +1,7 @@
 """The file that a round is archived to: gzipped NDJSON, which is audited like a live round.
 
-The first line has the round; then come the entries of its log, in order, and its claims, in no order; the last line has
-the number of both, so that a truncated file is noticed. `docs/production.md` describes the lines.
+The first line has the round; then come the entries of its log, in order, its claims and its voided claims, in no order;
+the last line has the number of each, so that a truncated file is noticed. `docs/production.md` describes the lines.
 """
 
 import asyncio
@@ -9,8 +9,10 @@ import gzip
 import hashlib
 import io
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,12 +20,14 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from claimd.audit.audit import Audit, audit_round
-from claimd.domain.claims import IDENTITY_BYTES, Claim
-from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.claims import IDENTITY_BYTES, Claim, VoidedClaim
+from claimd.domain.log import EditEntry, GrantsEntry, LogEntry, VoidEntry
 from claimd.domain.rounds import MAX_TOTAL, Round, is_round_id
 from claimd.store.ports import LogReader, Reading
 
-FORMAT = 1
+FORMAT = 2
+# Without voids; claimd wrote it before there were any.
+_FORMAT_WITHOUT_VOIDS = 1
 SUFFIX = ".ndjson.gz"
 
 _CHUNK_BYTES = 256 * 1024
@@ -31,6 +35,19 @@ _CHUNK_BYTES = 256 * 1024
 _LEVEL = 1
 # An entry of the log has up to 512 identities: 16 KiB. An edit may have a pack and an eligibility of 16 KiB.
 _MAX_LINE_BYTES = 1 << 20
+
+
+class _Part(StrEnum):
+    """The parts of a file behind its first line, by the names under which the last line counts their lines."""
+
+    LOG = "log"
+    CLAIMS = "claims"
+    VOIDS = "voids"
+
+
+_ORDER = tuple(_Part)
+_LOG_ENTRIES = (GrantsEntry, EditEntry, VoidEntry)
+_Record = LogEntry | tuple[bytes, Claim] | VoidedClaim
 
 _ROUND = TypeAdapter(Round)
 _EDIT = TypeAdapter(EditEntry)
@@ -90,7 +107,7 @@ class ArchiveFile:
     def open(cls, path: Path) -> "ArchiveFile":
         """Read the first line of the file. Raises ArchiveError."""
         head = next(_read_lines(path), {})
-        if head.get("claimd_archive") != FORMAT:
+        if head.get("claimd_archive") not in (_FORMAT_WITHOUT_VOIDS, FORMAT):
             raise ArchiveError(f"{path} is no archive of claimd's, or of a later version")
         try:
             item = _ROUND.validate_python(head.get("round"))
@@ -108,7 +125,7 @@ class ArchiveFile:
     async def log(self, round_id: str) -> AsyncIterator[LogEntry]:
         """See `LogReader.log`."""
         for record in self._records():
-            if isinstance(record, tuple) or round_id != self.item.id:
+            if not isinstance(record, _LOG_ENTRIES) or round_id != self.item.id:
                 return
             yield record
 
@@ -118,14 +135,21 @@ class ArchiveFile:
             if isinstance(record, tuple) and round_id == self.item.id:
                 yield record
 
-    def _records(self) -> Iterator[LogEntry | tuple[bytes, Claim]]:
-        """The entries of the log, then the claims. Raises ArchiveError where the last line has other numbers."""
-        entries = claims = 0
+    async def voids(self, round_id: str) -> AsyncIterator[VoidedClaim]:
+        """See `LogReader.voids`."""
+        for record in self._records():
+            if isinstance(record, VoidedClaim) and round_id == self.item.id:
+                yield record
+
+    def _records(self) -> Iterator[_Record]:
+        """The entries of the log, the claims, the voids. Raises ArchiveError where the last line has other numbers."""
+        found: Counter[_Part] = Counter()
+        part = _Part.LOG
         lines = _read_lines(self._path)
         next(lines)
         for number, line in enumerate(lines, 2):
             if "end" in line:
-                if line["end"] != {"log": entries, "claims": claims}:
+                if {part: line["end"].get(part, 0) for part in _Part} != {part: found[part] for part in _Part}:
                     raise ArchiveError(f"{self._path} is damaged: lines of it are missing, or were added")
                 if next(lines, None) is not None:
                     raise ArchiveError(f"{self._path} is damaged: it goes on after its end")
@@ -134,17 +158,17 @@ class ArchiveFile:
                 record = _read_record(line, self.item.id)
             except (ValidationError, KeyError, ValueError, TypeError):
                 raise ArchiveError(f"{self._path} is damaged: line {number} is not understood") from None
-            is_claim = isinstance(record, tuple)
-            if claims and not is_claim:
+            before, part = part, _part_of(record)
+            if _ORDER.index(part) < _ORDER.index(before):
                 raise ArchiveError(f"{self._path} is damaged: line {number} is out of place")
-            claims, entries = claims + is_claim, entries + (not is_claim)
+            found[part] += 1
             yield record
         raise ArchiveError(f"{self._path} is damaged: its end is missing")
 
 
 async def _written_lines(records: LogReader, item: Round, now_ms: int) -> AsyncIterator[bytes]:
     yield _spelled({"claimd_archive": FORMAT, "written_at_ms": now_ms, "round": item})
-    entries = claims = 0
+    entries = claims = voids = 0
     async for entry in records.log(item.id):
         entries += 1
         yield _spelled(_entry_json(entry))
@@ -156,13 +180,26 @@ async def _written_lines(records: LogReader, item: Round, now_ms: int) -> AsyncI
             claim.serial,
             claim.claimed_at_ms,
         )
-    yield _spelled({"end": {"log": entries, "claims": claims}})
+    async for void in records.voids(item.id):
+        voids += 1
+        yield _spelled({"voided": _void_json(void)})
+    yield _spelled({"end": {_Part.LOG.value: entries, _Part.CLAIMS.value: claims, _Part.VOIDS.value: voids}})
 
 
 def _entry_json(entry: LogEntry) -> dict[str, Any]:
-    if isinstance(entry, EditEntry):
-        return {"edit": entry}
-    return {"grants": {"first_serial": entry.first_serial, "at_ms": entry.at_ms, "identities": entry.identities.hex()}}
+    match entry:
+        case EditEntry():
+            return {"edit": entry}
+        case VoidEntry():
+            claim = _void_json(entry.claim)
+            return {"void": {"claim": claim, "version": entry.version, "reason": entry.reason, "who": entry.who}}
+        case GrantsEntry():
+            identities = entry.identities.hex()
+            return {"grants": {"first_serial": entry.first_serial, "at_ms": entry.at_ms, "identities": identities}}
+
+
+def _void_json(void: VoidedClaim) -> dict[str, Any]:
+    return {**asdict(void), "identity": void.identity.hex()}
 
 
 def _spelled(document: Mapping[str, Any]) -> bytes:
@@ -189,14 +226,35 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
         raise ArchiveError(f"{path} is damaged: it cannot be unpacked to lines of JSON") from None
 
 
-def _read_record(line: Mapping[str, Any], round_id: str) -> LogEntry | tuple[bytes, Claim]:
+def _read_record(line: Mapping[str, Any], round_id: str) -> _Record:
     if "identity" in line:
         return _identities(line["identity"], 1), Claim(round_id, _whole(line["serial"]), _whole(line["claimed_at_ms"]))
     if "grants" in line:
         grants = line["grants"]
         identities = _identities(grants["identities"], None)
         return GrantsEntry(_whole(grants["first_serial"]), _whole(grants["at_ms"]), identities)
+    if "void" in line:
+        void = line["void"]
+        return VoidEntry(_read_void(void["claim"]), _whole(void["version"]), str(void["reason"]), str(void["who"]))
+    if "voided" in line:
+        return _read_void(line["voided"])
     return _EDIT.validate_python(line["edit"])
+
+
+def _read_void(fields: Mapping[str, Any]) -> VoidedClaim:
+    return VoidedClaim(
+        _whole(fields["serial"]),
+        _identities(fields["identity"], 1),
+        _whole(fields["claimed_at_ms"]),
+        _whole(fields["voided_at_ms"]),
+        bool(fields["barred"]),
+    )
+
+
+def _part_of(record: _Record) -> _Part:
+    if isinstance(record, tuple):
+        return _Part.CLAIMS
+    return _Part.VOIDS if isinstance(record, VoidedClaim) else _Part.LOG
 
 
 def _identities(text: str, count: int | None) -> bytes:

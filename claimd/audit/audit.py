@@ -1,13 +1,15 @@
 """The audit of a round: reads all claims and the whole log and checks that the promises were kept.
 
 It may run in the middle of a drop: it counts the claims up to the serial that was the newest when it began, and looks
-for serials beyond the newest when it ended. Memory: one bit a serial, 190 KB for 1,500,000 claims.
+for serials beyond the newest when it ended. Every serial belongs to a claim that is held, or to one that was voided.
+Memory: one bit a serial, 190 KB for 1,500,000 claims, and the voids.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from claimd.domain.log import GrantsEntry
+from claimd.domain.claims import VoidedClaim
+from claimd.domain.log import GrantsEntry, VoidEntry
 from claimd.domain.rounds import Round
 from claimd.store.ports import LogReader
 
@@ -16,9 +18,10 @@ _SUM_MODULUS = 1 << 128
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The result of an audit. `claims` and `identities` are counted from the claims, `issued` is the round's counter.
+    """The result of an audit. `claims` and `identities` are counted from the claims, `issued` by the round's counters.
 
-    `oversold` is how many claims exceed the total, `duplicates` how many serials or identities were given twice.
+    `oversold` is how many claims exceed the total, `duplicates` how many serials or identities were given twice,
+    `voided` how many serials belong to claims that were taken back.
     """
 
     total: int
@@ -30,6 +33,7 @@ class Audit:
     oversold: int
     duplicates: int
     log_matches: bool
+    voided: int = 0
 
     @property
     def ok(self) -> bool:
@@ -69,6 +73,14 @@ class _Tally:
             return
         self.seen[byte] |= bit
         self.grants += 1
+        self._note(identity, serial, claimed_at_ms)
+
+    def add_voided(self, void: VoidedClaim) -> None:
+        """Add a claim that was voided, unless it was read before that."""
+        if 1 <= void.serial <= self.upto and not self.seen[void.serial >> 3] & 1 << (void.serial & 7):
+            self.add(void.identity, void.serial, void.claimed_at_ms)
+
+    def _note(self, identity: bytes, serial: int, claimed_at_ms: int) -> None:
         # A collision would take 2^64 tries against BLAKE2b; a sum lets both records be read in any order.
         line = b"%s:%d:%d" % (identity, serial, claimed_at_ms)
         self.checksum = (self.checksum + int.from_bytes(blake2b(line, digest_size=16).digest())) % _SUM_MODULUS
@@ -80,26 +92,38 @@ async def audit_round(records: LogReader, round_id: str) -> Audit | None:
     if state is None:
         return None
     claimed = await _tally_claims(records, state)
-    logged = await _tally_log(records, state)
-    issued_meanwhile = (await _issued(records, round_id)) or 0
-    suspects = await _holders(records, round_id, claimed, issued_meanwhile)
+    # After the claims: what is voided between the two readings is in one of them at least.
+    voids = {void.serial: void async for void in records.voids(round_id)}
+    for void in voids.values():
+        claimed.add_voided(void)
+    logged, logged_voids = await _tally_log(records, state)
+    meanwhile = (await records.round(round_id)).round or replace(state, issued=0)
+    suspects = await _holders(records, round_id, claimed, meanwhile.issued)
     shared = sum(len(suspects[serial]) - 1 for serial in claimed.repeated)
     # Read once more: claims may have been granted while the suspects were looked up.
-    issued_at_last = (await _issued(records, round_id)) or 0
+    last = (await records.round(round_id)).round
+    issued_at_last = last.issued if last else 0
     beyond = sum(len(holders) for serial, holders in suspects.items() if serial > issued_at_last)
-    claims = claimed.grants + shared + beyond
+    voided = sum(1 <= serial <= state.issued for serial in voids)
+    claims = claimed.grants - voided + shared + beyond
+    # What the round's own counter of voids has more than there are, or fewer.
+    miscounted = len(voids) - min(max(len(voids), state.voided), meanwhile.voided)
+    issued = state.issued - voided + miscounted
     return Audit(
         total=state.definition.total,
-        issued=state.issued,
-        remaining=state.remaining,
+        issued=issued,
+        remaining=state.definition.total - issued,
         claims=claims,
         identities=claims,
         serials_contiguous=claimed.grants == state.issued and not beyond and not claimed.stray,
         oversold=max(0, claims - state.definition.total),
         duplicates=shared + len(logged.repeated),
         log_matches=(logged.grants, logged.checksum) == (claimed.grants, claimed.checksum)
-        and logged.newest <= issued_meanwhile
-        and not (logged.repeated or logged.stray),
+        and logged.newest <= meanwhile.issued
+        and not (logged.repeated or logged.stray)
+        and voids.items() <= logged_voids.items()
+        and len(logged_voids) <= meanwhile.voided,
+        voided=voided,
     )
 
 
@@ -110,18 +134,18 @@ async def _tally_claims(records: LogReader, state: Round) -> _Tally:
     return tally
 
 
-async def _tally_log(records: LogReader, state: Round) -> _Tally:
-    tally = _Tally(state.issued)
+async def _tally_log(records: LogReader, state: Round) -> tuple[_Tally, dict[int, VoidedClaim]]:
+    tally, voids = _Tally(state.issued), {}
     async for entry in records.log(state.id):
         if isinstance(entry, GrantsEntry):
             for offset, identity in enumerate(entry.split()):
                 tally.add(identity, entry.first_serial + offset, entry.at_ms)
-    return tally
-
-
-async def _issued(records: LogReader, round_id: str) -> int | None:
-    state = (await records.round(round_id)).round
-    return state.issued if state else None
+        elif isinstance(entry, VoidEntry):
+            serial = entry.claim.serial
+            if serial in voids:
+                tally.repeated.add(serial)
+            voids[serial] = entry.claim
+    return tally, voids
 
 
 async def _holders(records: LogReader, round_id: str, claimed: _Tally, issued: int) -> dict[int, set[bytes]]:

@@ -109,6 +109,7 @@ _MODULES = {
     "gateway": "roles",
     "console": "roles",
     "round": "rounds",
+    "claim": "claims",
     "audit": "audit",
     "export": "export",
     "watch": "watch",

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp
 
@@ -23,9 +23,10 @@ _ROUND = {
     **dict.fromkeys(("id", "title", "status", "opens_at", "closes_at"), str),
     **dict.fromkeys(("total", "issued", "remaining"), int),
 }
+_CLAIM = {"round": str, "id": str, "serial": int, "claimed_at": str}
 _AUDIT = {
     **dict.fromkeys(("ok", "serials_contiguous", "log_matches"), bool),
-    **dict.fromkeys(("total", "issued", "remaining", "claims", "identities", "oversold", "duplicates"), int),
+    **dict.fromkeys(("total", "issued", "remaining", "claims", "identities", "oversold", "duplicates", "voided"), int),
 }
 
 
@@ -99,6 +100,18 @@ class ConsoleClient:
         path = f"{_path(round_id)}/archive"
         answer = await self._ask("POST", path, {"reason": reason}, answer_seconds=None, if_version=if_version)
         return self._expect(answer, file=str, sha256=str, issued=int, total=int)
+
+    async def find_claim(self, round_id: str, sub: str) -> dict[str, Any]:
+        """The claim that a person holds. Raises CommandError where they hold none."""
+        answer = await self._ask("POST", f"{_path(round_id)}/claims/find", {"sub": sub})
+        return self._expect(self._expect(answer, claim=dict)["claim"], **_CLAIM)
+
+    async def void_claim(self, round_id: str, claim_id: str, reason: str, *, bar: bool) -> dict[str, Any]:
+        """Void a claim; the claim, `voided_at` and `barred` of the first time it was voided."""
+        path = f"{_path(round_id)}/claims/{quote(as_utf8(claim_id), safe='')}/void"
+        answer = await self._ask("POST", path, {"reason": reason, "bar": bar})
+        self._expect(self._expect(answer, claim=dict, voided_at=str, barred=bool)["claim"], **_CLAIM)
+        return answer
 
     async def audit(self, round_id: str) -> dict[str, Any]:
         """Counted from all claims: takes seconds for a million of them."""

@@ -12,21 +12,30 @@ from claimd.console.app import create_app
 from claimd.console.context import Context
 from claimd.embedded.data_dir import ARCHIVE
 from claimd.http.serve import serve
+from claimd.identity.keys import Keys
 from claimd.metrics.merging import Merging
 from claimd.settings import Settings
 from claimd.store.redis.store import RedisStore
 
 
-def build_console(store: RedisStore, admin_token: str, archive_dir: Path, *, embedded: bool) -> web.Application:
-    """Put a console together on a store. `embedded`: the server is the embedded Valkey of a `claimd up`."""
+def build_console(
+    store: RedisStore, admin_token: str, archive_dir: Path, *, embedded: bool, keys: Keys | None = None
+) -> web.Application:
+    """Put a console together on a store. `embedded`: the server is the embedded Valkey of a `claimd up`.
+
+    Without the `keys` of the gateways it finds no claim by a person's identifier.
+    """
     context = Context(
         rounds=store.rounds,
+        claims=store.claims,
+        voids=store.voids,
         log_reader=store.log_reader,
         counts=store.counts,
         readiness=store.readiness,
         file_rewriter=store.file_rewriter,
         admin_token=admin_token,
         archive_dir=archive_dir,
+        identity_key=None if keys is None else keys.identity_key,
         embedded=embedded,
     )
     return create_app(context)
@@ -40,7 +49,9 @@ async def run_console(
     store = RedisStore.connect(settings.require_redis_url(), settings.durability)
     merging = asyncio.create_task(Merging(store.counts).run())
     try:
-        app = build_console(store, admin_token, settings.data_dir.absolute() / ARCHIVE, embedded=embedded)
+        keys = Keys.derive(settings.require_secret()) if settings.secret else None
+        archive_dir = settings.data_dir.absolute() / ARCHIVE
+        app = build_console(store, admin_token, archive_dir, embedded=embedded, keys=keys)
         await serve(app, listener, on_ready, stop_request(), idle_seconds=settings.idle_seconds)
     finally:
         await cancel(merging)

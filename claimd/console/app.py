@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from claimd.console import archive, audit, log, rounds
+from claimd.console import archive, audit, claims, log, rounds
 from claimd.console.access import admins_only
 from claimd.console.context import CONTEXT, Context
 from claimd.console.metrics import SCRAPES, metrics, scrapes
@@ -39,6 +39,8 @@ def create_app(context: Context) -> web.Application:
             web.get(f"{one}/log", log.log),
             web.get(f"{one}/audit", audit.audit),
             web.get(f"{one}/claims", audit.claims),
+            web.post(f"{one}/claims/find", claims.find),
+            web.post(f"{one}/claims/{{claim}}/void", claims.void),
             web.get("/metrics", metrics),
             web.get("/healthz", healthz),
             web.get("/readyz", readyz),

@@ -40,7 +40,7 @@ async def archive(request: web.Request) -> web.Response:
     reading = await context.rounds.round(round_id) if is_round_id(round_id) else Reading(0, None)
     if reading.archived is not None:
         # A retry: with CLAIMD_DURABILITY=replica this waits again for the replica's confirmation.
-        archived = await _stub(context, round_id, _FileContents(0, 0, "", ""), body.reason)
+        archived = await _stub(context, round_id, _FileContents(0, 0, 0, "", ""), body.reason)
     else:
         item = _closed(reading, version)
         archived = await _to_file(context, item, reading.now_ms, body.reason)
@@ -54,6 +54,7 @@ class _FileContents:
 
     version: int
     issued: int
+    voided: int
     sha256: str
     file: str
 
@@ -81,7 +82,7 @@ async def _to_file(context: Context, item: Round, now_ms: int, reason: str) -> A
                 raise reject(Code.AUDIT_FAILED, details.SEE_AUDIT(), audit=audit)
             path = file.place()
             try:
-                contents = _FileContents(item.version, item.issued, file.sha256, str(path))
+                contents = _FileContents(item.version, item.issued, item.voided, file.sha256, str(path))
                 archived = await _stub(context, item.id, contents, reason)
             except (ProblemError, StoreRejected):
                 file.withdraw()
@@ -106,6 +107,7 @@ async def _stub(context: Context, round_id: str, contents: _FileContents, reason
         round_id,
         version=contents.version,
         issued=contents.issued,
+        voided=contents.voided,
         sha256=contents.sha256,
         file=contents.file,
         reason=reason,

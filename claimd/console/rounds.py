@@ -107,8 +107,10 @@ def _rejected(edited: Edited) -> ProblemError:
     if edited.archived is not None and edited.outcome is not EditOutcome.ROUND_EXISTS:
         return in_its_archive(edited.archived)
     code = CODE_OF_EDIT[edited.outcome]
-    version, total, issued = (
-        (edited.round.version, edited.round.definition.total, edited.round.issued) if edited.round else (0, 0, 0)
+    version, total, issued, held = (
+        (edited.round.version, edited.round.definition.total, edited.round.issued, edited.round.held)
+        if edited.round
+        else (0, 0, 0, 0)
     )
     match edited.outcome:
         case EditOutcome.VERSION_MISMATCH:
@@ -119,7 +121,7 @@ def _rejected(edited: Edited) -> ProblemError:
         case EditOutcome.HAS_CLAIMS:
             return reject(code, details.CLOSE_INSTEAD(issued=issued), issued=issued)
         case EditOutcome.TOTAL_BELOW_ISSUED:
-            return reject(code, details.ISSUED_ALREADY(issued=issued), issued=issued)
+            return reject(code, details.ISSUED_ALREADY(issued=held), issued=held)
         case EditOutcome.INVALID_WINDOW:
             return reject(code, details.ENDS_BEFORE_IT_BEGINS(), field="closes_at")
         case _:

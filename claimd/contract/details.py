@@ -66,6 +66,11 @@ SEE_AUDIT: Final = Template(
     "See `claimd audit` of the round; it stays on the server.",
     "请用 `claimd audit` 查看本轮的核对结果；数据仍在服务器上。",
 )
+NO_CLAIM_OF_THIS_ID: Final = Template("This round has no claim {claim!r}.", "本轮没有领取记录 {claim!r}。")
+CONSOLE_WITHOUT_SECRET: Final = Template(
+    "This console has no CLAIMD_SECRET, and cannot tell whose claim is whose: start it with the gateways' secret.",
+    "本控制台未设置 CLAIMD_SECRET，无法查找个人的领取记录；请用与网关相同的密钥启动。",
+)
 EDITED_MEANWHILE: Final = Template(
     "It was edited, or claimed from, while it was being archived; nothing was removed.",
     "归档期间该轮次被修改或有人领取；未删除任何数据。",

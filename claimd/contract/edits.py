@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from claimd.contract import details, field_sentences
 from claimd.contract.fields import (
@@ -16,8 +16,19 @@ from claimd.contract.fields import (
     ReasonText,
     TotalChange,
 )
+from claimd.contract.limits import MAX_SUBJECT_BYTES
 from claimd.domain.rounds import is_round_id
 from claimd.domain.sentences import WrongValue
+
+
+def _fitting_subject(value: str) -> str:
+    try:
+        fits = len(value.encode()) <= MAX_SUBJECT_BYTES
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        raise WrongValue(field_sentences.NO_SUBJECT(most=MAX_SUBJECT_BYTES))
+    return value
 
 
 class NoFields(Body):
@@ -97,6 +108,27 @@ class Reason(Body):
     """The reason of a command, for the round's log."""
 
     reason: ReasonText
+
+
+class ClaimSearch(Body):
+    """The person whose claim is looked for."""
+
+    sub: Annotated[
+        str,
+        AfterValidator(_fitting_subject),
+        Field(
+            min_length=1,
+            description="What the person's token has in the claim that names them (`CLAIMD_JWT_IDENTITY`), exactly: "
+            f"at most {MAX_SUBJECT_BYTES} bytes.",
+        ),
+    ]
+
+
+class Voiding(Body):
+    """Why a claim is voided, and whether its person may claim again."""
+
+    reason: ReasonText
+    bar: Annotated[bool, Field(description="Whether the person may claim no other pack in this round.")] = False
 
 
 class Deletion(Body):

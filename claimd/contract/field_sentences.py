@@ -15,6 +15,9 @@ TOO_MANY_CHARACTERS: Final = Template("must have at most {most} characters", "�
 NUMBER_TOO_LARGE: Final = Template("must be a number of at most 64 bits", "必须是不超过 64 位的数字")
 NO_PLAIN_VALUE: Final = Template("must be a string, a number or a boolean", "必须是字符串、数字或布尔值")
 NO_ID: Final = Template("must match [a-z0-9][a-z0-9-]{{0,63}}", "必须符合 [a-z0-9][a-z0-9-]{{0,63}}")
+NO_SUBJECT: Final = Template(
+    "must be text of at most {most} bytes in UTF-8", "必须是 UTF-8 编码后不超过 {most} 字节的文本"
+)
 NOTHING_TO_CHANGE: Final = Template("reason: there is nothing to change beside it", "reason：除此之外没有要修改的内容")
 TOTAL_TWICE: Final = Template(
     "total_change: cannot be given together with total", "total_change：不能与 total 同时提供"
@@ -31,6 +34,7 @@ CHINESE_OF_TYPE: Final[Mapping[str, str]] = {
     "string_too_long": "最多 {max_length} 个字符",
     "string_unicode": "不是有效的文本",
     "int_type": "必须是整数",
+    "bool_type": "必须是 true 或 false",
     "greater_than_equal": "不能小于 {ge}",
     "less_than_equal": "不能大于 {le}",
     "dict_type": "必须是对象",

@@ -6,6 +6,8 @@ from typing import Final
 MAX_BODY_BYTES: Final = 4096
 # A pack of 4 KiB, and room for the rest: 1,000 characters of a reason may be 12,000 bytes, where JSON escapes them.
 MAX_CONSOLE_BODY_BYTES: Final = 16 * 1024
+# The name of a person, in a token or from an operator: identifiers have 20 to 100 bytes.
+MAX_SUBJECT_BYTES: Final = 512
 # A few sentences for the log.
 MAX_REASON_CHARACTERS: Final = 1000
 # To read a page takes the server the time of fifty claims.

@@ -180,6 +180,15 @@ def _parameters(route: Route) -> Iterator[Json]:
             "schema": {"type": "string", "pattern": ROUND_ID_PATTERN},
             "example": "spring-5",
         }
+    if "{claim}" in route.path:
+        yield {
+            "name": "claim",
+            "in": "path",
+            "required": True,
+            "description": "The claim's id.",
+            "schema": {"type": "string"},
+            "example": "lkhliqtm7kagyvbl-731204",
+        }
     for parameter in route.query:
         yield {
             "name": parameter.name,

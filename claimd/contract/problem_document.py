@@ -28,6 +28,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         "oversold": 0,
         "duplicates": 0,
         "log_matches": False,
+        "voided": 0,
     },
     "id": "spring-5",
     "total": 1_500_000,

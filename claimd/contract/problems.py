@@ -21,6 +21,7 @@ class Code(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     PASS_OUTDATED = "pass_outdated"  # noqa: S105 - not a password
     NOT_ELIGIBLE = "not_eligible"
+    BARRED = "barred"
     NOT_FOUND = "not_found"
     ROUND_NOT_FOUND = "round_not_found"
     NOT_CLAIMED = "not_claimed"
@@ -118,6 +119,13 @@ PROBLEM_TYPES: Final[Mapping[Code, ProblemType]] = {
         "This round is not open to this person.",
         "您不符合本轮的参与条件。",
         "The token does not have the values that the round's eligibility asks for.",
+        "Show it; do not retry.",
+    ),
+    Code.BARRED: ProblemType(
+        HTTPStatus.FORBIDDEN,
+        "This person may not claim in this round any more.",
+        "您已被取消本轮的领取资格。",
+        "An operator has voided the person's claim, and barred them from the round.",
         "Show it; do not retry.",
     ),
     Code.NOT_FOUND: ProblemType(
@@ -304,6 +312,7 @@ CODE_OF_OUTCOME: Final[Mapping[Outcome, Code]] = {
     Outcome.CLOSED: Code.CLOSED,
     Outcome.ROUND_NOT_FOUND: Code.ROUND_NOT_FOUND,
     Outcome.ARCHIVED: Code.ARCHIVED,
+    Outcome.BARRED: Code.BARRED,
     Outcome.PASS_OUTDATED: Code.PASS_OUTDATED,
     Outcome.NOT_CLAIMED: Code.NOT_CLAIMED,
     Outcome.RATE_LIMITED: Code.RATE_LIMITED,
@@ -320,6 +329,7 @@ CODE_OF_EDIT: Final[Mapping[EditOutcome, Code]] = {
     EditOutcome.HAS_CLAIMS: Code.HAS_CLAIMS,
     EditOutcome.ARCHIVED: Code.ARCHIVED,
     EditOutcome.NOT_CLOSED: Code.NOT_CLOSED,
+    EditOutcome.NO_SUCH_CLAIM: Code.NOT_FOUND,
 }
 
 TYPE_PREFIX: Final = "urn:claimd:problem:"

@@ -18,7 +18,7 @@ class Round(Answer):
     title: Annotated[str, Field(description="What people read.")]
     status: Annotated[Status, Field(description="Derived from the server's clock, the flags and the counters.")]
     total: Annotated[int, Field(description="How many packs there are in all; an operator may change it.")]
-    issued: Annotated[int, Field(description="How many were claimed so far.")]
+    issued: Annotated[int, Field(description="How many people hold a pack; less again where claims are voided.")]
     remaining: Annotated[int, Field(description="`total` - `issued`.")]
     opens_at: Annotated[Time, Field(description="Claims are decided from here on.")]
     closes_at: Annotated[Time, Field(description="The first moment at which no claim is granted any more.")]
@@ -95,6 +95,11 @@ class LogLine(Answer):
     at: Annotated[Time, Field(description="When, by the server's clock.")]
     version: Version
     who: Annotated[str, Field(description="The operator.")]
-    action: Annotated[EditAction | None, Field(description="Null in entries of the first version of claimd.")]
+    action: Annotated[
+        EditAction | Literal["void"] | None, Field(description="Null in entries of the first version of claimd.")
+    ]
     reason: Annotated[str, Field(description="Why.")]
-    fields: Annotated[dict[str, Any], Field(description="The changed fields, with their new values.")]
+    fields: Annotated[
+        dict[str, Any],
+        Field(description="The changed fields, with their new values; of a void `claim` (its id) and `barred`."),
+    ]

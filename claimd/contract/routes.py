@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from claimd.contract.audit import AuditAnswer
-from claimd.contract.claims import ClaimAnswer, ExportLine, MyClaimAnswer, PassAnswer
-from claimd.contract.edits import Deletion, NewRound, NoFields, Reason, RoundChanges
+from claimd.contract.claims import ClaimAnswer, ExportLine, MyClaimAnswer, PassAnswer, VoidAnswer
+from claimd.contract.edits import ClaimSearch, Deletion, NewRound, NoFields, Reason, RoundChanges, Voiding
 from claimd.contract.fields import ROUND_ID_PATTERN
 from claimd.contract.headers import (
     CONTENT_SECURITY_POLICY,
@@ -80,6 +80,7 @@ _AUDIT: Final[Mapping[str, Any]] = {
     "oversold": 0,
     "duplicates": 0,
     "log_matches": True,
+    "voided": 0,
 }
 
 _PAGE_PARAMETERS: Final = (
@@ -308,6 +309,7 @@ PUBLIC_ROUTES: Final = (
             Code.UNAUTHENTICATED,
             Code.PASS_OUTDATED,
             Code.NOT_ELIGIBLE,
+            Code.BARRED,
             Code.ROUND_NOT_FOUND,
             Code.NOT_OPEN,
             Code.PAUSED,
@@ -571,7 +573,7 @@ CONSOLE_ROUTES: Final = (
         (
             Success(
                 HTTPStatus.OK,
-                "One line for each claim, by serial.",
+                "One line for each claim that was granted, by serial.",
                 ExportLine,
                 NDJSON,
                 {
@@ -584,6 +586,43 @@ CONSOLE_ROUTES: Final = (
         ),
         _GONE_CODES,
         notes="Streamed; cut off, without the end of the chunks, where the server is lost half-way.",
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/claims/find",
+        "findClaim",
+        CLAIMS,
+        "Find a person's claim",
+        Credentials.ADMIN,
+        (Success(HTTPStatus.OK, "The claim that the person holds.", MyClaimAnswer, example={"claim": _CLAIM}),),
+        (*_GONE_CODES, Code.NOT_CLAIMED, Code.INVALID_ROUND),
+        body=ClaimSearch,
+        body_example={"sub": "8c1f0d3e-person"},
+        max_body_bytes=MAX_CONSOLE_BODY_BYTES,
+        notes="The server knows persons by a keyed digest alone: the console needs the gateways' `CLAIMD_SECRET`, and "
+        "is 503 `unavailable` without. `claimd up` gives it to its console.",
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/claims/{{claim}}/void",
+        "voidClaim",
+        CLAIMS,
+        "Void a claim",
+        Credentials.ADMIN,
+        (
+            Success(
+                HTTPStatus.OK,
+                "The claim is void; the same answer where it was voided before.",
+                VoidAnswer,
+                example={"claim": _CLAIM, "voided_at": "2026-04-21T08:12:30.004Z", "barred": True},
+            ),
+        ),
+        (*_GONE_CODES, Code.NOT_CLAIMED, Code.INVALID_ROUND),
+        body=Voiding,
+        body_example={"reason": "a forged account", "bar": True},
+        max_body_bytes=MAX_CONSOLE_BODY_BYTES,
+        notes="The pack is in stock again once, however often this is asked, and claimable at once, also after a "
+        "sell-out. The serial is not given again. The person may claim again, or is refused with `barred`.",
     ),
     Route(
         "GET",

@@ -6,6 +6,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 IDENTITY_BYTES = 16
+_MAX_SERIAL_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,20 @@ class Claim:
         return claim_id(self.round_id, self.serial)
 
 
+@dataclass(frozen=True, slots=True)
+class VoidedClaim:
+    """A claim that an operator has taken back at `voided_at_ms`: its pack is in stock again, its serial is not.
+
+    `barred` is whether its person may claim no other in this round.
+    """
+
+    serial: int
+    identity: bytes
+    claimed_at_ms: int
+    voided_at_ms: int
+    barred: bool
+
+
 @lru_cache(maxsize=1024)
 def claim_id_prefix(round_id: str) -> str:
     """16 characters that identify the round: 80 bits of BLAKE2b, so that a claim id never exceeds 64 characters.
@@ -38,3 +53,13 @@ def claim_id_prefix(round_id: str) -> str:
 def claim_id(round_id: str, serial: int) -> str:
     """The id of the `serial`-th claim of a round, unique over all rounds: `<round's prefix>-<serial>`."""
     return f"{claim_id_prefix(round_id)}-{serial}"
+
+
+def serial_of(round_id: str, text: str) -> int | None:
+    """The serial in a claim id of this round; None for any other text."""
+    digits = text.removeprefix(f"{claim_id_prefix(round_id)}-")
+    # As long as the largest serial there can be: more digits would only take time to convert.
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_SERIAL_DIGITS):
+        return None
+    serial = int(digits)
+    return serial if claim_id(round_id, serial) == text else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from claimd.domain.claims import IDENTITY_BYTES
+from claimd.domain.claims import IDENTITY_BYTES, VoidedClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class EditAction(StrEnum):
     DELETE = "delete"
 
 
+# The action of a void, which is no edit, in a round's log.
+VOID = "void"
+
 # The console has one operator: the holder of the admin token.
 ADMIN = "admin"
 
@@ -56,4 +59,14 @@ class EditEntry:
     who: str = ADMIN
 
 
-LogEntry = GrantsEntry | EditEntry
+@dataclass(frozen=True, slots=True)
+class VoidEntry:
+    """One claim taken back by the operator `who`, at `claim.voided_at_ms`; `version` is the round's, unchanged."""
+
+    claim: VoidedClaim
+    version: int
+    reason: str
+    who: str = ADMIN
+
+
+LogEntry = GrantsEntry | EditEntry | VoidEntry

@@ -8,7 +8,8 @@ class Outcome(StrEnum):
     """The outcome of one request to claim, or to look a claim up.
 
     OVERLOADED and RATE_LIMITED: the claim was not decided. UNAVAILABLE: the outcome is unknown. A retry is always safe.
-    NOT_CLAIMED is that of a lookup alone; one that finds a claim is REPLAYED.
+    NOT_CLAIMED is that of a lookup alone; one that finds a claim is REPLAYED. BARRED: after a
+    void the person may claim no other pack in this round.
     """
 
     GRANTED = "granted"
@@ -19,6 +20,7 @@ class Outcome(StrEnum):
     CLOSED = "closed"
     ROUND_NOT_FOUND = "round_not_found"
     ARCHIVED = "archived"
+    BARRED = "barred"
     PASS_OUTDATED = "pass_outdated"  # noqa: S105 - not a password
     NOT_CLAIMED = "not_claimed"
     RATE_LIMITED = "rate_limited"
@@ -35,6 +37,7 @@ ORDER_OF_DECISION = (
     Outcome.ROUND_NOT_FOUND,
     Outcome.ARCHIVED,
     Outcome.REPLAYED,
+    Outcome.BARRED,
     Outcome.PASS_OUTDATED,
     Outcome.CLOSED,
     Outcome.NOT_OPEN,
@@ -60,10 +63,11 @@ class Decision(NamedTuple):
 
 
 class EditOutcome(StrEnum):
-    """The result of creating, editing, deleting or archiving a round.
+    """The result of creating, editing, deleting or archiving a round, or of voiding a claim of it.
 
     INVALID_TOTAL: a relative change leaves the range 0 to MAX_TOTAL. HAS_CLAIMS: a round with claims cannot be deleted.
-    ARCHIVED: an archived round cannot be changed. NOT_CLOSED: only a closed round can be archived.
+    ARCHIVED: an archived round cannot be changed. NOT_CLOSED: only a closed round can be archived. NO_SUCH_CLAIM: the
+    round has issued no such serial.
     """
 
     DONE = "done"
@@ -76,3 +80,4 @@ class EditOutcome(StrEnum):
     HAS_CLAIMS = "has_claims"
     ARCHIVED = "archived"
     NOT_CLOSED = "not_closed"
+    NO_SUCH_CLAIM = "no_such_claim"

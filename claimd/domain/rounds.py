@@ -87,6 +87,7 @@ class Definition:
 class Round:
     """A definition and its state. `version` grows by one with every edit.
 
+    `issued` is how many serials were given out, `voided` how many of their claims an operator has taken back.
     `last_grant_ms` is the time of the newest grant, 0 before the first. `epoch` grows when eligibility is edited or
     passes are revoked: a pass of another epoch is outdated. `window_lifted_ms` is the newest grant at the last edit of
     the window: grants up to it do not count for the window.
@@ -100,6 +101,7 @@ class Round:
     last_grant_ms: int = 0
     epoch: int = FIRST_EPOCH
     window_lifted_ms: int = 0
+    voided: int = 0
 
     @property
     def id(self) -> str:
@@ -107,9 +109,14 @@ class Round:
         return self.definition.id
 
     @property
+    def held(self) -> int:
+        """The claims that people hold: issued - voided."""
+        return self.issued - self.voided
+
+    @property
     def remaining(self) -> int:
-        """The packs that are left: total - issued."""
-        return self.definition.total - self.issued
+        """The packs that are left: total - held."""
+        return self.definition.total - self.held
 
     def window_time_ms(self, now_ms: int) -> int:
         """The time that the window is compared with, in milliseconds since 1970; `now_ms` is the server's clock.

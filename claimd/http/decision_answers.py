@@ -23,6 +23,7 @@ _CONSTANT_PROBLEMS = {
             Outcome.ROUND_NOT_FOUND,
             Outcome.ARCHIVED,
             Outcome.NOT_CLAIMED,
+            Outcome.BARRED,
         )
     },
     Outcome.PASS_OUTDATED: unauthenticated(Unauthenticated.OUTDATED),

@@ -30,7 +30,7 @@ def round_json(item: Round, now_ms: int) -> dict[str, Any]:
         "title": definition.title,
         "status": item.status(now_ms),
         "total": definition.total,
-        "issued": item.issued,
+        "issued": item.held,
         "remaining": item.remaining,
         "opens_at": to_rfc3339(definition.opens_at_ms),
         "closes_at": to_rfc3339(definition.closes_at_ms),

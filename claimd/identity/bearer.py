@@ -11,9 +11,10 @@ from typing import Any
 import jwt
 import orjson
 
+from claimd.contract.limits import MAX_SUBJECT_BYTES
 from claimd.identity.compact_tokens import Header, Malformed, decode_segment, read_header, read_object
 from claimd.identity.fresh_keys import KeyFinder
-from claimd.identity.keys import MAX_SUBJECT_BYTES, identity_digest
+from claimd.identity.keys import identity_digest
 from claimd.identity.remembered_tokens import Remembered, RememberedTokens, hash_token
 from claimd.identity.unauthenticated import Unauthenticated
 from claimd.identity.verified import Verified

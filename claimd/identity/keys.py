@@ -6,10 +6,10 @@ from hashlib import blake2b
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from claimd.contract.limits import MAX_SUBJECT_BYTES
 from claimd.domain.claims import IDENTITY_BYTES
 
 MIN_SECRET_BYTES = 32
-MAX_SUBJECT_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -73,7 +73,7 @@ def _round_families(rounds: Sequence[Round], now_ms: int) -> Iterator[Metric]:
     for item in rounds:
         packs.add_metric([item.id], item.definition.total)
         total.add_metric([item.id], item.definition.total)
-        issued.add_metric([item.id], item.issued)
+        issued.add_metric([item.id], item.held)
         remaining.add_metric([item.id], item.remaining)
         for possible in Status:
             status.add_metric([item.id, possible], float(item.status(now_ms) is possible))

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from claimd.domain.archived import Archived
-from claimd.domain.claims import Claim
-from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry
+from claimd.domain.claims import Claim, VoidedClaim
+from claimd.domain.log import ADMIN, EditAction, EditEntry, GrantsEntry, LogEntry, VoidEntry
 from claimd.domain.outcomes import Decision, EditOutcome, Outcome
 from claimd.domain.rounds import FIRST_EPOCH, MAX_TOTAL, Definition, Round, Status
 from claimd.store.errors import StoreDamaged
 from claimd.store.fields import definition_fields, field_texts
-from claimd.store.ports import Edited, Position, Reading, RecentRounds, RoundsPage
+from claimd.store.ports import Edited, Position, Reading, RecentRounds, RoundsPage, Voiding
 
 
 @dataclass(slots=True)
@@ -20,11 +20,13 @@ class _State:
     deleted: bool = False
     archived: Archived | None = None
     claims: dict[bytes, Claim] = field(default_factory=dict)
+    voids: dict[int, VoidedClaim] = field(default_factory=dict)
+    barred: set[bytes] = field(default_factory=set)
     log: list[LogEntry] = field(default_factory=list)
 
 
 class MemoryStore:
-    """Implements `ClaimStore`, `RoundStore`, `LogReader` and `Readiness`. `clock` gives milliseconds since 1970."""
+    """Implements the ports that decide, read and void claims, and `Readiness`. `clock` gives ms since 1970."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -88,7 +90,7 @@ class MemoryStore:
         flags = {name: bool(value) for name, value in changes.items() if name in ("paused", "closed")}
         defined = {name: value for name, value in changes.items() if name not in flags}
         definition = replace(before.definition, **defined)
-        if definition.total < before.issued:
+        if definition.total < before.held:
             return Edited(EditOutcome.TOTAL_BELOW_ISSUED, now_ms, before)
         if definition.closes_at_ms <= definition.opens_at_ms:
             return Edited(EditOutcome.INVALID_WINDOW, now_ms, before)
@@ -126,7 +128,16 @@ class MemoryStore:
         return Edited(EditOutcome.DONE, now_ms, before)
 
     async def round_archive(
-        self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
+        self,
+        round_id: str,
+        *,
+        version: int,
+        issued: int,
+        voided: int,
+        sha256: str,
+        file: str,
+        reason: str,
+        who: str = ADMIN,
     ) -> Edited:
         """See `RoundStore.round_archive`."""
         now_ms = self._clock()
@@ -136,17 +147,40 @@ class MemoryStore:
         if state.archived:
             return _edited(EditOutcome.DONE, now_ms, state)
         before = state.round
-        if (version, issued) != (before.version, before.issued):
+        if (version, issued, voided) != (before.version, before.issued, before.voided):
             return _edited(EditOutcome.VERSION_MISMATCH, now_ms, state)
         if not before.closed and now_ms < before.definition.closes_at_ms:
             return _edited(EditOutcome.NOT_CLOSED, now_ms, state)
         definition = before.definition
         state.archived = Archived(
-            round_id, definition.title, definition.total, issued, version, file, sha256, now_ms, who, reason
+            round_id, definition.title, definition.total, before.held, version, file, sha256, now_ms, who, reason
         )
         state.claims.clear()
+        state.voids.clear()
+        state.barred.clear()
         state.log.clear()
         return _edited(EditOutcome.DONE, now_ms, state)
+
+    async def claim_void(self, round_id: str, serial: int, *, bar: bool, reason: str, who: str = ADMIN) -> Voiding:
+        """See `ClaimVoider.claim_void`."""
+        state, now_ms = self._state(round_id), self._clock()
+        if state is None:
+            return Voiding(EditOutcome.ROUND_NOT_FOUND, now_ms)
+        if state.archived:
+            return Voiding(EditOutcome.ARCHIVED, now_ms)
+        if serial in state.voids:
+            return Voiding(EditOutcome.DONE, now_ms, state.voids[serial])
+        identity = next((identity for identity, claim in state.claims.items() if claim.serial == serial), None)
+        if identity is None:
+            return Voiding(EditOutcome.NO_SUCH_CLAIM, now_ms)
+        at_ms = max(now_ms, state.round.last_grant_ms)
+        void = VoidedClaim(serial, identity, state.claims.pop(identity).claimed_at_ms, at_ms, bar)
+        state.voids[serial] = void
+        if bar:
+            state.barred.add(identity)
+        state.round = replace(state.round, voided=state.round.voided + 1)
+        state.log.append(VoidEntry(void, state.round.version, reason, who))
+        return Voiding(EditOutcome.DONE, now_ms, void)
 
     async def round(self, round_id: str) -> Reading:
         """See `RoundReader.round`."""
@@ -204,6 +238,12 @@ class MemoryStore:
         for item in list(state.claims.items()) if state else []:
             yield item
 
+    async def voids(self, round_id: str) -> AsyncIterator[VoidedClaim]:
+        """See `LogReader.voids`."""
+        state = self._states.get(round_id)
+        for void in list(state.voids.values()) if state else []:
+            yield void
+
     async def ping(self) -> None:
         """See `Readiness.ping`."""
 
@@ -232,6 +272,8 @@ class MemoryStore:
         claim = state.claims.get(identity)
         if claim is not None:
             return Decision(Outcome.REPLAYED, claim.serial, claim.claimed_at_ms, now_ms)
+        if identity in state.barred:
+            return Decision(Outcome.BARRED, now_ms=state.round.window_time_ms(now_ms))
         refusal = state.round.refusal(now_ms, epoch)
         if refusal is not None:
             window_ms = state.round.window_time_ms(now_ms)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from claimd.domain.archived import Archived
-from claimd.domain.claims import Claim
+from claimd.domain.claims import Claim, VoidedClaim
 from claimd.domain.log import ADMIN, EditAction, LogEntry
 from claimd.domain.outcomes import Decision, EditOutcome
 from claimd.domain.rounds import FIRST_EPOCH, Definition, Round, Status
@@ -39,6 +39,14 @@ class Edited(NamedTuple):
     now_ms: int
     round: Round | None
     archived: Archived | None = None
+
+
+class Voiding(NamedTuple):
+    """The outcome of a void at `now_ms`, and the voided claim where it is DONE."""
+
+    outcome: EditOutcome
+    now_ms: int
+    claim: VoidedClaim | None = None
 
 
 class Position(NamedTuple):
@@ -144,12 +152,33 @@ class RoundStore(RoundReader, Protocol):
         ...
 
     async def round_archive(
-        self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
+        self,
+        round_id: str,
+        *,
+        version: int,
+        issued: int,
+        voided: int,
+        sha256: str,
+        file: str,
+        reason: str,
+        who: str = ADMIN,
     ) -> Edited:
         """Remove the claims and the log of a closed round, which `file` has, and keep a stub (`Edited.archived`).
 
-        VERSION_MISMATCH where the round has another version or number of issued claims; NOT_CLOSED. DONE, with nothing
-        changed, where it was archived before: the stub then has the file and the digest of that time.
+        VERSION_MISMATCH where the round has another version or number of grants or voids; NOT_CLOSED. DONE, with
+        nothing changed, where it was archived before: the stub then has the file and the digest of that time.
+        """
+        ...
+
+
+class ClaimVoider(Protocol):
+    """What an operator takes a claim back by."""
+
+    async def claim_void(self, round_id: str, serial: int, *, bar: bool, reason: str, who: str = ADMIN) -> Voiding:
+        """Void the claim of a serial: DONE, ROUND_NOT_FOUND, ARCHIVED or NO_SUCH_CLAIM.
+
+        Its pack is claimable again at once, its serial is not. Its person may claim again, or is BARRED with `bar`.
+        DONE, with nothing changed, where it was voided before, whatever `bar` says.
         """
         ...
 
@@ -171,6 +200,10 @@ class LogReader(Protocol):
         A claim that exists from the beginning to the end of the reading comes at least once, but may come twice while
         the server rehashes.
         """
+        ...
+
+    def voids(self, round_id: str) -> AsyncIterator[VoidedClaim]:
+        """Every claim that was voided, in no order; like claims they may come twice."""
         ...
 
 

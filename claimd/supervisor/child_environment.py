@@ -30,8 +30,8 @@ SETTINGS_OF: Final[Mapping[Role, frozenset[str]]] = {
             "cors_origins",
         }
     ),
-    # The data directory is where it writes archives.
-    "console": frozenset({"redis_url", "durability", "admin_token", "idle_seconds", "data_dir"}),
+    # The data directory is where it writes archives; by the secret it finds a person's claim.
+    "console": frozenset({"redis_url", "durability", "secret", "admin_token", "idle_seconds", "data_dir"}),
 }
 
 _LENT_AS_SOCKET = "the supervisor binds the sockets, and a child gets one of them as a descriptor"

@@ -19,8 +19,8 @@ from claimd.domain.times import from_rfc3339, to_rfc3339
 class Answer(IntEnum):
     """What the client of a request learned; the values fit into a byte.
 
-    The last five answer the requests of a visit that are no claims: a look-up of the claim (HELD, NOT_CLAIMED), the
-    round (READ, UNCHANGED), a pass (PASS_ISSUED). All others answer a claim.
+    HELD to PASS_ISSUED answer the requests of a visit that are no claims: a look-up of the claim (HELD, NOT_CLAIMED),
+    the round (READ, UNCHANGED), a pass (PASS_ISSUED). All others answer a claim.
     RATE_LIMITED and UNAUTHENTICATED leave open what became of the identity's other claims: such a request never
     reached a batch. NO_ANSWER: none within the run. DROPPED: the connection closed first. WRONG: none of the answers
     that the API has.
@@ -44,6 +44,7 @@ class Answer(IntEnum):
     READ = 15
     UNCHANGED = 16
     PASS_ISSUED = 17
+    BARRED = 18
 
 
 # The client holds a claim, by the answer to a claim.
@@ -53,7 +54,7 @@ SHOWING: Final = (*HOLDING, Answer.HELD)
 # The answers of a visit that are not about a claim.
 OF_VISITS: Final = (Answer.HELD, Answer.NOT_CLAIMED, Answer.READ, Answer.UNCHANGED, Answer.PASS_ISSUED)
 # The round refused the claim.
-REFUSALS: Final = (Answer.SOLD_OUT, Answer.NOT_OPEN, Answer.PAUSED, Answer.CLOSED)
+REFUSALS: Final = (Answer.SOLD_OUT, Answer.NOT_OPEN, Answer.PAUSED, Answer.CLOSED, Answer.BARRED)
 # The outcome is unknown: the claim may have been granted. An overloaded gateway decides nothing, but the harness does
 # not take its word for that.
 UNKNOWN: Final = (Answer.NO_ANSWER, Answer.WRONG, Answer.DROPPED, Answer.UNAVAILABLE, Answer.OVERLOADED)
@@ -63,6 +64,7 @@ _CODES: Final = {
     (b"409", "not_open"): Answer.NOT_OPEN,
     (b"409", "paused"): Answer.PAUSED,
     (b"409", "closed"): Answer.CLOSED,
+    (b"403", "barred"): Answer.BARRED,
     (b"429", "rate_limited"): Answer.RATE_LIMITED,
     (b"401", "unauthenticated"): Answer.UNAUTHENTICATED,
     (b"503", "unavailable"): Answer.UNAVAILABLE,

@@ -44,17 +44,18 @@ def check(
         raise ValueError("the stock comes from the pool or from the log: one is needed")
     timeline = None if log is None else Timeline.of(log)
     stock, smallest_total = (pool, pool) if timeline is None else (timeline.total, timeline.smallest_total)
-    total_rose = timeline is not None and timeline.total_rose
-    claimants = Claimants.of(operations)
+    total_rose = bool(export.voided.any()) or (timeline is not None and timeline.total_rose)
     owners = find_rows(operations.identities, export.identities)
-    holders = np.zeros(len(operations.identities), bool)
+    holders, had_voids = (np.zeros(len(operations.identities), bool) for _ in range(2))
     holders[owners[owners >= 0]] = True
+    had_voids[owners[(owners >= 0) & export.voided]] = True
+    claimants = Claimants.of(operations).without(had_voids)
     possible = sequence.possible_from(owners, claimants)
     counts: dict[str, Any] = {
         "exported": len(export),
         **rules.totals(operations, claimants),
         **consistency.export_violations(export, stock),
-        **rules.answers_against_export(export, operations, claimants, owners),
+        **rules.answers_against_export(export, operations, claimants, owners, had_voids),
         **rules.answers_of_one_claimant(claimants, holders, total_rose, gateways_repeat),
         "refused_after_told": sequence.refused_after_acknowledged(claimants, skew_seconds),
         "out_of_order": sequence.claims_out_of_order(export, owners, claimants, skew_seconds),
@@ -77,12 +78,13 @@ def _log_violations(
     """Count the violations that only a log shows. `oversold` is the export's own count; the larger one is returned."""
     found = timeline.violations
     names = (
-        "log_malformed", "log_serials_broken", "versions_broken", "total_below_issued",
+        "log_malformed", "log_serials_broken", "voids_broken", "versions_broken", "total_below_issued",
         "granted_before_opening", "granted_while_closed", "granted_while_paused",
     )  # fmt: skip
     return {
         **{name: found[name] for name in names},
         "oversold": max(oversold, found["oversold"]),
         "log_disagrees": consistency.log_disagreements(export, Grants.of(log)),
+        "voids_disagree": consistency.void_disagreements(export, log),
         **sequence.untrue_refusals(operations, timeline, clock),
     }

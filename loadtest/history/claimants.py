@@ -68,3 +68,16 @@ class Claimants:
             acknowledged_by=acknowledged_by,
             granted_from=np.where(never, -np.inf, np.maximum(granted_from, refused_from)),
         )
+
+    def without(self, which: Mask) -> "Claimants":
+        """The same, with nothing to compare for some: those who held several claims, as one of them was voided."""
+        return Claimants(
+            grants=np.where(which, 0, self.grants),
+            replays=np.where(which, 0, self.replays),
+            sold_out=self.sold_out & ~which,
+            in_doubt=self.in_doubt | which,
+            unsettled=self.unsettled & ~which,
+            refused_from=np.where(which, -np.inf, self.refused_from),
+            acknowledged_by=np.where(which, np.inf, self.acknowledged_by),
+            granted_from=np.where(which, -np.inf, self.granted_from),
+        )

@@ -11,7 +11,7 @@ from loadtest.crowd.arrivals import Floats
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
-__all__ = ["Floats", "Ints", "Mask", "count_true", "find_rows", "unpack_identities"]
+__all__ = ["Floats", "Ints", "Mask", "count_true", "digest_of", "find_rows", "unpack_identities"]
 
 
 def unpack_identities(packed: bytes) -> Identities:
@@ -21,6 +21,11 @@ def unpack_identities(packed: bytes) -> Identities:
     ended[:, :IDENTITY_BYTES] = digests
     column: Identities = ended.reshape(-1).view(IDENTITY)
     return column
+
+
+def digest_of(row: Any) -> bytes:
+    """The digest of one row of a column of identities."""
+    return bytes(row)[:IDENTITY_BYTES]
 
 
 def find_rows(haystack: npt.NDArray[Any], needles: npt.NDArray[Any]) -> Ints:

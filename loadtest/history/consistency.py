@@ -4,22 +4,24 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.history.columns import count_true, find_rows
+from claimd.domain.log import VoidEntry
+from loadtest.history.columns import count_true, digest_of, find_rows
 from loadtest.history.export import Export
+from loadtest.history.log import Log
 from loadtest.history.timeline import Grants
 
 
 def export_violations(export: Export, stock: int | None) -> dict[str, int]:
     """Count what is wrong with the export by itself. `stock` is the round's final total, None where it is unknown."""
-    serials = export.serials
+    serials, held = export.serials, ~export.voided
     in_range = serials[(serials >= 1) & (serials <= len(serials))]
     at_ms_by_serial = export.claimed_at_ms[np.argsort(serials, kind="stable")]
     return {
         "malformed": export.malformed,
         "serials_missing": len(serials) - len(np.unique(in_range)),
         "serials_repeated": len(serials) - len(np.unique(serials)),
-        "identities_repeated": len(export) - len(np.unique(export.identities)),
-        "oversold": 0 if stock is None else max(0, len(export) - stock),
+        "identities_repeated": count_true(held) - len(np.unique(export.identities[held])),
+        "oversold": 0 if stock is None else max(0, count_true(held) - stock),
         "time_goes_back": count_true(at_ms_by_serial[1:] < at_ms_by_serial[:-1]),
     }
 
@@ -34,9 +36,24 @@ def log_disagreements(export: Export, grants: Grants) -> int:
     return count_true(~logged) + count_true(~equal) + count_true(find_rows(export.serials, grants.serials) < 0)
 
 
+def void_disagreements(export: Export, log: Log) -> int:
+    """Count the voided claims that only one of export and log has, or that they record differently."""
+    voids = [entry.claim for entry in log.entries if isinstance(entry, VoidEntry)]
+    logged = {(void.serial, void.claimed_at_ms, void.voided_at_ms, void.identity) for void in voids}
+    rows = np.flatnonzero(export.voided)
+    at_ms = np.zeros(0, np.int64) if export.voided_at_ms is None else export.voided_at_ms
+    exported = {
+        (int(export.serials[row]), int(export.claimed_at_ms[row]), int(at_ms[row]), digest_of(export.identities[row]))
+        for row in rows
+    }
+    return len(logged ^ exported)
+
+
 def audit_disagreements(audit: dict[str, Any], export: Export, stock: int | None) -> int:
     """Count the figures of claimd's audit that differ from the export."""
-    expected = {"issued": len(export), "claims": len(export), "identities": len(np.unique(export.identities))}
+    held = ~export.voided
+    number = count_true(held)
+    expected = {"issued": number, "claims": number, "identities": len(np.unique(export.identities[held]))}
     if stock is not None:
-        expected |= {"total": stock, "remaining": stock - len(export)}
+        expected |= {"total": stock, "remaining": stock - number}
     return sum(audit.get(name) != value for name, value in expected.items())

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from claimd.domain.claims import IDENTITY_BYTES
-from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.claims import IDENTITY_BYTES, VoidedClaim
+from claimd.domain.log import EditEntry, GrantsEntry, LogEntry, VoidEntry
 from claimd.store.redis.keys import Partition, log_key
 
 if TYPE_CHECKING:
@@ -74,7 +74,25 @@ def _read_edit(fields: Mapping[bytes, bytes]) -> LogEntry:
     )
 
 
+def _read_void(fields: Mapping[bytes, bytes]) -> LogEntry:
+    claim = fields[b"claim"]
+    claimed_at_ms, voided_at_ms, barred = claim[IDENTITY_BYTES:].split(b":")
+    return VoidEntry(
+        VoidedClaim(
+            int(fields[b"serial"]),
+            claim[:IDENTITY_BYTES],
+            int(claimed_at_ms),
+            int(voided_at_ms),
+            bool(int(barred)),
+        ),
+        int(fields[b"version"]),
+        fields[b"reason"].decode(),
+        fields[b"who"].decode(),
+    )
+
+
 _READERS: Final[Mapping[bytes, Callable[[Mapping[bytes, bytes]], LogEntry]]] = {
     b"grants": _read_grants,
     b"edit": _read_edit,
+    b"void": _read_void,
 }

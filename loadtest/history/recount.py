@@ -76,6 +76,10 @@ class Recount:
     """Claims that only one of export and log has, or that they record differently."""
     log_serials_broken: int | None = None
     """Grant entries that do not continue where the previous one ended."""
+    voids_broken: int | None = None
+    """Voids of a serial that was not granted before, or was voided before."""
+    voids_disagree: int | None = None
+    """Claims that only one of export and log has as voided, or that they record differently."""
     versions_broken: int | None = None
     """Edits whose version is not the previous one plus 1, from 1."""
     total_below_issued: int | None = None

@@ -21,9 +21,11 @@ def totals(operations: Operations, claimants: Claimants) -> dict[str, int]:
 
 
 def answers_against_export(
-    export: Export, operations: Operations, claimants: Claimants, owners: Ints
+    export: Export, operations: Operations, claimants: Claimants, owners: Ints, had_voids: Mask
 ) -> dict[str, int]:
     """Compare each answer that returned a claim with the export, and each claim of the export with all answers.
+
+    `had_voids` marks the claimants one of whose claims was voided: they may have been shown several claims.
 
     `owners[c]` is the claimant that holds claim c of the export, -1 for an identity that is not among the operations.
     """
@@ -43,7 +45,7 @@ def answers_against_export(
         "unknown": count_true(unknown),
         "exported_but_untold": count_true(unacknowledged & ~unknown),
         "strangers": count_true(owners < 0),
-        "replays_disagree": _claimants_with_different_claims(operations),
+        "replays_disagree": _claimants_with_different_claims(operations, had_voids),
     }
 
 
@@ -63,9 +65,9 @@ def answers_of_one_claimant(
     }
 
 
-def _claimants_with_different_claims(operations: Operations) -> int:
+def _claimants_with_different_claims(operations: Operations, had_voids: Mask) -> int:
     """Count the claimants whose answers name more than one serial or time."""
-    holding = is_one_of(operations.answer, SHOWING)
+    holding = is_one_of(operations.answer, SHOWING) & ~had_voids[operations.claimant]
     claimant = operations.claimant[holding]
     order = np.argsort(claimant, kind="stable")
     claimant, serial = claimant[order], operations.serial[holding][order]

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from claimd.domain.log import EditEntry, GrantsEntry
+from claimd.domain.log import EditEntry, GrantsEntry, VoidEntry
 from loadtest.client.credentials import Identities
 from loadtest.history.columns import Ints, unpack_identities
 from loadtest.history.log import Log
@@ -31,6 +31,7 @@ class Timeline:
     closed: bool = False
     version: int = 0
     issued: int = 0
+    voided: set[int] = field(default_factory=set)
     newest_ms: int = 0
     smallest_total: int | None = None
     total_rose: bool = False
@@ -49,6 +50,8 @@ class Timeline:
         for entry in log.entries:
             if isinstance(entry, GrantsEntry):
                 timeline._grant(entry)
+            elif isinstance(entry, VoidEntry):
+                timeline._void(entry)
             else:
                 timeline._edit(entry)
         return timeline
@@ -59,7 +62,8 @@ class Timeline:
             violations["log_serials_broken"] += 1
         before, self.issued = self.issued, self.issued + number
         if self.total is not None:
-            violations["oversold"] += max(0, self.issued - max(before, self.total))
+            stock = self.total + len(self.voided)
+            violations["oversold"] += max(0, self.issued - max(before, stock))
         # Where the clock is behind the previous grant, a grant repeats that time: it then proves nothing of the window.
         clock_moved = entry.at_ms != self.newest_ms
         self.newest_ms = entry.at_ms
@@ -70,6 +74,14 @@ class Timeline:
         if self.paused:
             violations["granted_while_paused"] += number
 
+    def _void(self, entry: VoidEntry) -> None:
+        serial = entry.claim.serial
+        if serial in self.voided or not 1 <= serial <= self.issued or entry.claim.voided_at_ms < self.newest_ms:
+            self.violations["voids_broken"] += 1
+        self.voided.add(serial)
+        # Packs come back, as after an edit that adds some.
+        self.total_rose = True
+
     def _edit(self, entry: EditEntry) -> None:
         if entry.version != self.version + 1:
             self.violations["versions_broken"] += 1
@@ -78,7 +90,7 @@ class Timeline:
             self._change(entry.fields)
         except (ValueError, TypeError):
             self.violations["log_malformed"] += 1
-        if self.total is not None and self.total < self.issued:
+        if self.total is not None and self.total < self.issued - len(self.voided):
             self.violations["total_below_issued"] += 1
         self.ever_scheduled |= self.opens_at_ms > entry.at_ms
         self.ever_paused |= self.paused

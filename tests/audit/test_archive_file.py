@@ -131,7 +131,7 @@ def _grants(lines: Lines) -> Lines:
         pytest.param(lambda lines: lines.remove(_claims(lines)[0]), "lines of it are missing", id="a claim removed"),
         pytest.param(lambda lines: lines.append(lines[-1]), "goes on after its end", id="two ends"),
         pytest.param(lambda lines: lines.insert(-1, lines[1]), r"line \d+ is out of place", id="log after claims"),
-        pytest.param(lambda lines: lines[0].update(claimd_archive=2), "or of a later version", id="later version"),
+        pytest.param(lambda lines: lines[0].update(claimd_archive=3), "or of a later version", id="later version"),
         pytest.param(lambda lines: lines.pop(0), "no archive of claimd's", id="no head"),
         pytest.param(lambda lines: lines[0].pop("round"), "its first line is no round", id="no round"),
         pytest.param(lambda lines: lines[0]["round"].update(issued="many"), "is no round", id="no number"),

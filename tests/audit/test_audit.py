@@ -12,14 +12,15 @@ from claimd.store.redis.store import RedisStore
 from tests.rounds import definition, identities, identity
 from tests.servers import Server
 
-ROUND, CLAIMS, LOG = keys.of_round("r1")
+ROUND, CLAIMS, LOG, VOIDS = keys.of_round("r1")
 
 
 async def filled(store: RedisStore) -> None:
-    """A round of 10, of which 6 are claimed, in three batches."""
+    """A round of 10, of which 6 are claimed, in three batches; a seventh claim was voided."""
     await store.rounds.round_create(definition(total=10), "")
-    for people in ((1, 2, 3), (4,), (5, 6, 1)):
+    for people in ((1, 2, 3), (4,), (5, 6, 7, 1)):
         await store.claims.claim("r1", identities(*people))
+    await store.voids.claim_void("r1", 7, bar=False, reason="fraud")
 
 
 async def test_a_round_that_kept_its_promises(store: RedisStore) -> None:
@@ -57,15 +58,22 @@ def _drop_log_entry(client: redis.Redis) -> None:
 @pytest.mark.parametrize(
     ("corrupt", "wrong"),
     [
-        pytest.param(lambda c: c.hset(ROUND, "issued", 7), "serials_contiguous", id="counter ahead"),
+        pytest.param(lambda c: c.hset(ROUND, "issued", 8), "serials_contiguous", id="counter ahead"),
         pytest.param(lambda c: c.hset(ROUND, "issued", 5), "serials_contiguous", id="counter behind"),
         pytest.param(lambda c: c.hdel(CLAIMS, identity(3)), "serials_contiguous", id="claim lost"),
         pytest.param(lambda c: c.hset(CLAIMS, identity(3), "9:1"), "serials_contiguous", id="serial changed"),
         pytest.param(lambda c: c.hset(CLAIMS, identity(9), "3:1"), "duplicates", id="serial held twice"),
-        pytest.param(lambda c: c.hset(CLAIMS, identity(9), "0:1"), "serials_contiguous", id="serial zero"),
+        pytest.param(lambda c: c.hset(CLAIMS, identity(9), "-1:1"), "serials_contiguous", id="serial below one"),
         pytest.param(_grant_beyond, "oversold", id="more claims than packs"),
         pytest.param(lambda c: c.hset(ROUND, "total", 4), "oversold", id="total below claims"),
         pytest.param(_drop_log_entry, "log_matches", id="log entry lost"),
+        pytest.param(lambda c: c.hdel(VOIDS, "7"), "serials_contiguous", id="void lost"),
+        pytest.param(lambda c: c.hset(VOIDS, "7", identity(5) + b"1:2:0"), "log_matches", id="void changed"),
+        pytest.param(lambda c: c.hset(ROUND, "voided", 2), "ok", id="a pack given back twice"),
+        pytest.param(lambda c: c.hset(ROUND, "voided", 0), "ok", id="a pack not given back"),
+        pytest.param(
+            lambda c: c.hset(VOIDS, "2", identity(2) + b"1:2:0"), "log_matches", id="void without a log entry"
+        ),
         pytest.param(
             lambda c: c.xadd(LOG, {"grants": "r1", "first": 2, "at_ms": 1, "identities": identity(2)}),
             "log_matches",

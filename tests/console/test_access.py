@@ -27,7 +27,7 @@ def _console_routes() -> Iterator[tuple[str, str]]:
     store = RedisStore.connect("unix:///nonexistent/socket")
     for route in build_console(store, ADMIN_TOKEN, Path(), embedded=False).router.routes():
         assert route.resource is not None
-        yield route.method, route.resource.canonical.replace("{round_id}", "night")
+        yield route.method, route.resource.canonical.replace("{round_id}", "night").replace("{claim}", "a-1")
 
 
 ROUTES = sorted(set(_console_routes()))
@@ -157,6 +157,9 @@ def test_every_route_was_walked() -> None:
         "/admin/v1/rounds",
         *(
             f"/admin/v1/rounds/night{rest}"
-            for rest in ("", "/pause", "/resume", "/close", "/passes/revoke", "/archive", "/audit", "/claims", "/log")
+            for rest in (
+                *("", "/pause", "/resume", "/close", "/passes/revoke", "/archive", "/audit", "/claims", "/log"),
+                *("/claims/find", "/claims/a-1/void"),
+            )
         ),
     }

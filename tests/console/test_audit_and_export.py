@@ -29,6 +29,7 @@ AUDIT_FIELDS = {
     "oversold",
     "duplicates",
     "log_matches",
+    "voided",
 }
 
 
@@ -64,10 +65,11 @@ async def test_a_good_round_is_ok(console: Served, granted: int, total: int) -> 
         "oversold": 0,
         "duplicates": 0,
         "log_matches": True,
+        "voided": 0,
     }
 
 
-ROUND, CLAIMS, LOG = keys.of_round("night")
+ROUND, CLAIMS, LOG, _ = keys.of_round("night")
 
 
 def _value(client: Any, n: int) -> tuple[str, str]:

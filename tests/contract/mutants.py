@@ -13,8 +13,8 @@ MUTANTS = (
     Mutant(
         "a problem with a member that its code does not have",
         "claimd/console/rounds.py",
-        "details.ISSUED_ALREADY(issued=issued), issued=issued)",
-        "details.ISSUED_ALREADY(issued=issued), issued=issued, version=version)",
+        "details.ISSUED_ALREADY(issued=held), issued=held)",
+        "details.ISSUED_ALREADY(issued=held), issued=held, version=version)",
         "tests/console/test_rounds.py::test_a_total_below_what_was_issued_is_rejected",
     ),
     Mutant(

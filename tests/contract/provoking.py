@@ -16,12 +16,13 @@ from typing import Any
 
 from multidict import CIMultiDict
 
+from claimd.domain.claims import claim_id
 from claimd.domain.times import HOUR_MS
 from claimd.engine.batcher import BatchLimits
 from claimd.store.redis import keys
 from tests.contract.documented import Operation
 from tests.http import serving
-from tests.http.serving import ADMIN, Served, identity_of, open_round, with_bearer, with_pass
+from tests.http.serving import ADMIN, KEYS, Served, identity_of, open_round, with_bearer, with_pass
 from tests.identity.identity_provider import token
 from tests.rounds import now_ms
 from tests.servers import Server
@@ -72,7 +73,7 @@ class Place:
         for name, _ in headers:
             sent.popall(name, None)
         sent.extend(headers)
-        path = operation.path.replace("{id}", round_id)
+        path = operation.path.replace("{id}", round_id).replace("{claim}", claim_id(round_id, 1))
         # Of the metrics, those of a round need the server.
         names = [parameter["name"] for parameter in operation.content.get("parameters", ())]
         params = {"round": round_id} if "round" in names else None
@@ -124,6 +125,11 @@ async def _nothing(_place: Place) -> None:
 async def _claimed(place: Place) -> None:
     await open_round(place.gateway.store)
     await place.gateway.store.claims.claim("night", [identity_of(name) for name in (_PERSON, "bob")])
+
+
+async def _barred(place: Place) -> None:
+    await _claimed(place)
+    await place.gateway.store.voids.claim_void("night", 1, bar=True, reason="fraud")
 
 
 async def _over(place: Place) -> None:
@@ -195,6 +201,7 @@ PROBLEMS: Mapping[tuple[int, str], tuple[Prepare, Provoke]] = {
     (401, "unauthenticated"): (_round(), _good(anonymous=True)),
     (401, "pass_outdated"): (_revoked, _good()),
     (403, "not_eligible"): (_round(eligibility={"city": ["macao"]}), _by_token),
+    (403, "barred"): (_barred, _good()),
     (404, "round_not_found"): (_round(), _good(round_id="nowhere")),
     (404, "not_claimed"): (_round(), _good()),
     (409, "not_open"): (_round(**_LATER), _good()),
@@ -224,6 +231,7 @@ _SUCCESSES: Mapping[tuple[str, int], tuple[Prepare, Provoke]] = {
     ("deleteRound", 204): (_round(), _good()),
     ("archiveRound", 200): (_over, _good()),
     ("claim", 201): (_round(), _good()),
+    ("findClaim", 200): (_claimed, _good(body=b'{"sub":"ada"}')),
 }
 
 
@@ -252,6 +260,8 @@ async def place(valkey: Server, jwks: Path, code: str, door: type) -> AsyncItera
                 cors_origins=(ORIGIN,),
             )
         )
-        console = await stack.enter_async_context(serving.console(valkey.url, most_connections=most_connections))
+        console = await stack.enter_async_context(
+            serving.console(valkey.url, most_connections=most_connections, keys=KEYS)
+        )
         assert console.archive_dir is not None
         yield Place(valkey, gateway, console, console.archive_dir, stack)

@@ -75,8 +75,13 @@ async def _steps(store: RedisStore) -> AsyncIterator[tuple[str, bool]]:
     yield "held", (await store.claims.find_claims("r1", [identity(1)]))[0].serial > 0
     yield "log", len([entry async for entry in store.log_reader.log("r1")]) == 3
     yield "claims", len([item async for item in store.log_reader.claims("r1")]) == 2
+    voided = await store.voids.claim_void("r1", 1, bar=True, reason="why")
+    yield "void", voided.outcome is EditOutcome.DONE
+    yield "voids", len([item async for item in store.log_reader.voids("r1")]) == 1
     await store.rounds.round_edit("r1", {"closed": True}, "over")
-    archived = await store.rounds.round_archive("r1", version=3, issued=2, sha256="ab", file="f", reason="over")
+    archived = await store.rounds.round_archive(
+        "r1", version=3, issued=2, voided=1, sha256="ab", file="f", reason="over"
+    )
     yield "archive", archived.outcome is EditOutcome.DONE
     await store.counts.save("w", None, 0, {"failed_calls": 7})
     yield "counts", await store.counts.merge("w", silent_ms=0) is MergeOutcome.MERGED

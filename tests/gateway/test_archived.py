@@ -25,6 +25,7 @@ async def _archived(served: Served) -> None:
     contents: dict[str, Any] = {
         "version": 2,
         "issued": 1,
+        "voided": 0,
         "sha256": "ab" * 32,
         "file": "/secret",
         "reason": "over",

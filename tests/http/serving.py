@@ -148,12 +148,14 @@ async def gateway(
 
 
 @asynccontextmanager
-async def console(url: str, *, most_connections: int | None = None, embedded: bool = False) -> AsyncIterator[Served]:
+async def console(
+    url: str, *, most_connections: int | None = None, embedded: bool = False, keys: Keys | None = None
+) -> AsyncIterator[Served]:
     """A console on the server at `url`, with an archive directory of its own."""
     store = patient_store(url)
     with tempfile.TemporaryDirectory(prefix="claimd-test-") as folder:
         archive_dir = Path(folder) / "archive"
-        app = build_console(store, ADMIN_TOKEN, archive_dir, embedded=embedded)
+        app = build_console(store, ADMIN_TOKEN, archive_dir, embedded=embedded, keys=keys)
         async with _serving(app, None, store, None, most_connections, checked=ConsoleResponse) as served:
             yield replace(served, archive_dir=archive_dir)
 

@@ -125,6 +125,7 @@ _FAULTS_OF_NODE: dict[str, dict[str, str | None]] = {
         "string_too_short": "min_length",
         "string_too_long": "max_length",
     },
+    "bool": {"bool_type": None},
     "int": {"int_type": None, "greater_than_equal": "ge", "less_than_equal": "le"},
     "dict": {"dict_type": None, "too_long": "max_length"},
     "list": {"list_type": None, "too_short": "min_length", "too_long": "max_length"},

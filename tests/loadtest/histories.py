@@ -3,14 +3,14 @@
 Second 0 of the operations is `BASE_MS` of the server. Claimants are numbers; their digests end in zeros.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
-from claimd.domain.claims import IDENTITY_BYTES
-from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.claims import IDENTITY_BYTES, VoidedClaim
+from claimd.domain.log import EditEntry, GrantsEntry, LogEntry, VoidEntry
 from loadtest.client.answers import Answer
 from loadtest.history.checker import check
 from loadtest.history.columns import unpack_identities
@@ -34,11 +34,12 @@ def ms(seconds: float) -> int:
     return BASE_MS + round(seconds * 1000)
 
 
-def columns(claims: Sequence[tuple[int, int, int]]) -> Export:
-    """Build an export of (serial, claimant, claimed_at_ms)."""
+def columns(claims: Sequence[tuple[int, int, int]], voided_at_ms: Mapping[int, int] | None = None) -> Export:
+    """Build an export of (serial, claimant, claimed_at_ms); some serials were voided."""
     serials, claimants, times = zip(*claims, strict=True) if claims else ((), (), ())
     identities = unpack_identities(b"".join(map(digest, claimants)))
-    return Export(np.array(serials, np.int64), identities, np.array(times, np.int64))
+    voids = np.array([(voided_at_ms or {}).get(serial, 0) for serial in serials], np.int64)
+    return Export(np.array(serials, np.int64), identities, np.array(times, np.int64), voided_at_ms=voids)
 
 
 @dataclass
@@ -53,6 +54,7 @@ class History:
     claims: list[tuple[int, int, int]] = field(default_factory=list)
     entries: list[LogEntry] = field(default_factory=list)
     malformed: int = 0
+    voided_at_ms: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         window = {"opens_at_ms": str(ms(self.opens)), "closes_at_ms": str(ms(self.closes))}
@@ -69,6 +71,15 @@ class History:
         first = len(self.claims) + 1
         self.claims += [(first + offset, claimant, ms(at)) for offset, claimant in enumerate(claimants)]
         self.entries.append(GrantsEntry(first, ms(at), b"".join(map(digest, claimants))))
+        return self
+
+    def void(self, at: float, serial: int) -> Self:
+        """Take a claim back at second `at`, in export and log."""
+        claimant, claimed_at_ms = next(claim[1:] for claim in self.claims if claim[0] == serial)
+        self.voided_at_ms[serial] = ms(at)
+        version = sum(isinstance(entry, EditEntry) for entry in self.entries)
+        claim = VoidedClaim(serial, digest(claimant), claimed_at_ms, ms(at), barred=False)
+        self.entries.append(VoidEntry(claim, version, "fraud"))
         return self
 
     def request(self, claimant: int, start: float, end: float, answer: Answer) -> Self:
@@ -92,7 +103,7 @@ class History:
         """Check the history, with log and clock unless `options` replace them."""
         log = Log(tuple(self.entries), self.malformed)
         known: dict[str, Any] = {"log": log, "clock": CLOCK, "gateways_repeat": True}
-        return check(columns(self.claims), Operations.of(self.operations), **known | options)
+        return check(columns(self.claims, self.voided_at_ms), Operations.of(self.operations), **known | options)
 
 
 def whole_round() -> History:

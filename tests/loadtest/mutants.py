@@ -97,8 +97,8 @@ MUTANTS = (
     Mutant(
         "a condition is sent as credentials are",
         "loadtest/client/requests.py",
-        "head.before + condition + head.after",
-        "head.before + head.credentials + condition + head.after",
+        "head.before, condition, head.after",
+        "head.before, head.credentials, condition, head.after",
         "tests/loadtest/test_requests.py",
     ),
     Mutant(

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from claimd.domain.log import EditEntry, GrantsEntry, LogEntry
+from claimd.domain.claims import VoidedClaim
+from claimd.domain.log import EditEntry, GrantsEntry, LogEntry, VoidEntry
 from loadtest.client.answers import Answer
 from loadtest.history.checker import check
 from loadtest.history.log import Log
@@ -33,6 +34,8 @@ BUGS = {
     "answers a replay with its own time": "told_another_time",
     "answers paused when sold out": "paused_untruly",
     "lowers the total too far": "total_below_issued",
+    "gives a voided pack back twice": "oversold",
+    "voids a claim twice": "voids_broken",
 }
 
 # Answer, serial and time.
@@ -53,6 +56,8 @@ class Round:
     last_ms: int = 0
     claims: dict[int, tuple[int, int]] = field(default_factory=dict)
     exported: list[tuple[int, int, int]] = field(default_factory=list)
+    voided_at_ms: dict[int, int] = field(default_factory=dict)
+    barred: set[int] = field(default_factory=set)
     entries: list[LogEntry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -60,13 +65,34 @@ class Round:
         self._log_edit(BASE_MS - 60_000, {name: str(value) for name, value in fields.items()})
 
     def edit(self, now_ms: int, **changes: int) -> None:
-        """Change fields; a total below what was issued is rejected."""
-        if changes.get("total", self.total) < len(self.exported) and self.bug != "lowers the total too far":
+        """Change fields; a total below what is held is rejected."""
+        if changes.get("total", self.total) < self.held and self.bug != "lowers the total too far":
             return
         for name, value in changes.items():
             setattr(self, name, value)
         self.version += 1
         self._log_edit(now_ms, {name: str(int(value)) for name, value in changes.items()})
+
+    @property
+    def held(self) -> int:
+        """How many claims count."""
+        return len(self.exported) - len(self.voided_at_ms)
+
+    def void(self, now_ms: int, serial: int, *, bar: bool) -> None:
+        """Take a claim back, once."""
+        if not 1 <= serial <= len(self.exported):
+            return
+        if serial in self.voided_at_ms and self.bug != "voids a claim twice":
+            return
+        _, claimant, claimed_at_ms = self.exported[serial - 1]
+        at_ms = max(now_ms, self.last_ms)
+        self.voided_at_ms[serial] = at_ms
+        if self.claims.get(claimant, (0, 0))[0] == serial:
+            del self.claims[claimant]
+        if bar:
+            self.barred.add(claimant)
+        claim = VoidedClaim(serial, digest(claimant), claimed_at_ms, at_ms, bar)
+        self.entries.append(VoidEntry(claim, self.version, ""))
 
     def _log_edit(self, now_ms: int, fields: dict[str, str]) -> None:
         self.entries.append(EditEntry(self.version, now_ms, "", fields))
@@ -86,7 +112,8 @@ class Round:
         if self.bug != "goes back in time":
             now_ms = max(now_ms, self.last_ms)
         reason, first = self.refusal(now_ms), len(self.exported) + 1
-        stock = self.total + (self.bug == "sells one more") - (self.bug == "sells one less")
+        back = len(self.voided_at_ms) * (2 if self.bug == "gives a voided pack back twice" else 1)
+        stock = self.total + back + (self.bug == "sells one more") - (self.bug == "sells one less")
         sold_out = Answer.PAUSED if self.bug == "answers paused when sold out" else Answer.SOLD_OUT
         decisions: list[Decision] = []
         for claimant in claimants:
@@ -94,6 +121,8 @@ class Round:
             if claim and not (self.bug == "refuses a replay when closed" and reason is Answer.CLOSED):
                 at_ms = now_ms if self.bug == "answers a replay with its own time" else claim[1]
                 decisions.append((Answer.REPLAYED, claim[0], at_ms))
+            elif claimant in self.barred:
+                decisions.append((Answer.BARRED, 0, 0))
             elif reason is not None or len(self.exported) >= stock:
                 decisions.append((reason or sold_out, 0, 0))
             else:
@@ -155,11 +184,14 @@ class Request:
 
 
 def edit(rng: random.Random, state: Round, now_ms: int) -> None:
-    """Apply any edit that an operator makes."""
+    """Apply any edit or void that an operator makes."""
+    if rng.random() < 0.3:
+        state.void(now_ms, rng.randrange(1, len(state.exported) + 2), bar=rng.random() < 0.4)
+        return
     later = now_ms + rng.randrange(2000)
     changes: list[dict[str, int]] = [
         {"paused": not state.paused}, {"paused": False}, {"total": rng.randrange(1, 30)}, {"closed": True},
-        {"opens_at_ms": later}, {"closes_at_ms": later + 3000}, {"total": len(state.exported)},
+        {"opens_at_ms": later}, {"closes_at_ms": later + 3000}, {"total": state.held},
     ]  # fmt: skip
     state.edit(now_ms, **rng.choice(changes))
 
@@ -181,7 +213,9 @@ class Played:
             "clock": CLOCK if self.steady else None,
             "gateways_repeat": self.repeated,
         }
-        return check(columns(self.state.exported), Operations.of(self.operations), **known | options)
+        return check(
+            columns(self.state.exported, self.state.voided_at_ms), Operations.of(self.operations), **known | options
+        )
 
 
 def play(seed: int, bug: str = "") -> Played:

@@ -240,7 +240,43 @@ def turn_back_time(history: History) -> None:
     change_exported_claim(history, 3, at_ms=ms(0.999))
 
 
+def void_what_the_export_has_as_held(history: History) -> None:
+    history.void(7.0, 2)
+    history.voided_at_ms.clear()
+
+
+def void_by_the_export_alone(history: History) -> None:
+    history.voided_at_ms[2] = ms(7.0)
+
+
+def void_at_another_time(history: History) -> None:
+    history.void(7.0, 2).voided_at_ms[2] += 1
+
+
+def void_twice(history: History) -> None:
+    history.void(7.0, 2).void(7.5, 2)
+
+
+def void_before_the_grant(history: History) -> None:
+    history.void(0.5, 1)
+    history.entries.insert(FIRST, history.entries.pop())
+
+
+def give_a_voided_pack_away_twice(history: History) -> None:
+    # The total is 6, and 5 are held.
+    history.void(6.2, 2)
+    closing = history.entries[CLOSED]
+    history.entries.remove(closing)
+    history.grant(6.5, 7, 9, 10).entries.append(closing)
+
+
 CORRUPTIONS = [
+    (void_what_the_export_has_as_held, "voids_disagree"),
+    (void_by_the_export_alone, "voids_disagree"),
+    (void_at_another_time, "voids_disagree"),
+    (void_twice, "voids_broken"),
+    (void_before_the_grant, "voids_broken"),
+    (give_a_voided_pack_away_twice, "oversold"),
     (oversell_by_the_log, "oversold"),
     (oversell_by_the_export, "oversold"),
     (oversell_by_the_export, "total_below_issued"),
@@ -322,6 +358,18 @@ def test_a_correct_round_has_no_violations() -> None:
     assert (counted.exported, counted.told_granted, counted.told_replayed) == (5, 3, 4)
     assert (counted.unknown, counted.unsettled, counted.not_understood) == (1, 1, 0)
     assert set(VIOLATIONS) - set(counted.as_dict()) == {"never_granted", "refused_and_granted"} | VISIT_VIOLATIONS
+
+
+def test_a_voided_claim_is_no_violation() -> None:
+    """Its pack goes to another person, and its own may claim again; whoever was shown it keeps a true answer."""
+    history = whole_round()
+    closing = history.entries.pop()
+    history.void(6.4, 1).grant(6.6, 2, 9).void(6.7, 7).entries.append(closing)
+    history.request(2, 6.5, 6.65, Answer.GRANTED).request(9, 6.5, 6.65, Answer.GRANTED)
+    history.operations[-2] = history.operations[-2]._replace(serial=6, claimed_at_ms=ms(6.6))
+    history.request(2, 8.3, 8.4, Answer.CLOSED)
+    assert history.check().violations() == {}
+    assert history.check().exported == 7
 
 
 def test_counts_that_need_a_log_are_absent_without_one() -> None:

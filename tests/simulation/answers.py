@@ -34,18 +34,18 @@ def once(evidence: Evidence, _: ReplayedRounds) -> Iterator[str]:
 
 
 def true_claims(evidence: Evidence, replayed: ReplayedRounds) -> Iterator[str]:
-    """An answer with a claim has the serial and time of the claim that the identity holds; one at most is GRANTED."""
-    granted: Counter[tuple[str, bytes]] = Counter()
+    """An answer with a claim has serial and time of one that the identity holds or held, each GRANTED once at most."""
+    granted: Counter[tuple[str, int]] = Counter()
     for submission in evidence.history.submissions:
         decision = submission.answers[0].decision
         if decision.outcome in CLAIMED:
             answered = decision.serial, decision.claimed_at_ms
-            held = replayed[submission.round_id].claims.get(submission.identity)
-            if answered != held:
+            held = replayed[submission.round_id].ever_held(submission.identity)
+            if answered not in held:
                 yield f"{described(submission)} was answered serial and time {answered}, and holds {held}"
         if decision.outcome is Outcome.GRANTED:
-            granted[submission.round_id, submission.identity] += 1
-            if granted[submission.round_id, submission.identity] == 2:
+            granted[submission.round_id, decision.serial] += 1
+            if granted[submission.round_id, decision.serial] == 2:
                 yield f"{described(submission)} was answered GRANTED, as was an earlier submission of the same identity"
 
 
@@ -73,12 +73,21 @@ def no_refusal_of_a_grant(evidence: Evidence, _: ReplayedRounds) -> Iterator[str
                 yield f"{described(submission)} was answered {submission.outcome}, and its own batch granted it"
 
 
-def no_refusal_after_a_claim(evidence: Evidence, _: ReplayedRounds) -> Iterator[str]:
-    """A submission that arrives after an answer with a claim to the same identity is never refused."""
+def no_refusal_after_a_claim(evidence: Evidence, replayed: ReplayedRounds) -> Iterator[str]:
+    """A submission after an answer with a claim to the same identity is never refused, where none was voided."""
     for submission in evidence.history.submissions:
+        if submission.round_id in replayed and submission.identity in replayed[submission.round_id].voided:
+            continue
         claimed_from = evidence.claimed_from.get((submission.round_id, submission.identity))
         if submission.outcome in REFUSED and claimed_from is not None and claimed_from < submission.at.position:
             yield f"{described(submission)} was answered {submission.outcome}, after an answer with its claim"
+
+
+def barred_for_a_reason(evidence: Evidence, replayed: ReplayedRounds) -> Iterator[str]:
+    """Who is answered BARRED had a claim that was voided so."""
+    for submission in evidence.history.submissions:
+        if submission.outcome is Outcome.BARRED and submission.identity not in replayed[submission.round_id].barred:
+            yield f"{described(submission)} was answered BARRED, and is not"
 
 
 def real_time_order(evidence: Evidence, replayed: ReplayedRounds) -> Iterator[str]:

@@ -14,7 +14,14 @@ from tests.simulation.loop import SimulatedLoop
 
 CLAIMED = frozenset({Outcome.GRANTED, Outcome.REPLAYED})
 REFUSED = frozenset(
-    {Outcome.NOT_OPEN, Outcome.PAUSED, Outcome.SOLD_OUT, Outcome.CLOSED, Outcome.ROUND_NOT_FOUND},
+    {
+        Outcome.NOT_OPEN,
+        Outcome.PAUSED,
+        Outcome.SOLD_OUT,
+        Outcome.CLOSED,
+        Outcome.ROUND_NOT_FOUND,
+        Outcome.BARRED,
+    },
 )
 UNKNOWN = frozenset({Outcome.OVERLOADED, Outcome.UNAVAILABLE})
 
@@ -162,7 +169,7 @@ class History:
         }
         of_round, of_submission = {submission.round_id}, {number}
         wanted: dict[str, set[Any]] = {
-            **dict.fromkeys(("creates", "edits"), of_round),
+            **dict.fromkeys(("creates", "edits", "voids"), of_round),
             **dict.fromkeys(("claims", "responds"), of_submission),
             **dict.fromkeys(("calls", "fate", "decides", "fails", "answers"), calls),
         }

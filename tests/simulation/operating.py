@@ -11,6 +11,8 @@ from tests.simulation.scenario import Scenario
 from tests.simulation.server import Server, run_at_once
 
 _DAY_MS = 86_400_000
+# The share of an operator's actions that take claims back.
+_VOIDS = 0.25
 
 
 class Operator:
@@ -39,7 +41,7 @@ class Operator:
         self._change(
             round_id,
             {
-                "total": state.issued + stock,
+                "total": state.held + stock,
                 "paused": False,
                 "closed": False,
                 "opens_at_ms": 0,
@@ -59,15 +61,27 @@ class Operator:
     def _edit(self) -> None:
         round_id = self._rng.choice(self._scenario.round_ids)
         if run_at_once(self._server.model.round(round_id)).round is not None:
+            if self._rng.random() < _VOIDS:
+                self._void(round_id)
+                return
             changes = self._draw_changes(self._round(round_id))
             if self._change(round_id, changes):
                 self._history.met.update(f"{field} edited" for field in changes)
+
+    def _void(self, round_id: str) -> None:
+        """Take some claims back, one of them twice."""
+        for _ in range(self._rng.randint(1, 4)):
+            serial, bar = self._rng.randint(1, self._round(round_id).issued + 1), self._rng.random() < 0.3
+            for _ in range(self._rng.choice((1, 1, 2))):
+                voided = run_at_once(self._server.model.claim_void(round_id, serial, bar=bar, reason="fraud"))
+                self._history.note("voids", round_id, serial, bar, voided.outcome.value)
+                self._history.met["a claim voided"] += voided.outcome is EditOutcome.DONE
 
     def _draw_changes(self, state: Round) -> dict[str, Any]:
         now_ms = self._server.now_ms()
         kind = self._rng.choice(("total", "total", "total", "paused", "paused", "closed", "opens", "closes"))
         if kind == "total":
-            return {"total": max(0, state.issued + self._rng.randint(-2, 20))}
+            return {"total": max(0, state.held + self._rng.randint(-2, 20))}
         if kind == "paused":
             return {"paused": not state.paused}
         if kind == "closed":

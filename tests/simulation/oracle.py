@@ -17,6 +17,7 @@ _RULES: tuple[Callable[[Evidence, dict[str, ReplayedRound]], Iterator[str]], ...
     answers.own_decisions,
     answers.no_refusal_of_a_grant,
     answers.no_refusal_after_a_claim,
+    answers.barred_for_a_reason,
     answers.real_time_order,
     answers.all_settled,
     answers.counted,

@@ -87,7 +87,7 @@ def was_paused(evidence: Evidence) -> None:
 def grants_dropped(evidence: Evidence) -> None:
     """The log has lost a batch of grants."""
     for log in evidence.logs.values():
-        log[:] = [entry for entry in log if isinstance(entry, EditEntry) or entry.first_serial > 1]
+        log[:] = [entry for entry in log if not (isinstance(entry, GrantsEntry) and entry.first_serial == 1)]
 
 
 FORGERIES: tuple[tuple[Callable[[Evidence], None], Rule], ...] = (

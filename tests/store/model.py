@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from claimd.store.memory import MemoryStore
-from claimd.store.ports import ClaimStore, LogReader, Readiness, RoundStore
+from claimd.store.ports import ClaimStore, ClaimVoider, LogReader, Readiness, RoundStore
 from claimd.store.redis.store import RedisStore
 from tests.rounds import now_ms
 
@@ -13,6 +13,7 @@ class Ports(NamedTuple):
 
     claims: ClaimStore
     rounds: RoundStore
+    voids: ClaimVoider
     log_reader: LogReader
     readiness: Readiness
 
@@ -20,9 +21,9 @@ class Ports(NamedTuple):
 def ports_of_model() -> Ports:
     """A model without rounds, on this machine's clock."""
     model = MemoryStore(now_ms)
-    return Ports(model, model, model, model)
+    return Ports(model, model, model, model, model)
 
 
 def ports_of_server(store: RedisStore) -> Ports:
     """The same ports of the real store."""
-    return Ports(store.claims, store.rounds, store.log_reader, store.readiness)
+    return Ports(store.claims, store.rounds, store.voids, store.log_reader, store.readiness)

@@ -99,8 +99,47 @@ MUTANTS = (
     Mutant(
         "total below issued",
         "lua/round_edit.lua",
-        "total < tonumber(round.issued)",
+        "total < round.issued - (round.voided or 0)",
         "false",
+        "tests/store/test_conformance.py",
+    ),
+    Mutant(
+        "a voided pack given back each time",
+        "lua/claim_void.lua",
+        """  redis.call('HSET', KEYS[4], serial, void)
+  return""",
+        """  redis.call('HSET', KEYS[1], 'voided', (round.voided or 0) + 1)
+  return""",
+        "tests/store/test_conformance.py",
+    ),
+    Mutant(
+        "a voided pack not given back",
+        "lua/claim.lua",
+        "total - issued + tonumber(round.voided or 0)",
+        "total - issued",
+        "tests/store/test_conformance.py",
+    ),
+    Mutant(
+        "any claim of the person voided",
+        "lua/claim_void.lua",
+        "if holds ~= serial then",
+        "if not holds then",
+        "tests/store/test_conformance.py",
+    ),
+    Mutant(
+        "a person who is barred holds claim 0",
+        "claimd/store/redis/codec.py",
+        """    if serial:
+        return Decision(Outcome.REPLAYED, serial, claimed_at_ms, now_ms)
+    return Decision(if_barred, now_ms=now_ms)""",
+        "    return Decision(Outcome.REPLAYED, serial, claimed_at_ms, now_ms)",
+        "tests/store/test_conformance.py",
+    ),
+    Mutant(
+        "an archive without the voids of the last moment",
+        "lua/round_archive.lua",
+        " or (round.voided or '0') ~= voided",
+        "",
         "tests/store/test_conformance.py",
     ),
     Mutant(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from claimd.audit.audit import audit_round
-from claimd.domain.log import EditAction, GrantsEntry
+from claimd.domain.claims import VoidedClaim
+from claimd.domain.log import EditAction, GrantsEntry, VoidEntry
 from claimd.domain.rounds import NO_EPOCH, NOT_OVER, Definition, Round
 from claimd.domain.times import HOUR_MS
 from tests.conftest import emptied
@@ -54,6 +55,11 @@ def timeless(value: Any) -> Any:
 def lasting(item: Round) -> Any:
     """Without instants of grants, of which only their being there can be the same."""
     return replace(item, last_grant_ms=bool(item.last_grant_ms), window_lifted_ms=bool(item.window_lifted_ms))
+
+
+def same_void(claim: VoidedClaim) -> VoidedClaim:
+    """Without the instants that the two clocks stamped on it."""
+    return replace(claim, claimed_at_ms=0, voided_at_ms=0)
 
 
 class BothStores(RuleBasedStateMachine):
@@ -118,12 +124,27 @@ class BothStores(RuleBasedStateMachine):
         """Archive a round, at times with the counters of another state."""
         (_, item, _), _ = self.both("rounds.round", round_id)
         version, issued = (item.version, item.issued + wrong) if item else (1, 0)
-        held = {"version": version, "issued": issued, "sha256": f"{version}", "file": "f", "reason": "over"}
+        voided = item.voided if item else 0
+        held = {
+            "version": version,
+            "issued": issued,
+            "voided": voided,
+            "sha256": f"{version}",
+            "file": "f",
+            "reason": "over",
+        }
         expected, real = self.both("rounds.round_archive", round_id, **held)
         assert real.outcome is expected.outcome
         assert (real.archived and replace(real.archived, at_ms=0)) == (
             expected.archived and replace(expected.archived, at_ms=0)
         )
+
+    @rule(round_id=_ROUNDS, serial=st.integers(0, 12), bar=st.booleans())
+    def void(self, round_id: str, serial: int, bar: bool) -> None:
+        """Void a claim, at times one that there is not, or that was voided before."""
+        expected, real = self.both("voids.claim_void", round_id, serial, bar=bar, reason="fraud")
+        assert real.outcome is expected.outcome
+        assert (real.claim and same_void(real.claim)) == (expected.claim and same_void(expected.claim))
 
     @rule(round_id=_ROUNDS, person=st.integers(0, 12).map(identity))
     def find_claim(self, round_id: str, person: bytes) -> None:
@@ -153,6 +174,8 @@ class BothStores(RuleBasedStateMachine):
         return [
             (entry.first_serial, entry.identities)
             if isinstance(entry, GrantsEntry)
+            else (entry.version, same_void(entry.claim), entry.who, entry.reason)
+            if isinstance(entry, VoidEntry)
             else (entry.version, entry.action, entry.who, entry.reason, entry.fields)
             for entry in entries
         ]

@@ -8,7 +8,7 @@ import pytest
 
 from claimd.domain.archived import Archived
 from claimd.domain.claims import Claim
-from claimd.domain.log import EditAction, EditEntry, GrantsEntry
+from claimd.domain.log import EditAction, EditEntry, GrantsEntry, VoidEntry
 from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.domain.rounds import ANY_STATUS, FIRST_EPOCH, MAX_TOTAL, NO_EPOCH, NOT_OVER, Status
 from claimd.domain.times import HOUR_MS
@@ -399,10 +399,11 @@ async def test_a_round_with_grants_stays(store: Ports) -> None:
 async def archived(store: Ports, round_id: str = "r1", **changes: Any) -> Edited:
     """Archive a round as it is now, with these arguments changed."""
     item = (await store.rounds.round(round_id)).round
-    version, issued = (item.version, item.issued) if item else (1, 0)
+    version, issued, voided = (item.version, item.issued, item.voided) if item else (1, 0, 0)
     given: dict[str, Any] = {
         "version": version,
         "issued": issued,
+        "voided": voided,
         "sha256": "ab" * 32,
         "file": "/archive/f",
         "reason": "over",
@@ -534,3 +535,109 @@ async def test_many_rounds_are_read_at_once(store: Ports) -> None:
         "r2",
     ]
     assert len({reading.now_ms for reading in readings if isinstance(reading, Reading)}) == 1
+
+
+async def test_a_void_gives_the_pack_back_once(store: Ports) -> None:
+    """The pack is claimable at once, though all had gone; the serial is not given again, and its person may claim."""
+    await store.rounds.round_create(definition(total=2), "")
+    assert await outcomes(store, identities(1, 2, 3)) == [
+        (Outcome.GRANTED, 1),
+        (Outcome.GRANTED, 2),
+        (Outcome.SOLD_OUT, 0),
+    ]
+    first = await store.voids.claim_void("r1", 1, bar=False, reason="fraud")
+    assert first.claim is not None
+    assert (first.outcome, first.claim.serial, first.claim.identity, first.claim.barred) == (
+        EditOutcome.DONE,
+        1,
+        identity(1),
+        False,
+    )
+    # However often it is asked, and whatever is asked then.
+    for bar in (False, True):
+        again = await store.voids.claim_void("r1", 1, bar=bar, reason="again")
+        assert (again.outcome, again.claim) == (EditOutcome.DONE, first.claim)
+    reading = await store.rounds.round("r1")
+    assert reading.round is not None
+    assert (reading.round.held, reading.round.remaining, reading.round.version) == (1, 1, 1)
+    assert reading.round.status(reading.now_ms) is Status.OPEN
+    assert [found.outcome for found in await store.claims.find_claims("r1", identities(1, 2))] == [
+        Outcome.NOT_CLAIMED,
+        Outcome.REPLAYED,
+    ]
+    assert await outcomes(store, identities(1, 3)) == [(Outcome.GRANTED, 3), (Outcome.SOLD_OUT, 0)]
+    assert [void async for void in store.log_reader.voids("r1")] == [first.claim]
+    assert {claim.serial async for _, claim in store.log_reader.claims("r1")} == {2, 3}
+    voids = [entry async for entry in store.log_reader.log("r1") if isinstance(entry, VoidEntry)]
+    assert [(entry.claim, entry.reason, entry.version) for entry in voids] == [(first.claim, "fraud", 1)]
+
+
+async def test_a_person_who_is_barred_claims_no_more(store: Ports) -> None:
+    """In this round: not when packs come back, nor under another epoch; a lookup finds nothing."""
+    for round_id in ("r1", "r2"):
+        await store.rounds.round_create(definition(round_id, total=2), "")
+    await store.claims.claim("r1", identities(1))
+    await store.voids.claim_void("r1", 1, bar=True, reason="fraud")
+    for epoch in (FIRST_EPOCH, NO_EPOCH):
+        (refused,) = await store.claims.claim("r1", identities(1), epoch)
+        assert (refused.outcome, refused.serial) == (Outcome.BARRED, 0)
+    (found,) = await store.claims.find_claims("r1", identities(1))
+    assert found.outcome is Outcome.NOT_CLAIMED
+    assert await outcomes(store, identities(1), "r2") == [(Outcome.GRANTED, 1)]
+    assert [item async for item in store.log_reader.claims("r1")] == []
+
+
+async def test_only_a_claim_can_be_voided(store: Ports) -> None:
+    """Not a serial that was never given out, nor one of a round that does not exist or was archived."""
+    voided = await store.voids.claim_void("r1", 1, bar=False, reason="fraud")
+    assert (voided.outcome, voided.claim) == (EditOutcome.ROUND_NOT_FOUND, None)
+    await store.rounds.round_create(definition(total=2), "")
+    await store.claims.claim("r1", identities(1))
+    for serial in (0, 2, 10**12):
+        voided = await store.voids.claim_void("r1", serial, bar=True, reason="fraud")
+        assert (voided.outcome, voided.claim) == (EditOutcome.NO_SUCH_CLAIM, None)
+    assert await outcomes(store, identities(1)) == [(Outcome.REPLAYED, 1)]
+    await store.rounds.round_edit("r1", {"closed": True}, "over")
+    await store.rounds.round_archive("r1", version=2, issued=1, voided=0, sha256="", file="", reason="")
+    voided = await store.voids.claim_void("r1", 1, bar=False, reason="fraud")
+    assert voided.outcome is EditOutcome.ARCHIVED
+
+
+async def test_a_total_may_be_lowered_to_what_is_held(store: Ports) -> None:
+    """A voided claim does not count; a round in which something was claimed is not deleted, whatever was voided."""
+    await store.rounds.round_create(definition(total=3), "")
+    await store.claims.claim("r1", identities(1, 2))
+    await store.voids.claim_void("r1", 2, bar=False, reason="fraud")
+    assert (await store.rounds.round_edit("r1", {"total": 0}, "")).outcome is EditOutcome.TOTAL_BELOW_ISSUED
+    assert (await store.rounds.round_edit("r1", {"total": 1}, "")).outcome is EditOutcome.DONE
+    assert await outcomes(store, identities(3)) == [(Outcome.SOLD_OUT, 0)]
+    await store.voids.claim_void("r1", 1, bar=False, reason="fraud")
+    assert (await store.rounds.round_delete("r1", "")).outcome is EditOutcome.HAS_CLAIMS
+
+
+async def test_a_claim_is_found_in_a_long_log(store: Ports) -> None:
+    """Whose claim a serial is, the log alone knows: with batches of all sizes, edits between them, and equal times."""
+    await store.rounds.round_create(definition(total=3000), "")
+    serial_of: dict[int, int] = {}
+    first = 0
+    for size in (1, 512, 3, 1, 1, 200, 512, 7, 1, 90):
+        people = range(first, first + size)
+        for person, decision in zip(people, await store.claims.claim("r1", identities(*people)), strict=True):
+            serial_of[person] = decision.serial
+        first += size
+        await store.rounds.round_edit("r1", {"title": f"after {first}"}, "between")
+    for person in (0, 1, 2, 512, 513, 515, 516, 517, 518, 700, 1000, 1237, first - 91, first - 90, first - 1):
+        voided = await store.voids.claim_void("r1", serial_of[person], bar=False, reason="fraud")
+        assert voided.claim is not None
+        assert voided.claim.identity == identity(person)
+
+
+async def test_a_void_during_archiving_keeps_the_round(store: Ports) -> None:
+    """The file has been written without it: nothing is removed."""
+    await store.rounds.round_create(definition(total=2), "")
+    await store.claims.claim("r1", identities(1, 2))
+    await store.rounds.round_edit("r1", {"closed": True}, "over")
+    await store.voids.claim_void("r1", 1, bar=False, reason="fraud")
+    assert (await archived(store, voided=0)).outcome is EditOutcome.VERSION_MISMATCH
+    assert (await archived(store)).outcome is EditOutcome.DONE
+    assert [void async for void in store.log_reader.voids("r1")] == []

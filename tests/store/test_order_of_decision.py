@@ -19,12 +19,15 @@ CHANGES_OF: dict[Outcome, dict[str, Any]] = {
     Outcome.NOT_OPEN: {"opens_at_ms": 2**41},
     Outcome.PAUSED: {"paused": True},
 }
-FREE = (Outcome.REPLAYED, Outcome.PASS_OUTDATED, Outcome.SOLD_OUT, *CHANGES_OF)
+FREE = (Outcome.REPLAYED, Outcome.BARRED, Outcome.PASS_OUTDATED, Outcome.SOLD_OUT, *CHANGES_OF)
 
 
 def all_conditions() -> Iterator[Conditions]:
     """Every set of conditions that a round can be in; only a closed round can be archived."""
     for chosen in chain.from_iterable(combinations(FREE, count) for count in range(len(FREE) + 1)):
+        if {Outcome.REPLAYED, Outcome.BARRED} <= set(chosen):
+            # Who is barred holds nothing.
+            continue
         yield frozenset(chosen)
         if Outcome.CLOSED in chosen:
             yield frozenset((*chosen, Outcome.ARCHIVED))
@@ -35,11 +38,15 @@ async def decide(store: Ports, round_id: str, conditions: Conditions, *, by_wind
 
     `by_window` closes the round by the end of its window instead of the operator's flag.
     """
-    held = Outcome.REPLAYED in conditions
-    total = held + (Outcome.SOLD_OUT not in conditions)
+    held, barred = Outcome.REPLAYED in conditions, Outcome.BARRED in conditions
+    total = (held or barred) + (Outcome.SOLD_OUT not in conditions)
     await store.rounds.round_create(definition(round_id, total=total, closes_at_ms=2**42), "")
-    if held:
+    if held or barred:
         await store.claims.claim(round_id, identities(1))
+    if barred:
+        await store.voids.claim_void(round_id, 1, bar=True, reason="fraud")
+        # The pack that came back goes to another person.
+        await store.claims.claim(round_id, identities(2))
     changes = [change for outcome, change in CHANGES_OF.items() if outcome in conditions]
     if by_window:
         changes.append({"closed": False, "opens_at_ms": 0, "closes_at_ms": 1})
@@ -50,10 +57,13 @@ async def decide(store: Ports, round_id: str, conditions: Conditions, *, by_wind
     reading = await store.rounds.round(round_id)
     assert reading.round is not None
     if Outcome.ARCHIVED in conditions:
-        version, issued = reading.round.version, reading.round.issued
-        await store.rounds.round_archive(round_id, version=version, issued=issued, sha256="", file="", reason="")
+        version, issued, voided = reading.round.version, reading.round.issued, reading.round.voided
+        await store.rounds.round_archive(
+            round_id, version=version, issued=issued, voided=voided, sha256="", file="", reason=""
+        )
     (decision,) = await store.claims.claim(round_id, identities(1), epoch)
-    reasons = (reading.round.refusal(reading.now_ms, epoch) or Outcome.GRANTED, Outcome.ARCHIVED, Outcome.REPLAYED)
+    refusal = reading.round.refusal(reading.now_ms, epoch) or Outcome.GRANTED
+    reasons = (refusal, Outcome.ARCHIVED, Outcome.REPLAYED, Outcome.BARRED)
     return decision.outcome, decision.outcome in reasons
 
 

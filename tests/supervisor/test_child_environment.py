@@ -35,10 +35,11 @@ def test_every_setting_is_listed_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "foreign"), [("gateway", {"admin_token", "data_dir"}), ("console", {"secret", "jwks", "jwt_identity"})]
+    ("role", "foreign"),
+    [("gateway", {"admin_token", "data_dir"}), ("console", {"jwks", "jwt_identity", "cors_origins"})],
 )
 def test_no_role_gets_a_secret_that_it_does_not_need(role: Role, foreign: set[str]) -> None:
-    """A gateway does not open the console, which takes the admin token; a console derives no identities."""
+    """A gateway does not open the console, which takes the admin token; a console verifies no person's token."""
     assert not SETTINGS_OF[role] & foreign
     settings = Settings.read(secret=SECRET, admin_token=ADMIN_TOKEN, jwks="https://id.example/keys")
     assert not set(child_environment(settings, os.environ, role)) & variables(foreign)
@@ -117,7 +118,7 @@ def test_running_children_have_the_settings_of_their_role_and_no_other(tmp_path:
     for name, variables_of_child in found.items():
         assert {key for key in variables_of_child if key.upper().startswith("CLAIMD")} == expected[name], name
         assert variables_of_child["OTHER_PROGRAMS"] == "variable"
-        assert (SECRET in variables_of_child.values()) == name.startswith("gateway")
+        assert (SECRET in variables_of_child.values()) == (name != "valkey")
         assert (ADMIN_TOKEN in variables_of_child.values()) == (name == "console")
 
 

@@ -18,11 +18,11 @@ from claimd.cli.arguments.token_claims import parse_token_claims
 from claimd.cli.console_command import RoundId
 from claimd.cli.gateway_client import request_pass
 from claimd.cli.terminal.show import as_json_text, print_line
+from claimd.contract.limits import MAX_SUBJECT_BYTES
 from claimd.domain.times import to_rfc3339
 from claimd.embedded.data_dir import home_of
 from claimd.embedded.process_file import read_process_file
 from claimd.errors import CommandError, WrongUsage
-from claimd.identity.keys import MAX_SUBJECT_BYTES
 from claimd.settings import Settings
 from claimd.supervisor.listeners import reachable, url_of
 from claimd.up.development_key import RECORD_ENTRY, DevelopmentKey, SignedBy

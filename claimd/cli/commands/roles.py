@@ -104,6 +104,8 @@ def _console(
     console_port: options.ConsolePort = None,
     admin_token: options.RequiredAdminToken = None,
     admin_token_file: options.AdminTokenFile = None,
+    secret: options.ConsoleSecret = None,
+    secret_file: options.SecretFile = None,
     idle_seconds: options.IdleSeconds = None,
     data_dir: options.DataDir = None,
     listen_fd: options.ListenFd = None,
@@ -112,7 +114,8 @@ def _console(
 ) -> None:
     """Run the operators' side on an external server: admin API and metrics.
 
-    Needs CLAIMD_REDIS_URL and CLAIMD_ADMIN_TOKEN. Keep it off the public network.
+    Needs CLAIMD_REDIS_URL and CLAIMD_ADMIN_TOKEN, and CLAIMD_SECRET to find a person's claim. Keep it off the public
+    network.
     """
     # Here for the same reason as in `_gateway`.
     from claimd.compose.console import run_console
@@ -126,12 +129,14 @@ def _console(
         console_port=console_port,
         admin_token=admin_token,
         admin_token_file=admin_token_file,
+        secret=secret,
+        secret_file=secret_file,
         idle_seconds=idle_seconds,
     )
     url = settings.require_redis_url()
     settings.require_admin_token()
     if listen_fd is None:
-        # The console needs no secret; where it was given one, a wrong one is the sign of a slip.
+        # It needs the secret only to find claims by a person's identifier; a wrong one would find none.
         _require_usable_server(url, settings.durability, installation_of(settings) if settings.secret else None)
         report_findings(check_variables(), print_progress)
     listener = _listener(listen_fd, settings.console_host, settings.console_port, "console-port")

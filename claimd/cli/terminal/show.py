@@ -72,6 +72,17 @@ def one_round(state: dict[str, Any], *, as_json: bool) -> None:
             print_fields(name, value)
 
 
+def one_claim(claim: dict[str, Any], *, as_json: bool) -> None:
+    """Print one claim, a field a line."""
+    if as_json:
+        as_json_text(claim)
+    elif sys.stdout.isatty():
+        _print_lines([f"[dim]{escaped(name):<11}[/]  {escaped(_field(value))}" for name, value in claim.items()])
+    else:
+        for name, value in claim.items():
+            print_fields(name, value)
+
+
 def many_rounds(answer: dict[str, Any], *, as_json: bool) -> None:
     """Print the list of rounds."""
     if as_json:
@@ -190,14 +201,15 @@ def _field(value: Any) -> str:
 
 _AUDIT_ROWS = {
     "total": "packs to give away",
-    "issued": "by the counter",
+    "issued": "by the counters, without voided claims",
     "remaining": "by the counter",
     "claims": "counted one by one",
     "identities": "different people among them",
     "serials_contiguous": "serials are 1, 2, 3 … without a gap",
     "oversold": "claims beyond the total",
     "duplicates": "serials or people that appear twice",
-    "log_matches": "the log has the same claims",
+    "log_matches": "the log has the same claims and voids",
+    "voided": "claims taken back by operators",
 }
 
 

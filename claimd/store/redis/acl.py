@@ -5,7 +5,7 @@
 
 from claimd.store.redis import keys
 
-_ROUND, _CLAIMS, _LOG = keys.of_round("")
+_ROUND, _CLAIMS, _LOG, _VOIDS = keys.of_round("")
 
 NEEDED = (
     "CLIENT SETNAME claimd",
@@ -27,6 +27,8 @@ NEEDED = (
     f"ZRANGE {keys.ROUNDS_CLOSING} 0 1",
     f"ZMSCORE {keys.ROUNDS_OPENING} member",
     f"ZREM {keys.ROUNDS_CLOSING} member",
+    f"HSET {_VOIDS} field value",
+    f"HDEL {_CLAIMS} field",
     f"HGET {_CLAIMS} field",
     f"HSCAN {_CLAIMS} 0",
     f"XRANGE {_LOG} - +",

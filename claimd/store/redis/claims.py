@@ -77,4 +77,4 @@ class RedisClaims:
         return found
 
     def _call(self, round_id: str, identities: Sequence[bytes], epoch: int) -> ScriptCall:
-        return keys.of_round(round_id), (round_id, str(epoch), self._rewrite, b"".join(identities))
+        return keys.of_round(round_id).of_claims, (round_id, str(epoch), self._rewrite, b"".join(identities))

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from claimd.domain.archived import Archived
-from claimd.domain.claims import Claim
-from claimd.domain.log import ADMIN, EditEntry, GrantsEntry, LogEntry
+from claimd.domain.claims import IDENTITY_BYTES, Claim, VoidedClaim
+from claimd.domain.log import ADMIN, EditEntry, GrantsEntry, LogEntry, VoidEntry
 from claimd.domain.outcomes import Decision, Outcome
 from claimd.domain.rounds import Definition, Round
 from claimd.store.errors import StoreUnavailable
@@ -51,6 +51,7 @@ def read_round(fields: Mapping[bytes, bytes]) -> Round | None:
         # Rounds of the first version have neither.
         epoch=number(b"epoch"),
         window_lifted_ms=number(b"window_lifted_ms"),
+        voided=number(b"voided"),
     )
 
 
@@ -62,7 +63,7 @@ def read_archived(fields: Mapping[bytes, bytes]) -> Archived | None:
         id=fields[b"id"].decode(),
         title=fields[b"title"].decode(),
         total=int(fields[b"total"]),
-        issued=int(fields[b"issued"]),
+        issued=int(fields[b"issued"]) - int(fields.get(b"voided", b"0")),
         version=int(fields[b"version"]),
         file=fields[b"archive_file"].decode(),
         sha256=fields[b"archived"].decode(),
@@ -73,9 +74,15 @@ def read_archived(fields: Mapping[bytes, bytes]) -> Archived | None:
 
 
 def read_claim(value: bytes) -> tuple[int, int]:
-    """The serial and the time of a claim, from `serial:claimed_at_ms`."""
+    """The serial and the time of a claim, from `serial:claimed_at_ms`; serial 0 stands for a person who is barred."""
     serial, _, claimed_at_ms = value.partition(b":")
     return int(serial), int(claimed_at_ms)
+
+
+def read_voided(serial: bytes, value: bytes) -> VoidedClaim:
+    """The voided claim that `value` spells: identity digest, then `claimed_at_ms:voided_at_ms:barred`."""
+    claimed_at_ms, voided_at_ms, barred = value[IDENTITY_BYTES:].split(b":")
+    return VoidedClaim(int(serial), value[:IDENTITY_BYTES], int(claimed_at_ms), int(voided_at_ms), barred == b"1")
 
 
 def claim_of(round_id: str, value: bytes) -> Claim:
@@ -95,7 +102,7 @@ def read_decisions(reply: list[Any], count: int) -> list[Decision]:
     return [
         (Decision(granted, item, now_ms, now_ms) if item else refusal)
         if type(item) is int
-        else Decision(Outcome.REPLAYED, *read_claim(item), now_ms)
+        else _held(item, now_ms, Outcome.BARRED)
         for item in islice(reply, _HEAD_OF_DECISIONS, None)
     ]
 
@@ -108,7 +115,14 @@ def read_found(reply: list[Any], count: int) -> list[Decision]:
         return [absence] * count
     if len(items) != count:
         raise StoreUnavailable(f"claims_find.lua answered {len(items)} lookups of {count}")
-    return [Decision(Outcome.REPLAYED, *read_claim(item), now_ms) if item else absence for item in items]
+    return [_held(item, now_ms, Outcome.NOT_CLAIMED) if item else absence for item in items]
+
+
+def _held(value: bytes, now_ms: int, if_barred: Outcome) -> Decision:
+    serial, claimed_at_ms = read_claim(value)
+    if serial:
+        return Decision(Outcome.REPLAYED, serial, claimed_at_ms, now_ms)
+    return Decision(if_barred, now_ms=now_ms)
 
 
 def edit_arguments(fields: Mapping[str, str]) -> Iterator[str | bytes]:
@@ -145,7 +159,17 @@ def _read_edit(fields: Mapping[bytes, bytes]) -> LogEntry:
     )
 
 
+def _read_void(fields: Mapping[bytes, bytes]) -> LogEntry:
+    return VoidEntry(
+        claim=read_voided(fields[b"serial"], fields[b"claim"]),
+        version=int(fields[b"version"]),
+        reason=fields[b"reason"].decode(),
+        who=fields[b"who"].decode(),
+    )
+
+
 _ENTRY_READERS: dict[bytes, Callable[[Mapping[bytes, bytes]], LogEntry]] = {
     b"grants": _read_grants,
     b"edit": _read_edit,
+    b"void": _read_void,
 }

@@ -42,11 +42,17 @@ class Partition(NamedTuple):
 
 
 class RoundKeys(NamedTuple):
-    """The keys of one round, in the sequence in which claim.lua takes them."""
+    """The keys of one round."""
 
     round: str
     claims: str
     log: str
+    voids: str
+
+    @property
+    def of_claims(self) -> tuple[str, str, str]:
+        """The keys that claim.lua takes, in its sequence."""
+        return self.round, self.claims, self.log
 
 
 # Every batch asks for the keys of one of few rounds; to spell them takes 1.7 µs.
@@ -54,7 +60,12 @@ class RoundKeys(NamedTuple):
 def of_round(round_id: str) -> RoundKeys:
     """The keys of a round without a campaign."""
     partition = Partition.of_round(round_id)
-    return RoundKeys(round_key(partition, round_id), claims_key(partition, round_id), log_key(partition))
+    return RoundKeys(
+        round_key(partition, round_id),
+        claims_key(partition, round_id),
+        log_key(partition),
+        voids_key(partition, round_id),
+    )
 
 
 def round_key(partition: Partition, round_id: str) -> str:
@@ -63,12 +74,17 @@ def round_key(partition: Partition, round_id: str) -> str:
 
 
 def claims_key(partition: Partition, round_id: str) -> str:
-    """Hash: identity digest (16 bytes) -> `serial:claimed_at_ms`."""
+    """Hash: identity digest (16 bytes) -> `serial:claimed_at_ms`, or `0:voided_at_ms` of one that is barred."""
     return f"{_PREFIX}:{partition.tag}:claims:{round_id}"
 
 
+def voids_key(partition: Partition, round_id: str) -> str:
+    """Hash: serial -> identity digest (16 bytes), then `claimed_at_ms:voided_at_ms:barred`, of each voided claim."""
+    return f"{_PREFIX}:{partition.tag}:voids:{round_id}"
+
+
 def log_key(partition: Partition) -> str:
-    """Stream: the grants and edits of all rounds of a partition, in order."""
+    """Stream: the grants, edits and voids of all rounds of a partition, in order."""
     return f"{_PREFIX}:{partition.tag}:log"
 
 

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 
 from redis.asyncio import Redis
 
-from claimd.domain.claims import Claim
+from claimd.domain.claims import Claim, VoidedClaim
 from claimd.domain.log import LogEntry
 from claimd.store.errors import StoreUnavailable
 from claimd.store.ports import Reading, RoundReader
 from claimd.store.redis import keys
-from claimd.store.redis.codec import claim_of, read_entry
+from claimd.store.redis.codec import claim_of, read_entry, read_voided
 from claimd.store.redis.errors import translated_errors
 from claimd.store.redis.replies import awaited
 
@@ -52,11 +52,24 @@ class RedisLog:
 
     async def claims(self, round_id: str) -> AsyncIterator[tuple[bytes, Claim]]:
         """See `LogReader.claims`."""
-        key, cursor = keys.of_round(round_id).claims, 0
+        async for page in self._scan(keys.of_round(round_id).claims):
+            for identity, value in page.items():
+                claim = claim_of(round_id, value)
+                # Serial 0 stands for a person who is barred, and holds none.
+                if claim.serial:
+                    yield identity, claim
+
+    async def voids(self, round_id: str) -> AsyncIterator[VoidedClaim]:
+        """See `LogReader.voids`."""
+        async for page in self._scan(keys.of_round(round_id).voids):
+            for serial, value in page.items():
+                yield read_voided(serial, value)
+
+    async def _scan(self, key: str) -> AsyncIterator[dict[bytes, bytes]]:
+        cursor = 0
         while True:
             with translated_errors():
                 cursor, page = await awaited(self._reads.hscan(key, cursor, count=_SCAN_PAGE))
-            for identity, value in page.items():
-                yield identity, claim_of(round_id, value)
+            yield page
             if cursor == 0:
                 return

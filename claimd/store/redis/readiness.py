@@ -30,7 +30,7 @@ class RedisReadiness:
         """See `Readiness.ping`. Where replicas confirm claims, one of them must be connected."""
         if not self._installation.agreed:
             await self._installation.agree()
-        names = keys.of_round(_NO_ROUND)
+        names = keys.of_round(_NO_ROUND).of_claims
         args = (_NO_ROUND, str(FIRST_EPOCH), flag_text(False), bytes(IDENTITY_BYTES))
         commands = self._acknowledgement.presence_commands()
         _, replies = await self._pools.edit_calls.call_with_followups(self._script, names, args, commands)

@@ -119,12 +119,21 @@ class RedisRounds:
         return edited
 
     async def round_archive(
-        self, round_id: str, *, version: int, issued: int, sha256: str, file: str, reason: str, who: str = ADMIN
+        self,
+        round_id: str,
+        *,
+        version: int,
+        issued: int,
+        voided: int,
+        sha256: str,
+        file: str,
+        reason: str,
+        who: str = ADMIN,
     ) -> Edited:
         """See `RoundStore.round_archive`."""
         names = keys.of_round(round_id)
         edited = await self._edit_keys(
-            self._archive_script, round_id, names, str(version), str(issued), sha256, file, who, reason
+            self._archive_script, round_id, names, str(version), str(issued), str(voided), sha256, file, who, reason
         )
         if edited.outcome is EditOutcome.DONE:
             # After the round itself: the name of an archived round is passed over.

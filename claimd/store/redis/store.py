@@ -14,10 +14,11 @@ from claimd.store.redis.log import RedisLog
 from claimd.store.redis.pools import TIMEOUT_SECONDS, Pools
 from claimd.store.redis.readiness import RedisReadiness
 from claimd.store.redis.rounds import RedisRounds
+from claimd.store.redis.voids import RedisVoids
 
 
 class RedisStore:
-    """`claims`, `rounds`, `log_reader`, `counts`, `readiness` and `file_rewriter` implement the ports of those names.
+    """`claims`, `rounds`, `voids`, `log_reader`, `counts`, `readiness` and `file_rewriter` implement the ports.
 
     `installation` and `diagnosis` are for what starts and examines a role. With an `installation` of ours, no claim is
     decided and no round is shown to a client before the server has agreed to it.
@@ -31,6 +32,7 @@ class RedisStore:
         self.installation = InstallationRecord(pools, installation)
         self.claims = RedisClaims(pools, acknowledgement, self.installation)
         self.rounds = RedisRounds(pools, acknowledgement, self.installation)
+        self.voids = RedisVoids(pools, acknowledgement, self.installation)
         self.log_reader = RedisLog(pools.reads, self.rounds)
         self.counts = RedisCounts(pools.reads, pools.edit_calls)
         self.readiness = RedisReadiness(pools, acknowledgement, self.installation)

@@ -135,7 +135,14 @@ async def test_an_archived_round_ends_its_streams(gateway: Served) -> None:
         await stream.event()
         await gateway.store.rounds.round_edit("night", {"closed": True}, "over")
         assert (await stream.event()).round["status"] == "closed"
-        contents: dict[str, Any] = {"version": 2, "issued": 0, "sha256": "ab" * 32, "file": "/x", "reason": "over"}
+        contents: dict[str, Any] = {
+            "version": 2,
+            "issued": 0,
+            "voided": 0,
+            "sha256": "ab" * 32,
+            "file": "/x",
+            "reason": "over",
+        }
         assert (await gateway.store.rounds.round_archive("night", **contents)).outcome is EditOutcome.DONE
         await stream.to_the_end()
     async with listening(gateway.port) as stream:

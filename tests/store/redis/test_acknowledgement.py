@@ -221,7 +221,7 @@ def test_patience_comes_back() -> None:
 
 async def test_an_archiving_that_no_replica_has_is_not_acknowledged(pair: Pair, sure: RedisStore) -> None:
     """Its outcome is unknown; asked again, it waits for the replica, though the round has left already."""
-    held: dict[str, Any] = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    held: dict[str, Any] = {"version": 2, "issued": 0, "voided": 0, "sha256": "ab", "file": "f", "reason": "over"}
     while True:
         with suppress(StoreUnavailable):
             await sure.rounds.round_edit("r1", {"closed": True}, "over", if_version=1)

@@ -260,7 +260,7 @@ async def archive(store: RedisStore) -> None:
     """Have a round that left the server."""
     await store.rounds.round_create(definition("old"), "")
     await store.rounds.round_edit("old", {"closed": True}, "over")
-    held: dict[str, Any] = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    held: dict[str, Any] = {"version": 2, "issued": 0, "voided": 0, "sha256": "ab", "file": "f", "reason": "over"}
     assert (await store.rounds.round_archive("old", **held)).outcome is EditOutcome.DONE
 
 
@@ -299,7 +299,7 @@ async def test_an_edit_that_an_archiving_overtakes_leaves_no_name_behind(store: 
     item = (await store.rounds.round("old")).round
     assert item is not None
     await store.rounds.round_edit("old", {"closed": True}, "over")
-    held: dict[str, Any] = {"version": 2, "issued": 0, "sha256": "ab", "file": "f", "reason": "over"}
+    held: dict[str, Any] = {"version": 2, "issued": 0, "voided": 0, "sha256": "ab", "file": "f", "reason": "over"}
     await store.rounds.round_archive("old", **held)
     await store.rounds._index.settle(item, now_ms())
     assert left_in_the_index(server) == set()

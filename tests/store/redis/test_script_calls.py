@@ -15,7 +15,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.rounds import identity
 from tests.servers import Server
 
-NAMES = keys.of_round("r1")
+NAMES = keys.of_round("r1").of_claims
 ECHO = Script("echo", "#!lua\nreturn { ARGV[1], ARGV[2] }", "", (), ("call", "word"))
 
 

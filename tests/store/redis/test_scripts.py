@@ -24,6 +24,7 @@ def test_each_operation_of_the_store_has_one_script() -> None:
     assert SCRIPTS == [
         "acl_denied",
         "claim",
+        "claim_void",
         "claims_find",
         "counts_merge",
         "counts_read",
@@ -241,7 +242,7 @@ def test_the_head_of_claim_has_the_order_of_decision() -> None:
     claim = load_script("claim")
     assert claim.order == ORDER_OF_DECISION
     reasons = [word for word in re.findall(r"'(\w+)'", _own_body("claim")) if word in set(ORDER_OF_DECISION)]
-    assert reasons == [word for word in claim.order if word not in (Outcome.REPLAYED, Outcome.GRANTED)]
+    assert reasons == [word for word in claim.order if word not in (Outcome.REPLAYED, Outcome.BARRED, Outcome.GRANTED)]
 
 
 def test_an_installed_wheel_finds_its_scripts(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ ROUNDS = [f"r{number}" for number in range(20)]
 ALL_CONNECTIONS = 16 + 4 + len(ROUNDS)
 ECHO = Script("echo", "#!lua\nreturn { ARGV[1] }", "", (), ("call",))
 CLAIM = load_script("claim")
-NAMES = keys.of_round("r0")
+NAMES = keys.of_round("r0").of_claims
 
 
 @pytest.fixture
