@@ -68,7 +68,7 @@ SEE_AUDIT: Final = Template(
 )
 NO_CLAIM_OF_THIS_ID: Final = Template("This round has no claim {claim!r}.", "本轮没有领取记录 {claim!r}。")
 CONSOLE_WITHOUT_SECRET: Final = Template(
-    "This console has no CLAIMD_SECRET, and cannot tell whose claim is whose: start it with the gateways' secret.",
+    "This console has no CLAIMD_SECRET, by which it finds a person's claim: start it with the gateways' secret.",
     "本控制台未设置 CLAIMD_SECRET，无法查找个人的领取记录；请用与网关相同的密钥启动。",
 )
 EDITED_MEANWHILE: Final = Template(

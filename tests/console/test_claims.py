@@ -70,8 +70,8 @@ async def test_a_name_that_no_token_can_have(console: Served, sub: Any) -> None:
     assert (await problem(answer, 422, "invalid_round"))["field"] == "sub"
 
 
-async def test_a_console_without_the_secret_finds_nobody_and_says_why(valkey: Server) -> None:
-    """It can void by a claim's id all the same."""
+async def test_a_console_without_the_secret_finds_no_person(valkey: Server) -> None:
+    """The problem has the reason; a claim's id is enough to void it."""
     async with serving.console(valkey.url) as served, serving.gateway(valkey.url) as gateway:
         await open_round(served.store)
         claim = await claimed(gateway, "ada")

@@ -13,6 +13,7 @@ from schemathesis import Case, HookContext
 from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 
+from claimd.domain.claims import claim_id
 from claimd.domain.rounds import is_round_id
 from claimd.domain.times import from_rfc3339
 from tests.http.serving import with_pass
@@ -24,7 +25,12 @@ _NUMBERS = count()
 _IDS = chain((EXAMPLE,), (f"made-{number}" for number in count()))
 # Why a request that fits its schema may be rejected all the same: a relation of two members, or the whole of one, which
 # JSON Schema has no words for. By code and field, or by a piece of the detail.
-_FIELDS = {("invalid_round", "closes_at"), ("invalid_round", "total_change"), ("bad_request", "after")}
+_FIELDS = {
+    ("invalid_round", "closes_at"),
+    ("invalid_round", "total_change"),
+    ("invalid_round", "sub"),
+    ("bad_request", "after"),
+}
 _DETAILS = ("Integer exceeds 64-bit range", "pack: must have at most", "pack: is nested too deeply")
 
 
@@ -34,7 +40,10 @@ def map_path_parameters(context: HookContext, path_parameters: dict[str, Any]) -
     made = (path_parameters or {}).get("id")
     if isinstance(made, str) and is_round_id(made):
         number = crc32(made.encode()) % (2 * len(ROUNDS))
-        return {**path_parameters, "id": ROUNDS[number] if number < len(ROUNDS) else made}
+        round_id = ROUNDS[number] if number < len(ROUNDS) else made
+        # The round with claims has a few; what is sent for the others is well formed.
+        asked = {"claim": claim_id(round_id, crc32(made.encode()) % 4)} if "claim" in path_parameters else {}
+        return {**path_parameters, **asked, "id": round_id}
     return path_parameters
 
 
@@ -68,6 +77,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     # For its coverage of boundaries, schemathesis 4.32 makes "0" of the pattern, which does not fit it.
     if case.meta is not None and case.meta.generation.mode.is_positive and headers.get("If-Match") == "0":
         headers["If-Match"] = '"1"'
+    if isinstance(case.body, dict) and case.body.keys() == {"sub"} and next(_NUMBERS) % 2:
+        case.body = {"sub": HOLDER}
     if isinstance(case.body, dict) and case.body.get("id") == EXAMPLE:
         case.body = {**case.body, "id": next(_IDS)}
 

@@ -14,7 +14,7 @@ from typing import Any
 from claimd.gateway.lane.connection import Lane
 from claimd.http.aiohttp_door import AiohttpDoor
 from tests.http import serving
-from tests.http.serving import ADMIN_TOKEN, Served, with_pass
+from tests.http.serving import ADMIN_TOKEN, KEYS, Served, with_pass
 from tests.identity.identity_provider import token, write_jwks
 from tests.schemathesis.rounds import make_rounds
 from tests.tidy.words import CHECKOUT
@@ -57,7 +57,7 @@ class Report:
 async def side(name: str, url: str, folder: Path) -> AsyncIterator[Served]:
     """The side of this name over the server at `url`, with its rounds."""
     jwks = write_jwks(folder / "jwks.json", "oct")
-    async with serving.console(url) as console:
+    async with serving.console(url, keys=KEYS) as console:
         await make_rounds(console, example=name != "console")
         if name == "console":
             yield console
