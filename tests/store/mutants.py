@@ -124,7 +124,7 @@ MUTANTS = (
         "lua/claim_void.lua",
         "if holds ~= serial then",
         "if not holds then",
-        "tests/store/test_conformance.py",
+        "tests/store/redis/test_store.py",
     ),
     Mutant(
         "a person who is barred holds claim 0",

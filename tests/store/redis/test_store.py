@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from claimd.domain.log import GrantsEntry
-from claimd.domain.outcomes import Outcome
+from claimd.domain.outcomes import EditOutcome, Outcome
 from claimd.domain.rounds import NOT_OVER, Status
 from claimd.domain.times import HOUR_MS
 from claimd.store.errors import StoreUnavailable
@@ -212,3 +212,14 @@ async def test_an_edit_of_the_window_counts_whatever_the_clock_did(store: RedisS
     # The grants since do not bind the window either, as they have the same time.
     await store.rounds.round_edit("r1", {"opens_at_ms": ahead_ms - 60_000}, "later after all")
     assert (await store.claims.claim("r1", identities(4)))[0].outcome is Outcome.NOT_OPEN
+
+
+async def test_a_claim_that_is_not_that_of_the_log_is_not_voided(store: RedisStore, server: Server) -> None:
+    """Where a claim was changed by hand, the audit finds it; a void does not take another claim away."""
+    await store.rounds.round_create(definition(total=9), "")
+    await store.claims.claim("r1", identities(1))
+    with server.client() as client:
+        client.hset(keys.of_round("r1").claims, identity(1), "2:1")
+    voided = await store.voids.claim_void("r1", 1, bar=False, reason="fraud")
+    assert voided.outcome is EditOutcome.NO_SUCH_CLAIM
+    assert [claim.serial async for _, claim in store.log_reader.claims("r1")] == [2]
