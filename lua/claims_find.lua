@@ -5,9 +5,9 @@
 -- KEYS  claims      hash    identity digest -> serial:claimed_at_ms; 0:voided_at_ms of one that is barred
 -- ARGV  call        string  repeated in the reply: no other call takes it for its own
 -- ARGV  identities  bytes   identity digests of 16 bytes, packed: 1 to 512 of them
--- REPLY {call, now_ms, absence, claim ...}: one claim per identity: "serial:claimed_at_ms", "0:voided_at_ms" where it is
---       barred, or 0 where it holds none; `absence` is not_claimed; or round_not_found or archived, with no claims
---       behind it
+-- REPLY {call, now_ms, absence, claim ...}: one claim per identity: "serial:claimed_at_ms", "0:voided_at_ms" of one
+--       that is barred, or 0 where it holds none; `absence` is not_claimed; or round_not_found or archived, with no
+--       claims behind it
 -- COST  O(n) for n identities
 --- @include "includes/clock"
 --- @include "includes/round_fields"
