@@ -14,7 +14,7 @@ from claimd.identity.keys import MIN_SECRET_BYTES
 from claimd.store.durability import Durability
 from claimd.variables import PREFIX, is_injected, unknown_variables
 
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
 _HOW_TO_GENERATE = "`openssl rand -hex 32` makes one"
 # Settings that may be in a file instead, which `CLAIMD_…_FILE` names.
 _IN_FILES = ("secret", "admin_token")
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must start with one of {', '.join(_REDIS_SCHEMES)}")
         if url is not None:
             # Imported for an address alone: the library takes as long to import as all of the settings.
-            from claimd.store.redis.client import check_url
+            from claimd.store.redis.addresses import check_url
 
             check_url(url)
         return url

@@ -9,9 +9,9 @@ import pytest
 
 from claimd.cli.address import ConsoleAddress
 from claimd.cli.commands.up import _up
-from claimd.doctor.examine import without_password
 from claimd.settings import Settings, SettingsError
 from claimd.store.durability import Durability
+from claimd.store.redis.addresses import without_password
 from claimd.supervisor.child_environment import Role, child_environment
 
 
@@ -73,6 +73,7 @@ def test_a_short_secret_is_rejected() -> None:
         ("unix:///run/valkey.sock?password=hunter2", "unix:///run/valkey.sock"),
         ("redis://db/0?password=hunter2", "redis://db/0"),
         ("redis://:hunter2/x@host", "redis://…"),
+        ("redis+sentinel://u:hunter2@a:1,b/night?sentinel_password=hunter2", "redis+sentinel://***@a:1,b/night"),
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:

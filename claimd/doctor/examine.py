@@ -6,7 +6,6 @@ may pass.
 
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
@@ -19,9 +18,11 @@ from claimd.doctor.permissions import check_permissions
 from claimd.doctor.replicas import check_replicas
 from claimd.doctor.role import check_mode, check_role
 from claimd.doctor.secret import check_secret
+from claimd.doctor.sentinels import check_sentinels
 from claimd.doctor.version import check_version
 from claimd.store.durability import Durability
 from claimd.store.installation import Installation
+from claimd.store.redis.addresses import without_password
 from claimd.store.redis.client import connect
 
 
@@ -44,8 +45,8 @@ async def examine(
         async with connect(url) as server:
             facts = await read_facts(server, clock)
     except (RedisError, OSError, ValueError) as error:
-        return Report(address, (_unreachable(error),))
-    findings = _judge(facts, address)
+        return Report(address, (*await check_sentinels(url), _unreachable(error)))
+    findings = [*await check_sentinels(url), *_judge(facts, address)]
     # On a server that is too old, or on a replica, the checks below would only repeat that in other words.
     if not any(finding.level is Level.BLOCKER for finding in findings):
         findings += await check_permissions(url)
@@ -70,14 +71,3 @@ def _unreachable(error: Exception) -> Finding:
     if isinstance(reply, AuthenticationError | ResponseError):
         return blocker("server", f"it does not let claimd in: {reply}", "redis://user:password@host names both")
     return blocker("server", f"it does not answer: {error}", "until it does, claims are answered 503", may_pass=True)
-
-
-def without_password(url: str) -> str:
-    """The address of a server without its password, which redis-py accepts before the host and as a parameter."""
-    parts = urlsplit(url)
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        # A password with a slash in it makes the library take its beginning for a port.
-        return f"{parts.scheme}://…"
-    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{parts.hostname or ''}{port}{parts.path}"

@@ -18,7 +18,7 @@ _UNUSABLE_MODES = {
     ),
     "sentinel": (
         "it is a Sentinel, which watches servers and keeps no data",
-        "name the primary that it watches: SENTINEL GET-MASTER-ADDR-BY-NAME shows its address",
+        "name it, and others, as redis+sentinel://host:port,host:port/service: claimd follows the primary then",
     ),
 }
 

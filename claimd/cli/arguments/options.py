@@ -8,6 +8,7 @@ import typer
 from claimd.contract.limits import IDLE_SECONDS
 from claimd.store.durability import Durability as DurabilityValue
 
+_SERVER = "Your own Redis ≥ 7 or Valkey ≥ 7.2, or its Sentinels."
 _SEEN = "Other users of this machine can see it here; better the variable."
 
 
@@ -23,8 +24,12 @@ DataDir = Annotated[
     Path | None,
     _option("--data-dir", "Embedded server's files, generated secrets, archived rounds.", "default .claimd"),
 ]
-RedisUrl = Annotated[str | None, _option("--redis-url", "Your own Redis ≥ 7 or Valkey ≥ 7.2.", "default: embedded")]
-RequiredRedisUrl = Annotated[str | None, _option("--redis-url", "Your own Redis ≥ 7 or Valkey ≥ 7.2.", "required")]
+RedisUrl = Annotated[
+    str | None, _option("--redis-url", "Your own Redis ≥ 7 or Valkey ≥ 7.2, or its Sentinels.", "default: embedded")
+]
+RequiredRedisUrl = Annotated[
+    str | None, _option("--redis-url", "Your own Redis ≥ 7 or Valkey ≥ 7.2, or its Sentinels.", "required")
+]
 Durability = Annotated[
     DurabilityValue | None,
     _option(

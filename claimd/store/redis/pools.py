@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from claimd.store.redis.addresses import pool_at
 from claimd.store.redis.connections import TCP_OPTIONS, TRUSTED_SECONDS, CheckedPool, IdleConnections
 from claimd.store.redis.script_calls import ScriptCalls
 
@@ -37,7 +38,7 @@ class Pools:
 
     @classmethod
     def connect(cls, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> "Pools":
-        """Pools for a redis://, rediss:// or unix:// URL (see `client.check_url`). Connects with the first call.
+        """Pools for a URL of any kind (`addresses.py`). Connects with the first call.
 
         `timeout_seconds` is for a whole call; for a script, with the wait for a connection.
         """
@@ -63,8 +64,9 @@ def _script_calls(
 
 
 def _pool(url: str, max_connections: int, timeout_seconds: float, reply_seconds: float | None) -> CheckedPool:
-    return CheckedPool.from_url(
+    return pool_at(
         url,
+        CheckedPool,
         **({} if url.startswith("unix://") else TCP_OPTIONS),
         max_connections=max_connections,
         timeout=reply_seconds,

@@ -47,7 +47,7 @@ class RedisStore:
         installation: Installation | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> "RedisStore":
-        """A store at a redis://, rediss:// or unix:// URL (see `client.check_url`). Connects with the first call.
+        """A store at a URL of any kind (`addresses.py`). Connects with the first call.
 
         A call that takes `timeout_seconds` has failed.
         """
