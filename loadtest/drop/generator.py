@@ -118,6 +118,7 @@ class Generator:
         self._dispatcher = Dispatcher()
         self._connecting = gevent.lock.BoundedSemaphore(_CONNECTS_AT_ONCE)
         self._share: Share | None = None
+        self._heads: Heads | None = None
         self._app_users = 0
         self._opened = gevent.event.AsyncResult()
         runner.register_message(PREPARE, self._on_prepare)
@@ -182,6 +183,8 @@ class Generator:
         sign = cannot_sign
         if plan.app_users:
             sign = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience, given.jwt_identity).token
+        # Before the round opens: heads of many people take a second to make ready.
+        self._heads = options.heads(plan.heads, plan.seed)
         self._await_connections()
         if plan.visits == Visits.WHOLE:
             self._share = visit_share(plan, keys, given)
@@ -204,10 +207,10 @@ class Generator:
         )
 
     def _carry_out(self, opens: Opens) -> None:
-        if self._share is None:
+        if self._share is None or self._heads is None:
             raise DropError("the round was announced to a generator that was not prepared")
-        host, plan = self._environment.host or "", self._share.plan
-        drop = Drop(self._share, opens.opens_at_ms, host, options.heads(plan.heads, plan.seed))
+        host = self._environment.host or ""
+        drop = Drop(self._share, opens.opens_at_ms, host, self._heads)
         with _without_garbage_collection(), self._watched(drop, host) as watching:
             self._dispatcher.load(drop.run)
             self._opened.set(drop)

@@ -119,7 +119,7 @@ def test_a_deployment_in_an_orchestrator_reads_rotated_keys(tmp_path: Path) -> N
         assert "did you mean CLAIMD_JWT_IDENTITY?" in up.output
         assert "as set by CLAIMD_ADMIN_TOKEN" in up.output
         assert not {"secret", "admin-token"} & {path.name for path in up.data_dir.iterdir()}
-        for name, holds, lacks in (("gateway-0", "s" * 40, "t" * 40), ("console", "t" * 40, "s" * 40)):
+        for name, holds, lacks in (("gateway-0", "s" * 40, "t" * 40), ("console", "t" * 40, str(jwks))):
             environ = Path(f"/proc/{up.pid(name)}/environ").read_text()
             assert holds in environ
             assert lacks not in environ
