@@ -100,4 +100,4 @@ class PrimaryConnection(Connection):
 
 
 class PrimarySSLConnection(PrimaryConnection, SSLConnection):
-    """The same over TLS."""
+    """A connection to the primary over TLS."""
