@@ -13,9 +13,9 @@ from typing import Final, NamedTuple, Protocol
 from loadtest.client.front_ends import FRONT_ENDS, Device, device
 
 # Devices, networks and so on, from which heads are put together: more than the shapes that a gateway may remember.
-_PIECES: Final = 4096
-# Behind the gateway of a mobile carrier several people have one address.
-_ADDRESSES: Final = 1 << 16
+_PIECES: Final = 1024
+# Behind the gateway of a mobile carrier many people have one address. More would only be further away in memory.
+_ADDRESSES: Final = 1 << 14
 _TEXT: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _CHARACTERS: Final = 1 << 16
 # Of what belongs to one person, in characters.
@@ -101,7 +101,7 @@ class VariedHeads:
     def request_id(self, number: int) -> bytes:
         """See `Heads.request_id`."""
         bits = (number * _SPREAD ^ self._start) & _WORD
-        return self._id_starts[bits >> 52] + b"%012x" % (bits & 0xFFFFFFFFFFFF)
+        return self._id_starts[(bits >> 52) % _PIECES] + b"%012x" % (bits & 0xFFFFFFFFFFFF)
 
 
 def _unfold(device: Device, text: bytes, digits: bytes) -> _Pieces:

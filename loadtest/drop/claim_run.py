@@ -5,6 +5,7 @@ Requests that are due and wait are no queue but the stretch between a cursor and
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
@@ -34,6 +35,7 @@ class ClaimRun:
         "_pass_starts",
         "_passes",
         "_persons",
+        "_ready",
         "_rows",
         "all_sent",
         "blind",
@@ -51,9 +53,11 @@ class ClaimRun:
         judge: Judge,
         requests: Requests,
         origin: float,
+        ready: Sequence[bytes] = (),
     ) -> None:
         """`pass_starts[row]` is where the pass of row `row` of the schedule begins in `passes`.
 
+        `ready` are the requests of the first rows; the others are built when they are sent.
         `origin` is the monotonic time of the opening.
         """
         self.records = records
@@ -64,6 +68,7 @@ class ClaimRun:
         self._passes, self._pass_starts = passes, pass_starts
         self._judge = judge.judge
         self._build = requests.claim
+        self._ready = ready
         self._kinds = records.schedule.kinds.tobytes()
         self._persons = array("i", records.schedule.persons.tobytes())
         self._rows = len(records.schedule)
@@ -104,10 +109,13 @@ class ClaimRun:
         row = self._cursor
         self._cursor = row + 1
         self.next_due = self._due[row + 1]
-        start = self._pass_starts[row]
         connection.row = row
         records = self.records
-        request = self._build(self._persons[row], self._passes[start : start + PASS_CHARACTERS])
+        if row < len(self._ready):
+            request = self._ready[row]
+        else:
+            start = self._pass_starts[row]
+            request = self._build(self._persons[row], self._passes[start : start + PASS_CHARACTERS])
         records.free_since[row] = self.free_since
         records.sent[row] = monotonic() - self.origin
         return connection.send(request)

@@ -25,7 +25,6 @@ from locust.runners import LocalRunner, WorkerRunner
 from loadtest.client.answers import UNKNOWN, Answer
 from loadtest.client.connection import Connection
 from loadtest.client.credentials import TokenIssuer
-from loadtest.client.heads import Heads
 from loadtest.client.minting import MintingError
 from loadtest.client.requests import Requests
 from loadtest.crowd import lateness
@@ -72,7 +71,7 @@ logger = logging.getLogger(__name__)
 class Drop:
     """A drop whose opening is known: the requests that are sent, and the clock that rows are counted by."""
 
-    def __init__(self, share: Share, opens_at_ms: int, host: str, heads: Heads) -> None:
+    def __init__(self, share: Share, opens_at_ms: int, host: str, requests: Requests) -> None:
         """Estimate the server's clock. Raises ApiError; DropError where the first request is due already."""
         plan = share.plan
         self.plan, self.sign, self.tokens = plan, share.sign, share.tokens
@@ -86,8 +85,6 @@ class Drop:
         if self.since_opening() > share.first_offset - _BEFORE_FIRST_SECONDS:
             raise DropError("the round opens before the crowd is ready: let it open later, or omit --round")
         self._free_slots = deque(range(len(self.app_records.schedule)))
-        # Each generator has ids of its own.
-        requests = Requests(plan.round_id, urlsplit(host).netloc, heads, first_id=plan.index << _ID_BITS)
         self.run = share.build_run(self.judge, requests, self.origin)
 
     def since_opening(self) -> float:
@@ -118,7 +115,7 @@ class Generator:
         self._dispatcher = Dispatcher()
         self._connecting = gevent.lock.BoundedSemaphore(_CONNECTS_AT_ONCE)
         self._share: Share | None = None
-        self._heads: Heads | None = None
+        self._requests: Requests | None = None
         self._app_users = 0
         self._opened = gevent.event.AsyncResult()
         runner.register_message(PREPARE, self._on_prepare)
@@ -183,13 +180,14 @@ class Generator:
         sign = cannot_sign
         if plan.app_users:
             sign = TokenIssuer(Path(given.jwks), given.jwt_issuer, given.jwt_audience, given.jwt_identity).token
-        # Before the round opens: heads of many people take a second to make ready.
-        self._heads = options.heads(plan.heads, plan.seed)
+        # Before the round opens: heads of many people take a second to make ready. Each generator has ids of its own.
+        host, heads = urlsplit(self._environment.host or "").netloc, options.heads(plan.heads, plan.seed)
+        self._requests = requests = Requests(plan.round_id, host, heads, first_id=plan.index << _ID_BITS)
         self._await_connections()
         if plan.visits == Visits.WHOLE:
             self._share = visit_share(plan, keys, given)
         else:
-            self._share = claim_share(plan, keys, self._app_users, sign)
+            self._share = claim_share(plan, keys, requests, self._app_users, sign)
         self._runner.send_message(READY, {"index": plan.index})
 
     def _await_connections(self) -> None:
@@ -207,10 +205,10 @@ class Generator:
         )
 
     def _carry_out(self, opens: Opens) -> None:
-        if self._share is None or self._heads is None:
+        if self._share is None or self._requests is None:
             raise DropError("the round was announced to a generator that was not prepared")
         host = self._environment.host or ""
-        drop = Drop(self._share, opens.opens_at_ms, host, self._heads)
+        drop = Drop(self._share, opens.opens_at_ms, host, self._requests)
         with _without_garbage_collection(), self._watched(drop, host) as watching:
             self._dispatcher.load(drop.run)
             self._opened.set(drop)

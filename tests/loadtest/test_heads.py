@@ -48,7 +48,7 @@ def test_people_differ_in_what_people_differ_in() -> None:
     heads = VariedHeads(1)
     requests = Requests("r-1", "h", heads)
     fields = [dict(parsed(requests.claim(person, PASS))) for person in range(PEOPLE)]
-    assert len({head[b"X-Forwarded-For"] for head in fields}) > 0.97 * PEOPLE
+    assert len({head[b"X-Forwarded-For"] for head in fields}) > 0.9 * PEOPLE
     assert len({head[b"X-Request-Id"] for head in fields}) == PEOPLE
     assert len({head[b"user-agent"] for head in fields}) > 300
     assert len({head.get(b"accept-language") for head in fields}) > 5
