@@ -98,10 +98,11 @@ def audit_archive(path: Path) -> AuditedFile:
 class ArchiveFile:
     """An archive as a `LogReader`. `claims` reads the file to its end. Raises ArchiveError for a damaged file."""
 
-    def __init__(self, path: Path, item: Round, now_ms: int) -> None:
+    def __init__(self, path: Path, item: Round, now_ms: int, *, without_voids: bool = False) -> None:
         self._path = path
         self.item = item
         self._now_ms = now_ms
+        self._without_voids = without_voids
 
     @classmethod
     def open(cls, path: Path) -> "ArchiveFile":
@@ -116,7 +117,7 @@ class ArchiveFile:
             raise ArchiveError(f"{path} is damaged: its first line is no round") from None
         if not is_round_id(item.id) or not 0 <= item.issued <= MAX_TOTAL:
             raise ArchiveError(f"{path} is damaged: its first line is no round that there can be")
-        return cls(path, item, now_ms)
+        return cls(path, item, now_ms, without_voids=head["claimd_archive"] == _FORMAT_WITHOUT_VOIDS)
 
     async def round(self, round_id: str) -> Reading:
         """The round as it was archived, read at the time of writing; no round for any other id."""
@@ -149,7 +150,10 @@ class ArchiveFile:
         next(lines)
         for number, line in enumerate(lines, 2):
             if "end" in line:
-                if {part: line["end"].get(part, 0) for part in _Part} != {part: found[part] for part in _Part}:
+                counted = {part.value: found[part] for part in _Part}
+                if not found[_Part.VOIDS] and self._without_voids:
+                    del counted[_Part.VOIDS.value]
+                if line["end"] != counted:
                     raise ArchiveError(f"{self._path} is damaged: lines of it are missing, or were added")
                 if next(lines, None) is not None:
                     raise ArchiveError(f"{self._path} is damaged: it goes on after its end")
@@ -159,7 +163,7 @@ class ArchiveFile:
             except (ValidationError, KeyError, ValueError, TypeError):
                 raise ArchiveError(f"{self._path} is damaged: line {number} is not understood") from None
             before, part = part, _part_of(record)
-            if _ORDER.index(part) < _ORDER.index(before):
+            if part is not before and _ORDER.index(part) < _ORDER.index(before):
                 raise ArchiveError(f"{self._path} is damaged: line {number} is out of place")
             found[part] += 1
             yield record

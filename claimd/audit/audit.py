@@ -73,17 +73,14 @@ class _Tally:
             return
         self.seen[byte] |= bit
         self.grants += 1
-        self._note(identity, serial, claimed_at_ms)
+        # A collision would take 2^64 tries against BLAKE2b; a sum lets both records be read in any order.
+        line = b"%s:%d:%d" % (identity, serial, claimed_at_ms)
+        self.checksum = (self.checksum + int.from_bytes(blake2b(line, digest_size=16).digest())) % _SUM_MODULUS
 
     def add_voided(self, void: VoidedClaim) -> None:
         """Add a claim that was voided, unless it was read before that."""
         if 1 <= void.serial <= self.upto and not self.seen[void.serial >> 3] & 1 << (void.serial & 7):
             self.add(void.identity, void.serial, void.claimed_at_ms)
-
-    def _note(self, identity: bytes, serial: int, claimed_at_ms: int) -> None:
-        # A collision would take 2^64 tries against BLAKE2b; a sum lets both records be read in any order.
-        line = b"%s:%d:%d" % (identity, serial, claimed_at_ms)
-        self.checksum = (self.checksum + int.from_bytes(blake2b(line, digest_size=16).digest())) % _SUM_MODULUS
 
 
 async def audit_round(records: LogReader, round_id: str) -> Audit | None:

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from claimd.doctor.findings import Finding, blocker, ok, warning
 from claimd.store.redis.addresses import SentinelAddress, is_sentinel
-from claimd.store.redis.sentinels import Host, Primary
+from claimd.store.redis.sentinels import Host
 
 CHECK = "sentinels"
 # With fewer, one that is down leaves no majority for a failover.
@@ -19,7 +19,7 @@ async def check_sentinels(url: str) -> list[Finding]:
     if not is_sentinel(url):
         return []
     address = SentinelAddress.parse(url)
-    primary = Primary(address.sentinels, address.service, address.sentinel_login, tls=address.tls)
+    primary = address.primary()
     answers = await asyncio.gather(*map(primary.named_by, primary.sentinels), return_exceptions=True)
     return _judge(address.service, list(zip(primary.sentinels, answers, strict=True)))
 

@@ -8,8 +8,8 @@ class Outcome(StrEnum):
     """The outcome of one request to claim, or to look a claim up.
 
     OVERLOADED and RATE_LIMITED: the claim was not decided. UNAVAILABLE: the outcome is unknown. A retry is always safe.
-    NOT_CLAIMED is that of a lookup alone; one that finds a claim is REPLAYED. BARRED: after a
-    void the person may claim no other pack in this round.
+    NOT_CLAIMED is that of a lookup alone; one that finds a claim is REPLAYED. BARRED: after a void the
+    person may claim no other pack in this round.
     """
 
     GRANTED = "granted"

@@ -63,6 +63,19 @@ async def test_a_file_has_all_of_the_round(archive: Path) -> None:
     assert [json.loads(line)["serial"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_file_from_before_there_were_voids_is_read(archive: Path) -> None:
+    """Format 1, whose last line counts two parts."""
+
+    def age(lines: Lines) -> None:
+        lines[0]["claimd_archive"] = 1
+        del lines[0]["round"]["voided"]
+        del lines[-1]["end"]["voids"]
+
+    before = audit_archive(archive).audit
+    assert audit_archive(_edited(archive, age)).audit == before
+    assert before.ok
+
+
 async def _all(items: Any) -> list[Any]:
     return [item async for item in items]
 
@@ -91,6 +104,7 @@ def _counted(lines: Lines, edit: Callable[[], object]) -> None:
     lines[-1]["end"] = {
         "log": sum("edit" in line or "grants" in line for line in lines),
         "claims": len(_claims(lines)),
+        "voids": 0,
     }
 
 
@@ -130,6 +144,9 @@ def _grants(lines: Lines) -> Lines:
         pytest.param(lambda lines: lines.pop(1), "lines of it are missing", id="an edit removed"),
         pytest.param(lambda lines: lines.remove(_claims(lines)[0]), "lines of it are missing", id="a claim removed"),
         pytest.param(lambda lines: lines.append(lines[-1]), "goes on after its end", id="two ends"),
+        pytest.param(lambda lines: lines[-1].update(end=5), "lines of it are missing", id="an end that is no object"),
+        pytest.param(lambda lines: lines[-1]["end"].update(more=0), "lines of it are missing", id="a part more"),
+        pytest.param(lambda lines: lines[-1]["end"].pop("voids"), "lines of it are missing", id="a part less"),
         pytest.param(lambda lines: lines.insert(-1, lines[1]), r"line \d+ is out of place", id="log after claims"),
         pytest.param(lambda lines: lines[0].update(claimd_archive=3), "or of a later version", id="later version"),
         pytest.param(lambda lines: lines.pop(0), "no archive of claimd's", id="no head"),

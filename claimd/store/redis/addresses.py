@@ -60,6 +60,10 @@ class SentinelAddress:
             raise ValueError("is not an address such as redis+sentinel://:password@host:26379,host:26379/service/0")
         return parsed
 
+    def primary(self) -> Primary:
+        """The primary of the service, by these Sentinels."""
+        return Primary(self.sentinels, self.service, self.sentinel_login, tls=self.tls)
+
 
 def is_sentinel(url: str) -> bool:
     """Whether a URL names Sentinels."""
@@ -76,7 +80,7 @@ def pool_at(url: str, pool_class: type[_AnyPool], **options: Any) -> _AnyPool:
     address = SentinelAddress.parse(url)
     found: dict[str, Any] = {
         "connection_class": PrimarySSLConnection if address.tls else PrimaryConnection,
-        "primary": Primary(address.sentinels, address.service, address.sentinel_login, tls=address.tls),
+        "primary": address.primary(),
         "db": address.db,
         **address.login,
     }
